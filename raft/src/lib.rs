@@ -1,0 +1,1 @@
+//! Order and replication of opaque write sets: openraft over our own segment log.

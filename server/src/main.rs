@@ -1,0 +1,3 @@
+//! The binary `aegis`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Parse, bind, evaluate row by row, change data.

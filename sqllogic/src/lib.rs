@@ -1,0 +1,1 @@
+//! The specification as text, run over the wire.

@@ -1,0 +1,53 @@
+//! Object identifiers: the numbers by which PostgreSQL's clients know types, relations and functions.
+
+use std::fmt;
+
+/// An object identifier. `0` stands for "none", as in PostgreSQL's catalogs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Oid(pub u32);
+
+impl Oid {
+    /// PostgreSQL's `InvalidOid`.
+    pub const NONE: Self = Self(0);
+    /// The first OID given to objects that users create.
+    pub const FIRST_USER: Self = Self(16384);
+
+    /// Whether this names an object at all.
+    #[must_use]
+    pub const fn is_some(self) -> bool {
+        self.0 != 0
+    }
+}
+
+impl fmt::Display for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A type as a column, an expression or a parameter has it: which one, and its modifier.
+///
+/// The modifier is encoded as PostgreSQL encodes it in `atttypmod`: `-1` for none,
+/// `n + 4` for `varchar(n)` and `char(n)`, `((precision << 16) | scale) + 4` for `numeric`,
+/// the precision for the time types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TypeRef {
+    /// The type.
+    pub oid: Oid,
+    /// Its modifier, `-1` for none.
+    pub typmod: i32,
+}
+
+impl TypeRef {
+    /// The type without a modifier.
+    #[must_use]
+    pub const fn plain(oid: Oid) -> Self {
+        Self { oid, typmod: -1 }
+    }
+
+    /// The type with a modifier in PostgreSQL's encoding.
+    #[must_use]
+    pub const fn with_typmod(oid: Oid, typmod: i32) -> Self {
+        Self { oid, typmod }
+    }
+}
