@@ -1,0 +1,1 @@
+//! Order and equality of datums as PostgreSQL's default B-tree operator classes define them.

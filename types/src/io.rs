@@ -1,0 +1,1 @@
+//! Text and binary forms of every type, both ways, by the type's OID.

@@ -1,0 +1,1 @@
+//! Memory-comparable keys: bytes whose order is the order of the datums.
