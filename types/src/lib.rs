@@ -11,6 +11,7 @@ pub mod clock;
 pub mod timezone;
 pub mod interval;
 pub mod numeric;
+pub mod json;
 pub mod jsonb;
 pub mod datum;
 pub mod context;
