@@ -197,8 +197,7 @@ impl<'a> Lexer<'a> {
                 .take_while(|byte| !matches!(byte, b'"' | b'\\') && **byte >= 0x20)
                 .count();
             let next = self.bytes.get(at + plain).copied();
-            if high.is_some() && (plain > 0 || next == Some(b'"') || next.is_some_and(|b| b < 0x20))
-            {
+            if high.is_some() && (plain > 0 || next == Some(b'"')) {
                 return self.fail_after(at, &Fault::LowSurrogate);
             }
             if self.unescape {
