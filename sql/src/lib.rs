@@ -1,1 +1,4 @@
 //! Parse, bind, evaluate row by row, change data.
+
+pub mod ast;
+pub mod parser;
