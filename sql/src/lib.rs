@@ -1,4 +1,5 @@
-//! Parse, bind, evaluate row by row, change data.
+//! Parse, bind, evaluate row by row, change data. No DataFusion here.
 
 pub mod ast;
-pub mod parser;
+pub mod bound;
+pub mod query_engine;

@@ -127,24 +127,19 @@ impl Block {
         }
         let first = other.rows[from].start;
         let last = &other.rows[to - 1];
-        let value_len = if last.value_len == TOMBSTONE {
-            0
-        } else {
-            last.value_len
-        };
+        let value_len = if last.value_len == TOMBSTONE { 0 } else { last.value_len };
         let end = last.start + last.key_len + value_len;
         let base = self.bytes.len();
         assert!(
             base + ((end - first) as usize) < TOMBSTONE as usize,
             "a block is closed long before its positions exceed 32 bits"
         );
-        self.bytes
-            .extend_from_slice(&other.bytes[first as usize..end as usize]);
+        self.bytes.extend_from_slice(&other.bytes[first as usize..end as usize]);
         let base = base as u32;
-        self.rows
-            .extend(other.rows[from..to].iter().map(|row| RowPlace {
-                start: row.start - first + base,
-                ..*row
-            }));
+        self.rows.extend(
+            other.rows[from..to]
+                .iter()
+                .map(|row| RowPlace { start: row.start - first + base, ..*row }),
+        );
     }
 }

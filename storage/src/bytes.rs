@@ -16,10 +16,7 @@ pub struct Key(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Inline {
-        len: u8,
-        bytes: [u8; Key::INLINE_MAX],
-    },
+    Inline { len: u8, bytes: [u8; Key::INLINE_MAX] },
     Heap(Arc<[u8]>),
 }
 
@@ -33,10 +30,7 @@ impl Key {
         if key.len() <= Self::INLINE_MAX {
             let mut bytes = [0; Self::INLINE_MAX];
             bytes[..key.len()].copy_from_slice(key);
-            Self(Repr::Inline {
-                len: key.len() as u8,
-                bytes,
-            })
+            Self(Repr::Inline { len: key.len() as u8, bytes })
         } else {
             Self(Repr::Heap(key.into()))
         }

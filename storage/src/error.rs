@@ -93,9 +93,7 @@ pub enum StorageError {
 impl From<std::io::Error> for StorageError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::StorageFull {
-            Self::DiskFull {
-                file: "data directory".into(),
-            }
+            Self::DiskFull { file: "data directory".into() }
         } else {
             Self::Io(error)
         }

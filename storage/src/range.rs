@@ -27,28 +27,19 @@ impl KeyRange {
     /// Every key.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            lower: Bound::Unbounded,
-            upper: Bound::Unbounded,
-        }
+        Self { lower: Bound::Unbounded, upper: Bound::Unbounded }
     }
 
     /// This key alone.
     #[must_use]
     pub fn one(key: &[u8]) -> Self {
-        Self {
-            lower: Bound::Included(Key::new(key)),
-            upper: Bound::Included(Key::new(key)),
-        }
+        Self { lower: Bound::Included(Key::new(key)), upper: Bound::Included(Key::new(key)) }
     }
 
     /// `lower <= key < upper`.
     #[must_use]
     pub fn half_open(lower: &[u8], upper: &[u8]) -> Self {
-        Self {
-            lower: Bound::Included(Key::new(lower)),
-            upper: Bound::Excluded(Key::new(upper)),
-        }
+        Self { lower: Bound::Included(Key::new(lower)), upper: Bound::Excluded(Key::new(upper)) }
     }
 
     /// Every key that begins with `prefix`.
@@ -65,10 +56,7 @@ impl KeyRange {
             }
             None => Bound::Unbounded,
         };
-        Self {
-            lower: Bound::Included(Key::new(prefix)),
-            upper,
-        }
+        Self { lower: Bound::Included(Key::new(prefix)), upper }
     }
 
     /// Whether the key lies in it.
@@ -95,24 +83,19 @@ impl KeyRange {
     #[must_use]
     pub fn after(&self, key: &[u8], direction: Direction) -> Self {
         match direction {
-            Direction::Forward => Self {
-                lower: Bound::Excluded(Key::new(key)),
-                upper: self.upper.clone(),
-            },
-            Direction::Backward => Self {
-                lower: self.lower.clone(),
-                upper: Bound::Excluded(Key::new(key)),
-            },
+            Direction::Forward => {
+                Self { lower: Bound::Excluded(Key::new(key)), upper: self.upper.clone() }
+            }
+            Direction::Backward => {
+                Self { lower: self.lower.clone(), upper: Bound::Excluded(Key::new(key)) }
+            }
         }
     }
 
     /// Both bounds as byte slices, as ordered maps take them.
     #[must_use]
     pub fn as_bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        (
-            self.lower.as_ref().map(Key::as_bytes),
-            self.upper.as_ref().map(Key::as_bytes),
-        )
+        (self.lower.as_ref().map(Key::as_bytes), self.upper.as_ref().map(Key::as_bytes))
     }
 }
 

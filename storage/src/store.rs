@@ -73,9 +73,7 @@ pub struct StoreOptions {
 
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreOptions")
-            .field("dir", &self.dir)
-            .finish_non_exhaustive()
+        f.debug_struct("StoreOptions").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 

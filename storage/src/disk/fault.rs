@@ -237,15 +237,8 @@ impl State {
         let Some(capacity) = self.capacity else {
             return Ok(());
         };
-        let old_len = self
-            .contents
-            .get(&id)
-            .map_or(0, |content| content.now.len());
-        let total: usize = self
-            .contents
-            .values()
-            .map(|content| content.now.len())
-            .sum();
+        let old_len = self.contents.get(&id).map_or(0, |content| content.now.len());
+        let total: usize = self.contents.values().map(|content| content.now.len()).sum();
         if new_len > old_len && (total - old_len + new_len) as u64 > capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -270,17 +263,11 @@ impl Disk for FaultDisk {
                 state.next_content += 1;
                 state.contents.insert(content, Content::default());
                 state.names.insert(path.to_path_buf(), content);
-                state
-                    .pending_names
-                    .push((path.to_path_buf(), Some(content)));
+                state.pending_names.push((path.to_path_buf(), Some(content)));
                 content
             }
         };
-        Ok(Arc::new(FaultFile {
-            shared: self.shared.clone(),
-            content,
-            boot: state.boot,
-        }))
+        Ok(Arc::new(FaultFile { shared: self.shared.clone(), content, boot: state.boot }))
     }
 
     fn create_dir_all(&self, _path: &Path) -> io::Result<()> {
@@ -372,9 +359,7 @@ impl File for FaultFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.with(false, |state| {
-            read_from(&self.content(state).now, buffer, offset)
-        })
+        self.with(false, |state| read_from(&self.content(state).now, buffer, offset))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -389,10 +374,7 @@ impl File for FaultFile {
             state.check_capacity(self.content, end)?;
             let content = self.content(state);
             write_into(&mut content.now, bytes, offset)?;
-            content.pending.push(Pending::Write {
-                offset,
-                bytes: bytes.to_vec(),
-            });
+            content.pending.push(Pending::Write { offset, bytes: bytes.to_vec() });
             Ok(())
         })
     }

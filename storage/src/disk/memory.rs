@@ -116,9 +116,7 @@ pub(super) fn read_from(file: &[u8], buffer: &mut [u8], offset: u64) -> io::Resu
 /// `write_at` on a file that is a vector.
 pub(super) fn write_into(file: &mut Vec<u8>, bytes: &[u8], offset: u64) -> io::Result<()> {
     let start = usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let end = start
-        .checked_add(bytes.len())
-        .ok_or(io::ErrorKind::InvalidInput)?;
+    let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::InvalidInput)?;
     if file.len() < end {
         file.resize(end, 0);
     }

@@ -89,12 +89,8 @@ pub enum RowLockMode {
 
 impl RowLockMode {
     /// Every mode, weakest first.
-    pub const ALL: [Self; 4] = [
-        Self::ForKeyShare,
-        Self::ForShare,
-        Self::ForNoKeyUpdate,
-        Self::ForUpdate,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::ForKeyShare, Self::ForShare, Self::ForNoKeyUpdate, Self::ForUpdate];
 
     /// The modes that exclude it, a bit each in the order of [`RowLockMode::ALL`].
     pub(crate) const fn conflicts(self) -> u8 {
