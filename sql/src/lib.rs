@@ -2,4 +2,6 @@
 
 pub mod ast;
 pub mod bound;
+pub mod evaluate;
 pub mod query_engine;
+pub mod row;
