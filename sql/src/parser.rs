@@ -1,0 +1,1 @@
+//! PostgreSQL 15's grammar, from text to [`crate::ast`].
