@@ -13,13 +13,13 @@ const CONTENTS_BYTES_MAX: usize = 0x0FFF_FFFF;
 ///
 /// Of keys given twice the last counts. The methods must be called as a document is built, every
 /// value of an object after its key: anything else is an error of ours and panics.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Builder {
     open: Vec<Frame>,
     root: Vec<u8>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Frame {
     is_object: bool,
     /// Of the containers within.
