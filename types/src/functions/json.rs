@@ -55,7 +55,7 @@ fn into_text(bytes: Vec<u8>) -> Datum {
     Datum::text(String::from_utf8(bytes).expect("JSON is written from strings alone"))
 }
 
-fn pair<'a>(arguments: &'a [Datum]) -> (&'a Jsonb, &'a Jsonb) {
+fn pair(arguments: &[Datum]) -> (&Jsonb, &Jsonb) {
     (arguments[0].as_jsonb(), arguments[1].as_jsonb())
 }
 

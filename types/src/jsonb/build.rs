@@ -93,8 +93,9 @@ impl Builder {
     /// 54000 if it takes too many bytes, 54001 if it nests too deep.
     pub fn end(&mut self) -> SqlResult<()> {
         let frame = self.open.pop().expect("as many containers end as were begun");
-        let height = frame.height + 1;
         let bytes = frame.lay_out();
+        // Less than the frame's, if the deepest value was of a key given again.
+        let height = Node::validated(&bytes).height();
         self.put(height, |out| out.extend_from_slice(&bytes))
     }
 
