@@ -44,7 +44,9 @@ impl Applier for Sink {
 async fn main() -> Result<(), Box<dyn Error>> {
     let given = std::env::args_os().nth(1).map(PathBuf::from);
     let temporary = tempfile::tempdir()?;
-    let directory = given.unwrap_or_else(|| temporary.path().to_owned()).join("log");
+    let directory = given
+        .unwrap_or_else(|| temporary.path().to_owned())
+        .join("log");
     let sink = Arc::new(Sink::default());
     let started = Instant::now();
     let store: Arc<dyn Applier> = Arc::clone(&sink) as _;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use aegis_storage::StorageError;
 use aegis_storage::commit_log::LogEntry;
-use openraft::StorageHelper;
+use openraft::storage::RaftStateMachine;
 use openraft::testing::log::{StoreBuilder, Suite};
 use parking_lot::Mutex;
 
@@ -55,6 +55,11 @@ impl MemoryApplier {
         let state = self.state.lock();
         let payloads = state.applied.iter().map(|entry| entry.payload.to_vec());
         payloads.filter(|payload| !payload.is_empty()).collect()
+    }
+
+    fn indexes(&self) -> Vec<u64> {
+        let state = self.state.lock();
+        state.applied.iter().map(|entry| entry.index.0).collect()
     }
 
     fn numbers(&self) -> Vec<u64> {
@@ -221,7 +226,6 @@ async fn commit_until_power_cut(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_power_cut_every_acknowledged_entry_is_there_once_and_in_order() {
     for seed in 0..6 {
-        println!("seed {seed}");
         let mut chance = Chance(seed);
         let disk = SimulatedDisk::default();
         let applier = Arc::new(MemoryApplier::default());
@@ -246,10 +250,8 @@ async fn after_a_power_cut_every_acknowledged_entry_is_there_once_and_in_order()
             before[..before.len().min(after.len())],
             "seed {seed}: another order"
         );
-        let state = again.state.lock();
-        let indexes: Vec<u64> = state.applied.iter().map(|entry| entry.index.0).collect();
+        let indexes = again.indexes();
         assert_eq!(indexes, (1..=indexes.len() as u64).collect::<Vec<_>>());
-        drop(state);
         log.propose(payload(77_777, 8)).await.unwrap().unwrap();
     }
 }
@@ -473,15 +475,93 @@ mod openraft_suite {
 }
 
 #[tokio::test]
-async fn installing_a_snapshot_is_refused_as_unsupported() {
-    use openraft::storage::RaftStateMachine;
-    let ((), mut store, mut state_machine) = Builder.build().await.unwrap();
-    let helper = StorageHelper::new(&mut store, &mut state_machine).with_id(0);
-    drop(helper);
-    let meta = crate::types::SnapshotMeta::default();
-    let installed = state_machine.install_snapshot(&meta, Checkpoint).await;
+async fn a_snapshot_is_the_durable_checkpoint_and_installing_one_is_unsupported() {
+    let disk = SimulatedDisk::default();
+    let applier = Arc::new(MemoryApplier::default());
+    let log = open(&disk, &applier).await;
+    log.propose(payload(1, 8)).await.unwrap().unwrap();
+    assert!(
+        log.raft.get_snapshot().await.unwrap().is_none(),
+        "nothing is durable yet"
+    );
+    let durable = applier.flush();
+    log.propose(payload(2, 8)).await.unwrap().unwrap();
+    let snapshot = log.raft.get_snapshot().await.unwrap().unwrap();
+    let last = snapshot.meta.last_log_id.unwrap();
+    assert_eq!(state_machine::seam_index(last.index), durable);
+    let voters: Vec<u64> = snapshot.meta.last_membership.voter_ids().collect();
+    assert_eq!(voters, [1]);
+
+    let ((), _store, mut state_machine) = Builder.build().await.unwrap();
+    let installed = state_machine
+        .install_snapshot(&snapshot.meta, Checkpoint)
+        .await;
     assert_eq!(
         installed.unwrap_err().kind(),
         std::io::ErrorKind::Unsupported
     );
+}
+
+#[tokio::test]
+async fn proposals_that_come_together_share_a_sync_and_a_batch() {
+    let disk = SimulatedDisk::default();
+    let applier = Arc::new(MemoryApplier::default());
+    let log = open(&disk, &applier).await;
+    let (syncs, batches) = (disk.sync_count(), applier.state.lock().batches);
+    // One thread: openraft's core runs only once all of them are queued.
+    let receivers: Vec<_> = (0..500)
+        .map(|number| log.propose(payload(number, 20)))
+        .collect();
+    for receiver in receivers {
+        receiver.await.unwrap().unwrap();
+    }
+    assert_eq!(applier.numbers(), (0..500).collect::<Vec<_>>());
+    // A segment of 64 KiB takes them all; a few batches are openraft's choice.
+    assert!(
+        disk.sync_count() - syncs <= 10,
+        "{} syncs",
+        disk.sync_count() - syncs
+    );
+    assert!(applier.state.lock().batches - batches <= 10);
+}
+
+#[test]
+fn a_log_dropped_with_its_runtime_opens_again_from_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let applier = Arc::new(MemoryApplier::default());
+    let first = runtime();
+    let log = first.block_on(async {
+        let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
+        let log = RaftLog::open(directory.path(), options(), store, |_| {})
+            .await
+            .unwrap();
+        for number in 0..300 {
+            log.propose(payload(number, 700)).await.unwrap().unwrap();
+        }
+        log
+    });
+    drop(log);
+    drop(first);
+    let applier = applier.restarted();
+    let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
+    runtime().block_on(async {
+        // The writer thread of the first life lets go of the directory as soon as it notices.
+        let log = loop {
+            let store = Arc::clone(&store);
+            match RaftLog::open(directory.path(), options(), store, |_| {}).await {
+                Ok(log) => break log,
+                Err(LogError::InUse(_)) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(applier.numbers(), (0..300).collect::<Vec<_>>());
+        log.shutdown().await.unwrap();
+    });
 }

@@ -12,7 +12,7 @@ use crate::error::LogError;
 /// More spares than this are given back to the file system.
 const SPARES_MAX: usize = 4;
 /// Zeros are written in pieces of this.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A file that is allocated in full and named `spare-…`.
 pub(crate) struct Spare {
