@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -48,20 +48,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .unwrap_or_else(|| temporary.path().to_owned())
         .join("log");
     let sink = Arc::new(Sink::default());
-    let started = Instant::now();
-    let store: Arc<dyn Applier> = Arc::clone(&sink) as _;
-    let log = RaftLog::open(&directory, RaftLogOptions::default(), store, |error| {
-        println!("the log stopped: {error}");
-    })
-    .await?;
-    println!("ready after {:?}", started.elapsed());
+    let log = open(&directory, &sink).await?;
     for committers in [1, 8, 32, 64] {
         let (rate, mean) = measure(&log, committers).await?;
         println!("{committers:3} committers: {rate:8.0} commits/s, {mean:?} each");
         log.purge_to(sink.durable_applied().0);
     }
     log.shutdown().await?;
+    drop(log);
+    open(&directory, &sink).await?.shutdown().await?;
     Ok(())
+}
+
+async fn open(directory: &Path, sink: &Arc<Sink>) -> Result<Arc<RaftLog>, Box<dyn Error>> {
+    let started = Instant::now();
+    let store: Arc<dyn Applier> = Arc::clone(sink) as _;
+    let log = RaftLog::open(directory, RaftLogOptions::default(), store, |error| {
+        println!("the log stopped: {error}");
+    })
+    .await?;
+    println!("ready after {:?}", started.elapsed());
+    Ok(log)
 }
 
 /// Commits a second, and the mean time of a commit.

@@ -132,6 +132,11 @@ impl SimulatedDisk {
         self.state.lock().operations_until_failure = Some(count);
     }
 
+    /// Lets writes and syncs succeed again.
+    pub(crate) fn heal(&self) {
+        self.state.lock().operations_until_failure = None;
+    }
+
     /// Limits the bytes of all files together; beyond it writes fail with ENOSPC.
     pub(crate) fn limit_space(&self, bytes: Option<u64>) {
         self.state.lock().space_bytes = bytes;
@@ -330,11 +335,16 @@ impl DiskFile for SimulatedFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.check_write()?;
+        if let Err(error) = state.check_write() {
+            // As Linux does it: the pages are clean now, still to be read, and not on the disk.
+            state.files[self.file].unsynced.clear();
+            return Err(error);
+        }
         state.sync_count += 1;
         let file = &mut state.files[self.file];
-        file.durable = file.current.clone();
-        file.unsynced.clear();
+        for (offset, written) in file.unsynced.drain(..) {
+            overwrite(&mut file.durable, offset, &written);
+        }
         Ok(())
     }
 

@@ -184,6 +184,40 @@ fn whatever_a_crash_leaves_is_a_prefix_that_holds_everything_synced() {
     }
 }
 
+#[test]
+fn what_a_restarted_process_finds_survives_a_power_cut_right_after() {
+    for seed in 0..200 {
+        let mut chance = Chance(seed);
+        let disk = SimulatedDisk::default();
+        let mut log = open(&disk).unwrap();
+        let mut model = Model::default();
+        for _ in 0..chance.below(40) {
+            let step = model.draw_step(&mut chance);
+            model.apply(&step);
+            stage(&mut log, &step).unwrap();
+            if chance.one_in(4) {
+                log.sync().unwrap();
+            }
+        }
+        if chance.one_in(2) {
+            // The process is killed; the page cache keeps what it wrote.
+            log.write().unwrap();
+        } else {
+            // The sync fails, and the page cache pretends that it did not.
+            log.write().unwrap();
+            disk.fail_after(0);
+            let _ = log.sync();
+            disk.heal();
+        }
+        drop(log);
+        let log = open(&disk).unwrap();
+        assert_eq!(Model::of(&log), model, "seed {seed}");
+        drop(log);
+        let log = open(&disk.crash(&mut chance)).unwrap();
+        assert_eq!(Model::of(&log), model, "seed {seed}");
+    }
+}
+
 /// A log of three synced batches in one segment.
 fn three_batches() -> SimulatedDisk {
     let disk = SimulatedDisk::default();
