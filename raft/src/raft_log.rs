@@ -172,16 +172,18 @@ impl RaftLog {
         Ok(log)
     }
 
-    /// Lets the proposals under way finish, writes out the log and stops. Proposals from now on
-    /// are answered [`ProposeError::ShuttingDown`].
+    /// Lets the proposals under way finish, writes out the log, stops, and lets go of the
+    /// directory. Proposals from now on are answered [`ProposeError::ShuttingDown`]. Call it once.
     pub async fn shutdown(&self) -> Result<(), LogError> {
         self.closing.store(true, Ordering::SeqCst);
         self.load.wait_until_idle().await;
         self.raft.shutdown().await.map_err(raft_error)?;
+        let stopped = self.store.writer().stop().await;
         if self.failed.load(Ordering::SeqCst) {
+            // What went wrong was reported when it did.
             return Ok(());
         }
-        self.store.writer().stop().await.map_err(raft_error)
+        stopped.map_err(raft_error)
     }
 
     /// Becomes leader at once, and waits until everything in the log is committed and applied.

@@ -62,7 +62,14 @@ struct Gauges {
 pub(crate) struct Writer {
     commands: Sender<Command>,
     gauges: Arc<Mutex<Gauges>>,
-    refill: Sender<()>,
+    refill: Sender<Refill>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// What the thread that makes spare segments is asked to do.
+enum Refill {
+    Prepare,
+    Stop,
 }
 
 impl Writer {
@@ -83,8 +90,6 @@ impl Writer {
             let gauges = Arc::clone(&gauges);
             move || fill_stock(&spares, &refills, &gauges)
         })?;
-        // It ends with its channel; nobody waits for it.
-        drop(filling);
         let thread = Thread {
             log,
             queue,
@@ -93,12 +98,13 @@ impl Writer {
             on_written,
             on_fatal,
         };
-        let _ = refill.send(());
-        drop(spawn("aegis-log", move || thread.run())?);
+        let _ = refill.send(Refill::Prepare);
+        let writing = spawn("aegis-log", move || thread.run())?;
         Ok(Self {
             commands,
             gauges,
             refill,
+            threads: Arc::new(Mutex::new(vec![filling, writing])),
         })
     }
 
@@ -131,9 +137,23 @@ impl Writer {
         self.gauges.lock().committed = Some(mark);
     }
 
-    /// Writes and syncs all that is queued, then ends the thread.
+    /// Writes and syncs all that is queued, then ends both threads. When this returns nothing
+    /// holds the disk any more, also after an error.
     pub(crate) async fn stop(&self) -> io::Result<()> {
-        self.ask(Command::Stop).await
+        let stopped = self.ask(Command::Stop).await;
+        let _ = self.refill.send(Refill::Stop);
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let joined = tokio::task::spawn_blocking(move || {
+            let panicked = threads
+                .into_iter()
+                .map(JoinHandle::join)
+                .filter(Result::is_err);
+            panicked.count() == 0
+        });
+        match joined.await {
+            Ok(true) => stopped,
+            _ => Err(io::Error::other("a thread of the log panicked")),
+        }
     }
 
     /// Bytes that can be written without asking the file system for space, as of the last batch.
@@ -148,7 +168,7 @@ impl Writer {
 
     /// Asks for another try at making a spare segment.
     pub(crate) fn request_room(&self) {
-        let _ = self.refill.send(());
+        let _ = self.refill.send(Refill::Prepare);
     }
 
     async fn ask(&self, command: impl FnOnce(Waiter) -> Command) -> io::Result<()> {
@@ -170,10 +190,8 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
 
 /// Keeps one spare segment ready. Out of space is not an error here: the room shown shrinks, and
 /// proposals are refused before the log needs what it cannot get.
-fn fill_stock(spares: &Spares, refills: &Receiver<()>, gauges: &Mutex<Gauges>) {
-    while refills.recv().is_ok() {
-        // Many requests are one.
-        while refills.try_recv().is_ok() {}
+fn fill_stock(spares: &Spares, refills: &Receiver<Refill>, gauges: &Mutex<Gauges>) {
+    while let Ok(Refill::Prepare) = refills.recv() {
         let before = spares.room_bytes();
         match spares.prepare() {
             Ok(()) => {
@@ -195,7 +213,7 @@ struct Thread {
     log: SegmentLog,
     queue: Receiver<Command>,
     gauges: Arc<Mutex<Gauges>>,
-    refill: Sender<()>,
+    refill: Sender<Refill>,
     on_written: OnWritten,
     on_fatal: OnFatal,
 }
@@ -312,7 +330,7 @@ impl Thread {
         let spares = self.log.spares();
         self.gauges.lock().room_bytes = self.log.room_bytes();
         if spares.room_bytes() == 0 {
-            let _ = self.refill.send(());
+            let _ = self.refill.send(Refill::Prepare);
         }
     }
 }

@@ -416,7 +416,9 @@ async fn a_directory_is_opened_once() {
     .await
     .unwrap();
     log.propose(payload(1, 8)).await.unwrap().unwrap();
+    assert!(DirectoryDisk::open(directory.path()).is_err());
     log.shutdown().await.unwrap();
+    DirectoryDisk::open(directory.path()).unwrap();
 }
 
 /// Builds stores for openraft's suite.
