@@ -1,15 +1,28 @@
 //! Trees, versions, locks, transactions, tiers and durability. Storage knows no SQL.
 
+mod block;
+mod bytes;
 pub mod commit_log;
+mod disk;
+mod error;
+mod ids;
+mod locks;
+mod memory_log;
+mod range;
+mod store;
+mod transaction;
+mod view;
 
-/// The order of commits as readers see it: assigned at apply, from the position in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CommitSeq(pub u64);
-
-/// What can go wrong in storage.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    /// The disk answered with an error.
-    #[error("input/output error: {0}")]
-    Io(#[from] std::io::Error),
-}
+pub use block::{Block, RowRef};
+pub use bytes::{Key, Row, Value};
+pub use disk::{Disk, Fault, FaultDisk, File, MemoryDisk, OpenMode, RealDisk};
+pub use error::{Result, StorageError};
+pub use ids::{CommandId, CommitSeq, TransactionId, TreeId};
+pub use locks::{LockWait, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode};
+pub use memory_log::MemoryLog;
+pub use range::{Direction, KeyRange};
+pub use store::{
+    CatalogBuilder, CatalogChange, Clock, MemoryBudget, Store, StoreOptions, StoreStats,
+};
+pub use transaction::{IsolationLevel, Savepoint, Transaction, TxnOptions};
+pub use view::{ReadView, Scan};
