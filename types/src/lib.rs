@@ -17,6 +17,7 @@ pub mod uuid;
 pub mod timezone;
 pub mod interval;
 pub mod numeric;
+pub mod json;
 pub mod jsonb;
 pub mod datum;
 pub mod context;
