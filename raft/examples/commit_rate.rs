@@ -28,10 +28,8 @@ impl Applier for Sink {
         if let Some(last) = entries.last() {
             *self.0.lock() = (last.index, Arc::clone(&last.log_state));
         }
-        let applied = |entry: &LogEntry| Applied {
-            index: entry.index,
-            commit_seq: CommitSeq(entry.index.0),
-        };
+        let applied =
+            |entry: &LogEntry| Applied { index: entry.index, commit_seq: CommitSeq(entry.index.0) };
         Ok(entries.iter().map(applied).collect())
     }
 
@@ -44,9 +42,7 @@ impl Applier for Sink {
 async fn main() -> Result<(), Box<dyn Error>> {
     let given = std::env::args_os().nth(1).map(PathBuf::from);
     let temporary = tempfile::tempdir()?;
-    let directory = given
-        .unwrap_or_else(|| temporary.path().to_owned())
-        .join("log");
+    let directory = given.unwrap_or_else(|| temporary.path().to_owned()).join("log");
     let sink = Arc::new(Sink::default());
     let log = open(&directory, &sink).await?;
     for committers in [1, 8, 32, 64] {

@@ -88,10 +88,7 @@ pub(crate) fn decode_entry(index: u64, bytes: &[u8]) -> io::Result<Entry> {
         _ => return Err(invalid("an unknown kind of entry")),
     };
     input.end()?;
-    Ok(Entry {
-        log_id: LogId { leader_id, index },
-        payload,
-    })
+    Ok(Entry { log_id: LogId { leader_id, index }, payload })
 }
 
 pub(crate) fn encode_vote(vote: &Vote) -> Vec<u8> {
@@ -108,10 +105,7 @@ pub(crate) fn decode_vote(bytes: &[u8]) -> io::Result<Vote> {
     let leader_id = input.leader_id()?;
     let committed = input.flag()?;
     input.end()?;
-    Ok(Vote {
-        leader_id,
-        committed,
-    })
+    Ok(Vote { leader_id, committed })
 }
 
 pub(crate) fn encode_log_id(log_id: &LogId) -> Vec<u8> {
@@ -161,10 +155,7 @@ pub(crate) fn decode_log_state(bytes: &[u8]) -> io::Result<(Option<LogId>, Store
     };
     let membership = input.membership()?;
     input.end()?;
-    Ok((
-        Some(log_id),
-        StoredMembership::new(membership_log_id, membership),
-    ))
+    Ok((Some(log_id), StoredMembership::new(membership_log_id, membership)))
 }
 
 fn put_u32(bytes: &mut Vec<u8>, value: u32) {
@@ -207,10 +198,8 @@ struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
     fn take(&mut self, length: usize) -> io::Result<&'a [u8]> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or_else(|| invalid("bytes end too early"))?;
+        let (taken, rest) =
+            self.0.split_at_checked(length).ok_or_else(|| invalid("bytes end too early"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -258,17 +247,11 @@ impl<'a> Input<'a> {
     }
 
     fn leader_id(&mut self) -> io::Result<LeaderId> {
-        Ok(LeaderId {
-            term: self.u64()?,
-            node_id: self.u64()?,
-        })
+        Ok(LeaderId { term: self.u64()?, node_id: self.u64()? })
     }
 
     fn log_id(&mut self) -> io::Result<LogId> {
-        Ok(LogId {
-            leader_id: self.leader_id()?,
-            index: self.u64()?,
-        })
+        Ok(LogId { leader_id: self.leader_id()?, index: self.u64()? })
     }
 
     fn membership(&mut self) -> io::Result<Membership> {
@@ -303,21 +286,13 @@ mod tests {
 
     fn membership() -> Membership {
         let nodes = [(1, "a:1"), (2, "b:2"), (9, "learner")];
-        let nodes: BTreeMap<_, _> = nodes
-            .into_iter()
-            .map(|(id, address)| (id, BasicNode::new(address)))
-            .collect();
+        let nodes: BTreeMap<_, _> =
+            nodes.into_iter().map(|(id, address)| (id, BasicNode::new(address))).collect();
         Membership::new(vec![BTreeSet::from([1]), BTreeSet::from([1, 2])], nodes).unwrap()
     }
 
     fn log_id(index: u64) -> LogId {
-        LogId {
-            leader_id: LeaderId {
-                term: 5,
-                node_id: 2,
-            },
-            index,
-        }
+        LogId { leader_id: LeaderId { term: 5, node_id: 2 }, index }
     }
 
     #[test]
@@ -328,10 +303,7 @@ mod tests {
             EntryPayload::Membership(membership()),
             EntryPayload::Membership(Membership::default()),
         ] {
-            let entry = Entry {
-                log_id: log_id(7),
-                payload,
-            };
+            let entry = Entry { log_id: log_id(7), payload };
             let bytes = EncodedEntry::of(&entry).parts().concat();
             assert_eq!(decode_entry(7, &bytes).unwrap(), entry);
             if !matches!(entry.payload, EntryPayload::Normal(_)) {
@@ -344,30 +316,20 @@ mod tests {
 
     #[test]
     fn a_log_state_returns_as_it_was_written() {
-        for stored in [
-            StoredMembership::default(),
-            StoredMembership::new(Some(log_id(3)), membership()),
-        ] {
+        for stored in
+            [StoredMembership::default(), StoredMembership::new(Some(log_id(3)), membership())]
+        {
             let bytes = encode_log_state(&log_id(8), &encode_stored_membership(&stored));
             assert_eq!(decode_log_state(&bytes).unwrap(), (Some(log_id(8)), stored));
         }
-        assert_eq!(
-            decode_log_state(&[]).unwrap(),
-            (None, StoredMembership::default())
-        );
+        assert_eq!(decode_log_state(&[]).unwrap(), (None, StoredMembership::default()));
     }
 
     #[test]
     fn votes_and_log_ids_return_as_they_were_written() {
-        let vote = Vote {
-            leader_id: log_id(0).leader_id,
-            committed: true,
-        };
+        let vote = Vote { leader_id: log_id(0).leader_id, committed: true };
         assert_eq!(decode_vote(&encode_vote(&vote)).unwrap(), vote);
-        assert_eq!(
-            decode_log_id(&encode_log_id(&log_id(4))).unwrap(),
-            log_id(4)
-        );
+        assert_eq!(decode_log_id(&encode_log_id(&log_id(4))).unwrap(), log_id(4));
     }
 
     proptest! {

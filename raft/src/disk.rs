@@ -78,10 +78,7 @@ impl DirectoryDisk {
         if let Some(parent) = path.parent().filter(|parent| parent.is_dir()) {
             File::open(parent)?.sync_all()?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            _lock: lock,
-        })
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 }
 
@@ -110,10 +107,7 @@ impl Disk for DirectoryDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path.join(name))?;
+        let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
         Ok(Arc::new(file))
     }
 

@@ -76,20 +76,14 @@ impl Tail {
     /// Forgets the oldest entries beyond the bound; what is not written stays.
     fn trim(&mut self) {
         while self.bytes > self.bytes_max
-            && self
-                .first_index()
-                .is_some_and(|first| first < self.unwritten)
+            && self.first_index().is_some_and(|first| first < self.unwritten)
         {
             self.pop_front();
         }
     }
 
     fn truncate(&mut self, from: u64) {
-        while self
-            .entries
-            .back()
-            .is_some_and(|entry| entry.log_id.index >= from)
-        {
+        while self.entries.back().is_some_and(|entry| entry.log_id.index >= from) {
             if let Some(entry) = self.entries.pop_back() {
                 self.bytes -= codec::entry_bytes(&entry);
             }
@@ -111,32 +105,16 @@ impl LogStore {
         let bounds = segments.bounds();
         let undecodable = |error: io::Error| LogError::Mismatch(error.to_string());
         let vote = marks.vote.as_deref().map(codec::decode_vote).transpose();
-        let committed = marks
-            .committed
-            .as_deref()
-            .map(codec::decode_log_id)
-            .transpose();
-        let purged = marks
-            .purged
-            .as_ref()
-            .map(|(_, mark)| codec::decode_log_id(mark))
-            .transpose();
+        let committed = marks.committed.as_deref().map(codec::decode_log_id).transpose();
+        let purged = marks.purged.as_ref().map(|(_, mark)| codec::decode_log_id(mark)).transpose();
         let purged = purged.map_err(undecodable)?;
-        let last = match bounds
-            .next
-            .checked_sub(1)
-            .filter(|last| *last >= bounds.first)
-        {
+        let last = match bounds.next.checked_sub(1).filter(|last| *last >= bounds.first) {
             Some(last) => {
                 let read = segments.read(last..bounds.next, 1)?;
                 let (index, payload) = read
                     .first()
                     .ok_or_else(|| LogError::Mismatch(format!("entry {last} is missing")))?;
-                Some(
-                    codec::decode_entry(*index, payload)
-                        .map_err(undecodable)?
-                        .log_id,
-                )
+                Some(codec::decode_entry(*index, payload).map_err(undecodable)?.log_id)
             }
             None => purged,
         };
@@ -166,11 +144,7 @@ impl LogStore {
             file: String::new(),
             source,
         })?;
-        Ok(Self {
-            view,
-            writer,
-            segments,
-        })
+        Ok(Self { view, writer, segments })
     }
 
     /// The writer thread's handle.
@@ -290,9 +264,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
             let entry: Entry = piece.pop_front()?;
             rest.start = entry.log_id.index + 1;
             // What is in the piece is not read again.
-            let read_to = piece
-                .back()
-                .map_or(rest.start, |last: &Entry| last.log_id.index + 1);
+            let read_to = piece.back().map_or(rest.start, |last: &Entry| last.log_id.index + 1);
             rest.start = read_to;
             Some((Ok(entry), (log, rest, piece)))
         })
@@ -308,10 +280,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
         let view = self.view.lock();
-        Ok(LogState {
-            last_purged_log_id: view.purged,
-            last_log_id: view.last,
-        })
+        Ok(LogState { last_purged_log_id: view.purged, last_log_id: view.last })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -389,10 +358,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
         {
             let mut view = self.view.lock();
-            if view
-                .purged
-                .is_some_and(|purged| purged.index >= log_id.index)
-            {
+            if view.purged.is_some_and(|purged| purged.index >= log_id.index) {
                 return Ok(());
             }
             view.purged = Some(log_id);
@@ -401,15 +367,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 view.last = Some(log_id);
             }
         }
-        self.writer
-            .purge(log_id.index, codec::encode_log_id(&log_id))
-            .await?;
+        self.writer.purge(log_id.index, codec::encode_log_id(&log_id)).await?;
         let mut view = self.view.lock();
-        while view
-            .tail
-            .first_index()
-            .is_some_and(|first| first <= log_id.index)
-        {
+        while view.tail.first_index().is_some_and(|first| first <= log_id.index) {
             view.tail.pop_front();
         }
         Ok(())

@@ -69,11 +69,7 @@ pub struct RaftLogOptions {
 
 impl Default for RaftLogOptions {
     fn default() -> Self {
-        Self {
-            node_id: 1,
-            segment_bytes: 16 << 20,
-            tail_bytes_max: 16 << 20,
-        }
+        Self { node_id: 1, segment_bytes: 16 << 20, tail_bytes_max: 16 << 20 }
     }
 }
 
@@ -104,11 +100,7 @@ impl RaftLog {
             let file = directory.display().to_string();
             match source.kind() {
                 std::io::ErrorKind::ResourceBusy => LogError::InUse(file),
-                _ => LogError::Io {
-                    action: "open the directory of",
-                    file,
-                    source,
-                },
+                _ => LogError::Io { action: "open the directory of", file, source },
             }
         })?;
         Self::open_on(Arc::new(disk), options, applier, on_fatal).await
@@ -158,11 +150,7 @@ impl RaftLog {
             failed,
         });
         log.take_the_lead(options.node_id).await?;
-        log.spawn(purge_on_request(
-            log.raft.clone(),
-            Arc::clone(&log.applier),
-            purge_targets,
-        ));
+        log.spawn(purge_on_request(log.raft.clone(), Arc::clone(&log.applier), purge_targets));
         log.spawn(report_end_of_core(
             log.raft.server_metrics(),
             log.raft.metrics(),
@@ -199,10 +187,7 @@ impl RaftLog {
         };
         let wait = self.raft.wait(None);
         wait.metrics(leading, "leading").await.map_err(raft_error)?;
-        self.raft
-            .ensure_linearizable(ReadPolicy::ReadIndex)
-            .await
-            .map_err(raft_error)?;
+        self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(raft_error)?;
         Ok(())
     }
 
@@ -257,16 +242,11 @@ impl CommitLog for RaftLog {
         let mut sending = Box::pin(async move {
             let reply = Reply(Box::new(move |result| proposal.complete(result)));
             // An error means that the core has ended; dropping the reply has answered already.
-            let _ = raft
-                .client_write_ff(WriteSet(payload.into()), Some(reply))
-                .await;
+            let _ = raft.client_write_ff(WriteSet(payload.into()), Some(reply)).await;
         });
         // The queue has room for more than may be under way, so this is done in one go. Tokio's
         // cooperative budget must not make it seem otherwise.
-        if tokio::task::unconstrained(sending.as_mut())
-            .now_or_never()
-            .is_none()
-        {
+        if tokio::task::unconstrained(sending.as_mut()).now_or_never().is_none() {
             self.spawn(sending);
         }
         receiver
@@ -324,11 +304,7 @@ impl Proposal {
         let bytes = payload_bytes as u64 + ENTRY_OVERHEAD_BYTES;
         load.count.fetch_add(1, Ordering::SeqCst);
         load.bytes.fetch_add(bytes, Ordering::SeqCst);
-        Self {
-            answer: Some(answer),
-            load: Arc::clone(load),
-            bytes,
-        }
+        Self { answer: Some(answer), load: Arc::clone(load), bytes }
     }
 
     fn complete(self, result: ClientWriteResult<TypeConfig>) {
@@ -388,12 +364,7 @@ async fn open_store(
     on_fatal: OnFatal,
 ) -> Result<LogStore, LogError> {
     let opening = tokio::task::spawn_blocking(move || {
-        LogStore::open(
-            disk,
-            options.segment_bytes,
-            options.tail_bytes_max,
-            on_fatal,
-        )
+        LogStore::open(disk, options.segment_bytes, options.tail_bytes_max, on_fatal)
     });
     opening.await.map_err(raft_error)?
 }
@@ -467,9 +438,7 @@ async fn report_end_of_core(
     while changes.changed().await.is_ok() {}
     if !closing.load(Ordering::SeqCst) {
         let state = metrics.borrow_watched().running_state.clone();
-        let reason = state
-            .err()
-            .map_or("it ended".to_owned(), |fatal| fatal.to_string());
+        let reason = state.err().map_or("it ended".to_owned(), |fatal| fatal.to_string());
         on_fatal(Arc::new(LogError::Raft(reason)));
     }
 }

@@ -206,10 +206,7 @@ impl SegmentLog {
             _ => MARK_BYTES_MAX,
         };
         if length > limit {
-            return Err(LogError::TooLarge {
-                length: length as u64,
-                limit: limit as u64,
-            });
+            return Err(LogError::TooLarge { length: length as u64, limit: limit as u64 });
         }
         let mut indexes = self.staged_indexes;
         indexes.apply(kind, index)?;
@@ -229,11 +226,7 @@ impl SegmentLog {
             parts,
         );
         self.staged_indexes = indexes;
-        self.changes.push(IndexChange {
-            kind,
-            index,
-            position,
-        });
+        self.changes.push(IndexChange { kind, index, position });
         match record {
             Record::Vote(bytes) => self.marks.vote = Some(bytes.to_vec()),
             Record::Committed(bytes) => self.marks.committed = Some(bytes.to_vec()),
@@ -316,8 +309,7 @@ impl SegmentLog {
             &[],
         );
         self.sync()?;
-        self.begin_segment(framed)
-            .inspect_err(|_| self.failed = true)
+        self.begin_segment(framed).inspect_err(|_| self.failed = true)
     }
 
     /// Begins the segment after the current one, which is sealed and synced.
@@ -354,11 +346,7 @@ impl SegmentLog {
     ) -> Result<T, LogError> {
         result.map_err(|source| {
             self.failed = true;
-            LogError::Io {
-                action,
-                file: self.current.name.clone(),
-                source,
-            }
+            LogError::Io { action, file: self.current.name.clone(), source }
         })
     }
 }
@@ -374,10 +362,7 @@ fn begin_segment(
     framed: u64,
     marks: &Marks,
 ) -> Result<(Segment, u64), LogError> {
-    let identity = SegmentIdentity {
-        generation,
-        stamp: RandomState::new().hash_one(generation),
-    };
+    let identity = SegmentIdentity { generation, stamp: RandomState::new().hash_one(generation) };
     let mut prelude = vec![0; SEGMENT_HEADER_BYTES as usize];
     let opening: [(RecordKind, u64, Option<&[u8]>); 3] = [
         (RecordKind::Vote, 0, marks.vote.as_deref()),
@@ -394,38 +379,22 @@ fn begin_segment(
         }
     }
     let prelude_bytes = prelude.len() as u64;
-    let capacity = (prelude_bytes + framed + SEAL_BYTES)
-        .max(segment_bytes)
-        .next_multiple_of(PAGE_BYTES);
-    let header = SegmentHeader {
-        identity,
-        base,
-        capacity,
-        prelude_bytes,
-    };
+    let capacity =
+        (prelude_bytes + framed + SEAL_BYTES).max(segment_bytes).next_multiple_of(PAGE_BYTES);
+    let header = SegmentHeader { identity, base, capacity, prelude_bytes };
     prelude[..SEGMENT_HEADER_BYTES as usize].copy_from_slice(&header.encode());
 
     let spare = spares.take(capacity)?;
     let name = segment_name(generation);
     let fail = |action| {
         let file = spare.name.clone();
-        move |source| LogError::Io {
-            action,
-            file,
-            source,
-        }
+        move |source| LogError::Io { action, file, source }
     };
     spare.file.write_at(&prelude, 0).map_err(fail("write"))?;
     spare.file.sync_data().map_err(fail("sync"))?;
     disk.rename(&spare.name, &name).map_err(fail("rename"))?;
     disk.sync_names().map_err(fail("sync the name of"))?;
-    let segment = Segment {
-        name,
-        identity,
-        base,
-        capacity,
-        file: spare.file,
-    };
+    let segment = Segment { name, identity, base, capacity, file: spare.file };
     Ok((segment, prelude_bytes))
 }
 

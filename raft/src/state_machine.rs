@@ -76,10 +76,7 @@ impl StateMachine {
         );
         for (responder, applied) in batch.responders.drain(..).zip(answers) {
             if let Some(responder) = responder {
-                responder.send(Answer {
-                    index: applied.index.0,
-                    commit_seq: applied.commit_seq.0,
-                });
+                responder.send(Answer { index: applied.index.0, commit_seq: applied.commit_seq.0 });
             }
         }
         batch.entries.clear();
@@ -127,10 +124,7 @@ pub(crate) fn durable_state(
 
 fn checkpoint_meta(applier: &dyn Applier) -> io::Result<SnapshotMeta> {
     let (last_log_id, last_membership) = durable_state(applier)?;
-    Ok(SnapshotMeta {
-        last_log_id,
-        last_membership,
-    })
+    Ok(SnapshotMeta { last_log_id, last_membership })
 }
 
 /// Entries on their way to the store.
@@ -156,10 +150,7 @@ impl RaftSnapshotBuilder<TypeConfig> for CheckpointBuilder {
     type SnapshotData = Checkpoint;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        Ok(Snapshot {
-            meta: checkpoint_meta(self.applier.as_ref())?,
-            snapshot: Checkpoint,
-        })
+        Ok(Snapshot { meta: checkpoint_meta(self.applier.as_ref())?, snapshot: Checkpoint })
     }
 }
 
@@ -189,9 +180,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> CheckpointBuilder {
-        CheckpointBuilder {
-            applier: Arc::clone(&self.applier),
-        }
+        CheckpointBuilder { applier: Arc::clone(&self.applier) }
     }
 
     async fn install_snapshot(
@@ -199,9 +188,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &SnapshotMeta,
         _snapshot: Checkpoint,
     ) -> Result<(), io::Error> {
-        let upto = meta
-            .last_log_id
-            .map_or(0, |log_id| seam_index(log_id.index).0);
+        let upto = meta.last_log_id.map_or(0, |log_id| seam_index(log_id.index).0);
         Err(io::Error::new(
             io::ErrorKind::Unsupported,
             format!("installing a snapshot is not supported (offered: entries up to {upto})"),
@@ -210,9 +197,6 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
         let meta = checkpoint_meta(self.applier.as_ref())?;
-        Ok(meta.last_log_id.is_some().then_some(Snapshot {
-            meta,
-            snapshot: Checkpoint,
-        }))
+        Ok(meta.last_log_id.is_some().then_some(Snapshot { meta, snapshot: Checkpoint }))
     }
 }

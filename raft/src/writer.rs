@@ -81,10 +81,8 @@ impl Writer {
     ) -> io::Result<Self> {
         let (commands, queue) = channel();
         let (refill, refills) = channel();
-        let gauges = Arc::new(Mutex::new(Gauges {
-            room_bytes: log.room_bytes(),
-            ..Gauges::default()
-        }));
+        let gauges =
+            Arc::new(Mutex::new(Gauges { room_bytes: log.room_bytes(), ..Gauges::default() }));
         let spares = log.spares();
         let filling = spawn("aegis-log-spare", {
             let gauges = Arc::clone(&gauges);
@@ -100,12 +98,7 @@ impl Writer {
         };
         let _ = refill.send(Refill::Prepare);
         let writing = spawn("aegis-log", move || thread.run())?;
-        Ok(Self {
-            commands,
-            gauges,
-            refill,
-            threads: Arc::new(Mutex::new(vec![filling, writing])),
-        })
+        Ok(Self { commands, gauges, refill, threads: Arc::new(Mutex::new(vec![filling, writing])) })
     }
 
     /// Queues entries; `done` is called from the writer thread once they are durable.
@@ -144,10 +137,7 @@ impl Writer {
         let _ = self.refill.send(Refill::Stop);
         let threads = std::mem::take(&mut *self.threads.lock());
         let joined = tokio::task::spawn_blocking(move || {
-            let panicked = threads
-                .into_iter()
-                .map(JoinHandle::join)
-                .filter(Result::is_err);
+            let panicked = threads.into_iter().map(JoinHandle::join).filter(Result::is_err);
             panicked.count() == 0
         });
         match joined.await {
@@ -176,16 +166,12 @@ impl Writer {
         if self.commands.send(command(waiter)).is_err() {
             return Err(LogError::Stopped.into());
         }
-        answer
-            .await
-            .unwrap_or_else(|_| Err(LogError::Stopped.into()))
+        answer.await.unwrap_or_else(|_| Err(LogError::Stopped.into()))
     }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
+    std::thread::Builder::new().name(name.to_owned()).spawn(body)
 }
 
 /// Keeps one spare segment ready. Out of space is not an error here: the room shown shrinks, and
@@ -258,11 +244,7 @@ impl Thread {
             }
         }
         // Nobody is left to ask for it, but the mark saves replay some work.
-        if self
-            .stage_committed()
-            .and_then(|()| self.log.sync())
-            .is_err()
-        {
+        if self.stage_committed().and_then(|()| self.log.sync()).is_err() {
             tracing::debug!("the last committed mark was not written");
         }
     }
@@ -290,8 +272,7 @@ impl Thread {
                 riders.appends.push(done);
                 for entry in &entries {
                     let encoded = EncodedEntry::of(entry);
-                    self.log
-                        .stage(Record::Entry(entry.log_id.index, &encoded.parts()))?;
+                    self.log.stage(Record::Entry(entry.log_id.index, &encoded.parts()))?;
                     riders.next_index = Some(entry.log_id.index + 1);
                 }
                 Ok(())

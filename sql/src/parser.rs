@@ -104,11 +104,7 @@ pub fn parse_with(
         if !tokens.at_end() && !tokens.at_char(';') {
             return Err(tokens.syntax_error());
         }
-        statements.push(RawStatement {
-            statement,
-            location,
-            length,
-        });
+        statements.push(RawStatement { statement, location, length });
     }
 }
 

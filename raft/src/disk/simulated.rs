@@ -111,11 +111,7 @@ impl SimulatedDisk {
             for (offset, written) in &file.unsynced {
                 survive(&mut bytes, *offset, written, chance);
             }
-            files.push(FileState {
-                current: bytes.clone(),
-                durable: bytes,
-                unsynced: Vec::new(),
-            });
+            files.push(FileState { current: bytes.clone(), durable: bytes, unsynced: Vec::new() });
         }
         SimulatedDisk {
             state: Arc::new(Mutex::new(State {
@@ -174,11 +170,7 @@ impl SimulatedDisk {
     /// Replaces the bytes of a file, durably, creating it if it is not there.
     pub(crate) fn set_bytes(&self, name: &str, bytes: Vec<u8>) {
         let mut state = self.state.lock();
-        let file = FileState {
-            durable: bytes.clone(),
-            current: bytes,
-            unsynced: Vec::new(),
-        };
+        let file = FileState { durable: bytes.clone(), current: bytes, unsynced: Vec::new() };
         let number = state.files.len();
         state.files.push(file);
         state.names.insert(name.to_owned(), number);
@@ -263,20 +255,14 @@ impl Disk for SimulatedDisk {
         let file = state.files.len();
         state.files.push(FileState::default());
         state.change_name(NameChange::Link(name.to_owned(), file));
-        Ok(Arc::new(SimulatedFile {
-            state: Arc::clone(&self.state),
-            file,
-        }))
+        Ok(Arc::new(SimulatedFile { state: Arc::clone(&self.state), file }))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.state.lock();
         state.check()?;
         let file = state.find(name)?;
-        Ok(Arc::new(SimulatedFile {
-            state: Arc::clone(&self.state),
-            file,
-        }))
+        Ok(Arc::new(SimulatedFile { state: Arc::clone(&self.state), file }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -320,11 +306,7 @@ impl DiskFile for SimulatedFile {
         state.check_write()?;
         let end = offset + bytes.len() as u64;
         let grows = end.saturating_sub(state.files[self.file].current.len() as u64);
-        if grows > 0
-            && state
-                .space_bytes
-                .is_some_and(|limit| state.used_bytes() + grows > limit)
-        {
+        if grows > 0 && state.space_bytes.is_some_and(|limit| state.used_bytes() + grows > limit) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let file = &mut state.files[self.file];

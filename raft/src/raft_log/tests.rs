@@ -33,12 +33,7 @@ impl MemoryApplier {
     /// A store that comes back with what was durable, and nothing else.
     fn restarted(&self) -> Arc<Self> {
         let durable = self.state.lock().durable.clone();
-        Arc::new(Self {
-            state: Mutex::new(MemoryState {
-                durable,
-                ..MemoryState::default()
-            }),
-        })
+        Arc::new(Self { state: Mutex::new(MemoryState { durable, ..MemoryState::default() }) })
     }
 
     /// Makes everything applied so far durable.
@@ -63,10 +58,7 @@ impl MemoryApplier {
     }
 
     fn numbers(&self) -> Vec<u64> {
-        self.payloads()
-            .iter()
-            .map(|payload| number(payload))
-            .collect()
+        self.payloads().iter().map(|payload| number(payload)).collect()
     }
 }
 
@@ -89,10 +81,8 @@ impl Applier for MemoryApplier {
         {
             state.durable = (last.index, Arc::clone(&last.log_state));
         }
-        let applied = |entry: &LogEntry| Applied {
-            index: entry.index,
-            commit_seq: CommitSeq(entry.index.0),
-        };
+        let applied =
+            |entry: &LogEntry| Applied { index: entry.index, commit_seq: CommitSeq(entry.index.0) };
         Ok(entries.iter().map(applied).collect())
     }
 
@@ -111,9 +101,7 @@ fn options() -> RaftLogOptions {
 
 async fn open(disk: &SimulatedDisk, applier: &Arc<MemoryApplier>) -> Arc<RaftLog> {
     let applier: Arc<dyn Applier> = Arc::clone(applier) as _;
-    RaftLog::open_on(Arc::new(disk.clone()), options(), applier, |_| {})
-        .await
-        .unwrap()
+    RaftLog::open_on(Arc::new(disk.clone()), options(), applier, |_| {}).await.unwrap()
 }
 
 fn payload(number: u64, length: usize) -> Vec<u8> {
@@ -136,11 +124,7 @@ async fn a_proposal_is_applied_before_it_is_answered() {
     }
     let state = applier.state.lock();
     let indexes: Vec<u64> = state.applied.iter().map(|entry| entry.index.0).collect();
-    assert_eq!(
-        indexes,
-        (1..=last.0).collect::<Vec<_>>(),
-        "from 1 without a gap"
-    );
+    assert_eq!(indexes, (1..=last.0).collect::<Vec<_>>(), "from 1 without a gap");
 }
 
 #[tokio::test]
@@ -194,11 +178,8 @@ async fn commit_until_power_cut(
     let enough = Arc::new(Notify::new());
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (log, acknowledged, enough) = (
-                Arc::clone(log),
-                Arc::clone(&acknowledged),
-                Arc::clone(&enough),
-            );
+            let (log, acknowledged, enough) =
+                (Arc::clone(log), Arc::clone(&acknowledged), Arc::clone(&enough));
             Handle::current().spawn(async move {
                 for number in (task..entries).step_by(TASKS as usize) {
                     if !matches!(log.propose(payload(number, 40)).await, Ok(Ok(_))) {
@@ -241,10 +222,7 @@ async fn after_a_power_cut_every_acknowledged_entry_is_there_once_and_in_order()
         let after = again.numbers();
         let once: BTreeSet<u64> = after.iter().copied().collect();
         assert_eq!(once.len(), after.len(), "seed {seed}: applied twice");
-        assert!(
-            promised.is_subset(&once),
-            "seed {seed}: an acknowledged entry is lost"
-        );
+        assert!(promised.is_subset(&once), "seed {seed}: an acknowledged entry is lost");
         assert_eq!(
             after[..before.len().min(after.len())],
             before[..before.len().min(after.len())],
@@ -263,10 +241,7 @@ async fn the_log_is_purged_behind_the_durable_entry_only() {
     let log = open(&disk, &applier).await;
     for round in 0..20_u64 {
         for number in 0..50 {
-            log.propose(payload(round * 50 + number, 1000))
-                .await
-                .unwrap()
-                .unwrap();
+            log.propose(payload(round * 50 + number, 1000)).await.unwrap().unwrap();
         }
         if round == 10 {
             // Asked to purge what is not durable: it must not.
@@ -284,11 +259,7 @@ async fn the_log_is_purged_behind_the_durable_entry_only() {
         log.propose(payload(5000, 8)).await.unwrap().unwrap();
     }
     log.shutdown().await.unwrap();
-    assert!(
-        disk.used_bytes() <= 7 * (64 << 10),
-        "{} bytes",
-        disk.used_bytes()
-    );
+    assert!(disk.used_bytes() <= 7 * (64 << 10), "{} bytes", disk.used_bytes());
 
     let applier = applier.restarted();
     let log = open(&disk.copy(), &applier).await;
@@ -305,22 +276,14 @@ async fn a_disk_that_fails_to_sync_stops_the_node_and_answers_unknown() {
         let fatal = Arc::clone(&fatal);
         move |error: Arc<LogError>| fatal.lock().push(error.to_string())
     };
-    let log = RaftLog::open_on(Arc::new(disk.clone()), options(), applier, on_fatal)
-        .await
-        .unwrap();
+    let log = RaftLog::open_on(Arc::new(disk.clone()), options(), applier, on_fatal).await.unwrap();
     log.propose(payload(1, 8)).await.unwrap().unwrap();
     disk.fail_after(0);
     let outcome = log.propose(payload(2, 8)).await.unwrap();
-    assert!(
-        matches!(outcome, Err(ProposeError::Unknown(_))),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Err(ProposeError::Unknown(_))), "{outcome:?}");
     assert_eq!(fatal.lock().len(), 1);
     let outcome = log.propose(payload(3, 8)).await.unwrap();
-    assert!(
-        matches!(outcome, Err(ProposeError::Refused(_))),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Err(ProposeError::Refused(_))), "{outcome:?}");
     log.shutdown().await.unwrap();
     assert_eq!(fatal.lock().len(), 1);
 }
@@ -335,15 +298,10 @@ async fn a_store_that_fails_to_apply_stops_the_node() {
         move |_: Arc<LogError>| assert!(!fatal.swap(true, Ordering::SeqCst))
     };
     let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
-    let log = RaftLog::open_on(Arc::new(disk), options(), store, on_fatal)
-        .await
-        .unwrap();
+    let log = RaftLog::open_on(Arc::new(disk), options(), store, on_fatal).await.unwrap();
     applier.state.lock().fail = true;
     let outcome = log.propose(payload(2, 8)).await.unwrap();
-    assert!(
-        matches!(outcome, Err(ProposeError::Unknown(_))),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Err(ProposeError::Unknown(_))), "{outcome:?}");
     assert!(fatal.load(Ordering::SeqCst));
 }
 
@@ -356,24 +314,16 @@ async fn a_full_disk_refuses_writes_and_takes_them_again_after_a_purge() {
         let fatal = Arc::clone(&fatal);
         move |_: Arc<LogError>| fatal.store(true, Ordering::SeqCst)
     };
-    let wide = RaftLogOptions {
-        segment_bytes: 512 << 10,
-        ..options()
-    };
+    let wide = RaftLogOptions { segment_bytes: 512 << 10, ..options() };
     let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
-    let log = RaftLog::open_on(Arc::new(disk.clone()), wide, store, on_fatal)
-        .await
-        .unwrap();
+    let log = RaftLog::open_on(Arc::new(disk.clone()), wide, store, on_fatal).await.unwrap();
     disk.limit_space(Some(4 * (512 << 10)));
     let refused = loop {
         if let Err(error) = log.propose(payload(1, 4000)).await.unwrap() {
             break error;
         }
     };
-    assert!(
-        refused.to_string().contains("no space left on device"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("no space left on device"), "{refused}");
     let durable = applier.flush();
     log.purge_to(durable);
     while log.propose(payload(2, 4000)).await.unwrap().is_err() {
@@ -401,20 +351,12 @@ async fn a_directory_is_opened_once() {
     let directory = tempfile::tempdir().unwrap();
     let first = DirectoryDisk::open(directory.path()).unwrap();
     let second = DirectoryDisk::open(directory.path());
-    assert_eq!(
-        second.err().unwrap().kind(),
-        std::io::ErrorKind::ResourceBusy
-    );
+    assert_eq!(second.err().unwrap().kind(), std::io::ErrorKind::ResourceBusy);
     drop(first);
     let applier = Arc::new(MemoryApplier::default());
-    let log = RaftLog::open(
-        directory.path(),
-        options(),
-        Arc::clone(&applier) as _,
-        |_| {},
-    )
-    .await
-    .unwrap();
+    let log = RaftLog::open(directory.path(), options(), Arc::clone(&applier) as _, |_| {})
+        .await
+        .unwrap();
     log.propose(payload(1, 8)).await.unwrap().unwrap();
     assert!(DirectoryDisk::open(directory.path()).is_err());
     log.shutdown().await.unwrap();
@@ -482,10 +424,7 @@ async fn a_snapshot_is_the_durable_checkpoint_and_installing_one_is_unsupported(
     let applier = Arc::new(MemoryApplier::default());
     let log = open(&disk, &applier).await;
     log.propose(payload(1, 8)).await.unwrap().unwrap();
-    assert!(
-        log.raft.get_snapshot().await.unwrap().is_none(),
-        "nothing is durable yet"
-    );
+    assert!(log.raft.get_snapshot().await.unwrap().is_none(), "nothing is durable yet");
     let durable = applier.flush();
     log.propose(payload(2, 8)).await.unwrap().unwrap();
     let snapshot = log.raft.get_snapshot().await.unwrap().unwrap();
@@ -495,13 +434,8 @@ async fn a_snapshot_is_the_durable_checkpoint_and_installing_one_is_unsupported(
     assert_eq!(voters, [1]);
 
     let ((), _store, mut state_machine) = Builder.build().await.unwrap();
-    let installed = state_machine
-        .install_snapshot(&snapshot.meta, Checkpoint)
-        .await;
-    assert_eq!(
-        installed.unwrap_err().kind(),
-        std::io::ErrorKind::Unsupported
-    );
+    let installed = state_machine.install_snapshot(&snapshot.meta, Checkpoint).await;
+    assert_eq!(installed.unwrap_err().kind(), std::io::ErrorKind::Unsupported);
 }
 
 #[tokio::test]
@@ -511,19 +445,13 @@ async fn proposals_that_come_together_share_a_sync_and_a_batch() {
     let log = open(&disk, &applier).await;
     let (syncs, batches) = (disk.sync_count(), applier.state.lock().batches);
     // One thread: openraft's core runs only once all of them are queued.
-    let receivers: Vec<_> = (0..500)
-        .map(|number| log.propose(payload(number, 20)))
-        .collect();
+    let receivers: Vec<_> = (0..500).map(|number| log.propose(payload(number, 20))).collect();
     for receiver in receivers {
         receiver.await.unwrap().unwrap();
     }
     assert_eq!(applier.numbers(), (0..500).collect::<Vec<_>>());
     // A segment of 64 KiB takes them all; a few batches are openraft's choice.
-    assert!(
-        disk.sync_count() - syncs <= 10,
-        "{} syncs",
-        disk.sync_count() - syncs
-    );
+    assert!(disk.sync_count() - syncs <= 10, "{} syncs", disk.sync_count() - syncs);
     assert!(applier.state.lock().batches - batches <= 10);
 }
 
@@ -531,19 +459,13 @@ async fn proposals_that_come_together_share_a_sync_and_a_batch() {
 fn a_log_dropped_with_its_runtime_opens_again_from_its_directory() {
     let directory = tempfile::tempdir().unwrap();
     let runtime = || {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap()
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
     };
     let applier = Arc::new(MemoryApplier::default());
     let first = runtime();
     let log = first.block_on(async {
         let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
-        let log = RaftLog::open(directory.path(), options(), store, |_| {})
-            .await
-            .unwrap();
+        let log = RaftLog::open(directory.path(), options(), store, |_| {}).await.unwrap();
         for number in 0..300 {
             log.propose(payload(number, 700)).await.unwrap().unwrap();
         }

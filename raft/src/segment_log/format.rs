@@ -109,9 +109,7 @@ impl SegmentHeader {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadHeader> {
-        let bytes = bytes
-            .get(..SEGMENT_HEADER_BYTES as usize)
-            .ok_or(BadHeader::Unreadable)?;
+        let bytes = bytes.get(..SEGMENT_HEADER_BYTES as usize).ok_or(BadHeader::Unreadable)?;
         if &bytes[..8] != MAGIC {
             return Err(BadHeader::Unreadable);
         }
@@ -124,10 +122,7 @@ impl SegmentHeader {
             return Err(BadHeader::Unreadable);
         }
         Ok(Self {
-            identity: SegmentIdentity {
-                generation: u64_at(bytes, 16),
-                stamp: u64_at(bytes, 24),
-            },
+            identity: SegmentIdentity { generation: u64_at(bytes, 16), stamp: u64_at(bytes, 24) },
             base: u64_at(bytes, 32),
             capacity: u64_at(bytes, 40),
             prelude_bytes: u64_at(bytes, 48),
@@ -177,10 +172,7 @@ pub(crate) fn encode_record(
 ) {
     let start = buffer.len();
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    assert!(
-        length <= PAYLOAD_BYTES_MAX,
-        "the caller has checked the payload's length"
-    );
+    assert!(length <= PAYLOAD_BYTES_MAX, "the caller has checked the payload's length");
     buffer.reserve(framed_bytes(length));
     buffer.extend_from_slice(&[0; 4]);
     buffer.extend_from_slice(&(length as u32).to_le_bytes());
@@ -246,19 +238,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const IDENTITY: SegmentIdentity = SegmentIdentity {
-        generation: 3,
-        stamp: 0x5eed,
-    };
+    const IDENTITY: SegmentIdentity = SegmentIdentity { generation: 3, stamp: 0x5eed };
 
     #[test]
     fn a_segment_header_returns_as_it_was_written_and_any_changed_bit_is_noticed() {
-        let header = SegmentHeader {
-            identity: IDENTITY,
-            base: 1 << 40,
-            capacity: 4096,
-            prelude_bytes: 64,
-        };
+        let header =
+            SegmentHeader { identity: IDENTITY, base: 1 << 40, capacity: 4096, prelude_bytes: 64 };
         let bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
         for bit in 0..bytes.len() * 8 {
@@ -274,25 +259,12 @@ mod tests {
     #[test]
     fn a_record_of_another_generation_or_stamp_is_not_a_record() {
         let mut bytes = Vec::new();
-        encode_record(
-            &mut bytes,
-            RecordKind::Entry,
-            IDENTITY,
-            9,
-            64,
-            &[b"ab", b"c"],
-        );
+        encode_record(&mut bytes, RecordKind::Entry, IDENTITY, 9, 64, &[b"ab", b"c"]);
         let header = decode_record(&bytes, IDENTITY).unwrap();
         assert_eq!(&bytes[header.payload.clone()], b"abc");
         assert_eq!((header.index, header.durable), (9, 64));
-        let generation = SegmentIdentity {
-            generation: 4,
-            ..IDENTITY
-        };
-        let stamp = SegmentIdentity {
-            stamp: 1,
-            ..IDENTITY
-        };
+        let generation = SegmentIdentity { generation: 4, ..IDENTITY };
+        let stamp = SegmentIdentity { stamp: 1, ..IDENTITY };
         assert_eq!(decode_record(&bytes, generation), None);
         assert_eq!(decode_record(&bytes, stamp), None);
         assert_eq!(decode_record(&[0; 64], IDENTITY), None);

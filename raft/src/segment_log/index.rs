@@ -29,10 +29,7 @@ impl Bounds {
                     }
                     self.first = index;
                 } else if index != self.next || index == u64::MAX {
-                    return Err(LogError::OutOfOrder {
-                        index,
-                        expected: self.next,
-                    });
+                    return Err(LogError::OutOfOrder { index, expected: self.next });
                 }
                 self.next = index + 1;
             }
@@ -85,8 +82,7 @@ impl Indexes {
 
     /// Takes a record whose order was checked when it was staged.
     pub(crate) fn apply(&mut self, change: IndexChange) {
-        self.try_apply(change)
-            .expect("the record's order was checked when it was staged");
+        self.try_apply(change).expect("the record's order was checked when it was staged");
     }
 
     /// Takes a record, or says why it does not follow.

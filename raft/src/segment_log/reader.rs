@@ -84,9 +84,7 @@ impl SegmentReader {
             let Some(position) = directory.indexes.position(index) else {
                 break;
             };
-            let at = directory
-                .segments
-                .partition_point(|segment| segment.base <= position);
+            let at = directory.segments.partition_point(|segment| segment.base <= position);
             let segment = &directory.segments[at - 1];
             found.push((index, Arc::clone(segment), position - segment.base));
         }
@@ -131,24 +129,16 @@ impl Window {
         offset: u64,
         wanted: usize,
     ) -> Result<&[u8], LogError> {
-        let same = self
-            .segment
-            .as_ref()
-            .is_some_and(|held| Arc::ptr_eq(held, segment));
+        let same = self.segment.as_ref().is_some_and(|held| Arc::ptr_eq(held, segment));
         let end = offset + wanted as u64;
         if !same || offset < self.start || end > self.start + self.bytes.len() as u64 {
             let room = segment.capacity.saturating_sub(offset);
             let length = (wanted.max(WINDOW_BYTES) as u64).min(room) as usize;
             self.segment = None;
             self.bytes.resize(length, 0);
-            let read = segment
-                .file
-                .read_at(&mut self.bytes, offset)
-                .map_err(|source| LogError::Io {
-                    action: "read",
-                    file: segment.name.clone(),
-                    source,
-                })?;
+            let read = segment.file.read_at(&mut self.bytes, offset).map_err(|source| {
+                LogError::Io { action: "read", file: segment.name.clone(), source }
+            })?;
             self.bytes.truncate(read);
             self.segment = Some(Arc::clone(segment));
             self.start = offset;

@@ -24,10 +24,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, segment_bytes: u64) -> Result<SegmentLog
         file: String::new(),
         source,
     })?;
-    let mut generations: Vec<u64> = names
-        .iter()
-        .filter_map(|name| generation_of(name))
-        .collect();
+    let mut generations: Vec<u64> = names.iter().filter_map(|name| generation_of(name)).collect();
     generations.sort_unstable();
     let stock = Arc::new(Spares::new(Arc::clone(&disk), segment_bytes));
     for name in names.iter().filter(|name| spares::is_spare(name)) {
@@ -58,11 +55,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, segment_bytes: u64) -> Result<SegmentLog
         disk,
         segment_bytes,
         spares: stock,
-        directory: Arc::new(Mutex::new(Directory {
-            segments,
-            indexes: replay.indexes,
-            end,
-        })),
+        directory: Arc::new(Mutex::new(Directory { segments, indexes: replay.indexes, end })),
         current,
         staged: Vec::new(),
         staged_offset: tail.end,
@@ -164,26 +157,16 @@ fn replay_segment(
         reason: reason.to_owned(),
     };
     if !sealed && !is_last {
-        return Err(corrupt(
-            "no intact record, though the log goes on in the next segment",
-        ));
+        return Err(corrupt("no intact record, though the log goes on in the next segment"));
     }
     if is_last {
-        let (remains_end, durable) = if sealed {
-            (offset, 0)
-        } else {
-            search_remains(&bytes, offset, &header)
-        };
+        let (remains_end, durable) =
+            if sealed { (offset, 0) } else { search_remains(&bytes, offset, &header) };
         let durable = durable.max(replay.durable);
         if durable > header.base + offset as u64 {
             return Err(corrupt("no intact record, though it was durable"));
         }
-        *tail = Some(Tail {
-            end: offset as u64,
-            remains_end: remains_end as u64,
-            sealed,
-            bytes,
-        });
+        *tail = Some(Tail { end: offset as u64, remains_end: remains_end as u64, sealed, bytes });
     }
     Ok(Segment {
         name,
@@ -195,11 +178,7 @@ fn replay_segment(
 }
 
 fn read_whole(file: &dyn DiskFile, name: &str) -> Result<Vec<u8>, LogError> {
-    let io = |source| LogError::Io {
-        action: "read",
-        file: name.to_owned(),
-        source,
-    };
+    let io = |source| LogError::Io { action: "read", file: name.to_owned(), source };
     let length = file.length().map_err(io)?;
     if length > SEGMENT_BYTES_MAX {
         return Err(LogError::Corrupt {
@@ -220,11 +199,7 @@ fn check_header(
     generation: u64,
     expected: Option<(u64, u64)>,
 ) -> Result<SegmentHeader, LogError> {
-    let corrupt = |reason: String| LogError::Corrupt {
-        file: name.to_owned(),
-        offset: 0,
-        reason,
-    };
+    let corrupt = |reason: String| LogError::Corrupt { file: name.to_owned(), offset: 0, reason };
     let header = SegmentHeader::decode(bytes).map_err(|bad| match bad {
         BadHeader::Unreadable => corrupt("the segment's header is damaged".to_owned()),
         BadHeader::Version(version) => LogError::UnsupportedVersion {
@@ -248,15 +223,11 @@ fn check_header(
     if let Some((base, next_generation)) = expected {
         if generation != next_generation {
             let missing = super::segment_name(next_generation);
-            return Err(corrupt(format!(
-                "the segment before it, \"{missing}\", is missing"
-            )));
+            return Err(corrupt(format!("the segment before it, \"{missing}\", is missing")));
         }
         if header.base != base {
             let found = header.base;
-            return Err(corrupt(format!(
-                "begins at position {found} instead of {base}"
-            )));
+            return Err(corrupt(format!("begins at position {found} instead of {base}")));
         }
     }
     Ok(header)
@@ -271,15 +242,10 @@ fn apply(
     bytes: &[u8],
 ) -> Result<(), LogError> {
     let position = header.base + offset as u64;
-    let corrupt = |reason: String| LogError::Corrupt {
-        file: name.to_owned(),
-        offset: offset as u64,
-        reason,
-    };
+    let corrupt =
+        |reason: String| LogError::Corrupt { file: name.to_owned(), offset: offset as u64, reason };
     if record.durable > position {
-        return Err(corrupt(
-            "claims to be durable before it was written".to_owned(),
-        ));
+        return Err(corrupt("claims to be durable before it was written".to_owned()));
     }
     replay.durable = replay.durable.max(record.durable);
     let payload = &bytes[offset + record.payload.start..offset + record.payload.end];
@@ -291,11 +257,7 @@ fn apply(
     }
     replay
         .indexes
-        .try_apply(IndexChange {
-            kind: record.kind,
-            index: record.index,
-            position,
-        })
+        .try_apply(IndexChange { kind: record.kind, index: record.index, position })
         .map_err(|error| corrupt(error.to_string()))
 }
 
@@ -319,27 +281,15 @@ fn search_remains(bytes: &[u8], offset: usize, header: &SegmentHeader) -> (usize
 
 /// Clears what lies beyond the end, and writes once more what is not known to be durable.
 fn settle_tail(current: &Segment, tail: &Tail, durable: u64) -> Result<(), LogError> {
-    let io = |action| {
-        move |source| LogError::Io {
-            action,
-            file: current.name.clone(),
-            source,
-        }
-    };
+    let io = |action| move |source| LogError::Io { action, file: current.name.clone(), source };
     if tail.remains_end > tail.end {
         let zeros = vec![0; (tail.remains_end - tail.end) as usize];
-        current
-            .file
-            .write_at(&zeros, tail.end)
-            .map_err(io("clear"))?;
+        current.file.write_at(&zeros, tail.end).map_err(io("clear"))?;
     }
     let known = durable.saturating_sub(current.base).min(tail.end);
     if known < tail.end {
         let unsure = &tail.bytes[known as usize..tail.end as usize];
-        current
-            .file
-            .write_at(unsure, known)
-            .map_err(io("rewrite"))?;
+        current.file.write_at(unsure, known).map_err(io("rewrite"))?;
     }
     current.file.sync_data().map_err(io("sync"))
 }

@@ -32,12 +32,7 @@ pub(crate) struct Spares {
 impl Spares {
     /// An empty stock over `disk`.
     pub(super) fn new(disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
-        Self {
-            disk,
-            segment_bytes,
-            stock: Mutex::new(Vec::new()),
-            next_number: AtomicU64::new(1),
-        }
+        Self { disk, segment_bytes, stock: Mutex::new(Vec::new()), next_number: AtomicU64::new(1) }
     }
 
     /// Takes over a spare file found at start, or removes it if it is of no use.
@@ -50,10 +45,7 @@ impl Spares {
         let length = file.length().map_err(io("measure", name))?;
         let mut stock = self.stock.lock();
         if length == self.segment_bytes && stock.len() < SPARES_MAX {
-            stock.push(Spare {
-                name: name.to_owned(),
-                file,
-            });
+            stock.push(Spare { name: name.to_owned(), file });
             return Ok(());
         }
         self.disk.remove(name).map_err(io("remove", name))
@@ -90,22 +82,13 @@ impl Spares {
         let mut stock = self.stock.lock();
         if segment.capacity == self.segment_bytes && stock.len() < SPARES_MAX {
             let name = self.next_name();
-            self.disk
-                .rename(&segment.name, &name)
-                .map_err(io("rename", &segment.name))?;
-            stock.push(Spare {
-                name,
-                file: Arc::clone(&segment.file),
-            });
+            self.disk.rename(&segment.name, &name).map_err(io("rename", &segment.name))?;
+            stock.push(Spare { name, file: Arc::clone(&segment.file) });
         } else {
-            self.disk
-                .remove(&segment.name)
-                .map_err(io("remove", &segment.name))?;
+            self.disk.remove(&segment.name).map_err(io("remove", &segment.name))?;
         }
         // One by one: whatever order a crash leaves, the segments that remain have no gap.
-        self.disk
-            .sync_names()
-            .map_err(io("sync the name of", &segment.name))
+        self.disk.sync_names().map_err(io("sync the name of", &segment.name))
     }
 
     /// Makes a file of zeros, durably allocated. Leaves nothing behind if the disk is full.
@@ -122,10 +105,7 @@ impl Spares {
     }
 
     fn next_name(&self) -> String {
-        format!(
-            "spare-{:016x}",
-            self.next_number.fetch_add(1, Ordering::Relaxed)
-        )
+        format!("spare-{:016x}", self.next_number.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -150,9 +130,5 @@ fn fill_with_zeros(file: &dyn DiskFile, capacity: u64) -> std::io::Result<()> {
 
 fn io(action: &'static str, file: &str) -> impl FnOnce(std::io::Error) -> LogError {
     let file = file.to_owned();
-    move |source| LogError::Io {
-        action,
-        file,
-        source,
-    }
+    move |source| LogError::Io { action, file, source }
 }

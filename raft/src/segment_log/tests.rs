@@ -39,10 +39,7 @@ enum Step {
 
 impl Model {
     fn of(log: &SegmentLog) -> Self {
-        Self {
-            marks: log.marks().clone(),
-            entries: all_entries(log),
-        }
+        Self { marks: log.marks().clone(), entries: all_entries(log) }
     }
 
     fn apply(&mut self, step: &Step) {
@@ -64,9 +61,7 @@ impl Model {
 
     fn next_index(&self) -> u64 {
         let after_purged = self.marks.purged.as_ref().map_or(0, |(index, _)| index + 1);
-        self.entries
-            .last_key_value()
-            .map_or(after_purged, |(index, _)| index + 1)
+        self.entries.last_key_value().map_or(after_purged, |(index, _)| index + 1)
     }
 
     fn draw_step(&self, chance: &mut Chance) -> Step {
@@ -87,11 +82,7 @@ impl Model {
                 Step::Purge(lowest + chance.below(span))
             }
             _ => {
-                let length = if chance.one_in(40) {
-                    chance.below(9000)
-                } else {
-                    chance.below(300)
-                };
+                let length = if chance.one_in(40) { chance.below(9000) } else { chance.below(300) };
                 Step::Entry(self.next_index(), bytes(chance, length))
             }
         }
@@ -162,11 +153,7 @@ fn live_and_crash(disk: &SimulatedDisk, model: &mut Model, chance: &mut Chance) 
     );
     *model = state;
     // The recovered log itself may crash at once.
-    if chance.one_in(2) {
-        left.crash(chance)
-    } else {
-        left
-    }
+    if chance.one_in(2) { left.crash(chance) } else { left }
 }
 
 #[test]
@@ -224,8 +211,7 @@ fn three_batches() -> SimulatedDisk {
     let mut log = open(&disk).unwrap();
     log.stage(Record::Vote(b"vote")).unwrap();
     for index in 1..=9_u64 {
-        log.stage(Record::Entry(index, &[&[index as u8; 24]]))
-            .unwrap();
+        log.stage(Record::Entry(index, &[&[index as u8; 24]])).unwrap();
         if index % 3 == 0 {
             log.sync().unwrap();
         }
@@ -290,18 +276,8 @@ fn a_client_that_writes_records_into_its_values_does_not_fool_recovery() {
     log.stage(Record::Entry(1, &[b"x"])).unwrap();
     log.sync().unwrap();
     let mut forged = Vec::new();
-    let identity = SegmentIdentity {
-        generation: 1,
-        stamp: 0,
-    };
-    format::encode_record(
-        &mut forged,
-        RecordKind::Entry,
-        identity,
-        9,
-        u64::MAX,
-        &[b"y"],
-    );
+    let identity = SegmentIdentity { generation: 1, stamp: 0 };
+    format::encode_record(&mut forged, RecordKind::Entry, identity, 9, u64::MAX, &[b"y"]);
     log.stage(Record::Entry(2, &[&forged])).unwrap();
     log.sync().unwrap();
     drop(log);
@@ -323,10 +299,7 @@ fn a_missing_segment_and_a_missing_seal_are_corruption() {
     drop(log);
     let without_second = disk.copy();
     without_second.remove("0000000000000002.segment").unwrap();
-    assert!(matches!(
-        open(&without_second).err(),
-        Some(LogError::Corrupt { .. })
-    ));
+    assert!(matches!(open(&without_second).err(), Some(LogError::Corrupt { .. })));
 
     let unsealed = disk.copy();
     let mut bytes = unsealed.bytes(FIRST);
@@ -354,11 +327,7 @@ fn purged_segments_are_recycled_and_the_log_stays_small() {
             log.drop_purged_segments().unwrap();
         }
     }
-    assert!(
-        disk.used_bytes() <= 8 * SEGMENT_BYTES,
-        "{}",
-        disk.used_bytes()
-    );
+    assert!(disk.used_bytes() <= 8 * SEGMENT_BYTES, "{}", disk.used_bytes());
     drop(log);
     let log = open(&disk).unwrap();
     assert_eq!(log.marks().purged, Some((1990, b"mark".to_vec())));
@@ -393,13 +362,7 @@ fn a_gap_in_the_entries_is_refused() {
     let mut log = open(&SimulatedDisk::default()).unwrap();
     log.stage(Record::Entry(5, &[])).unwrap();
     let refused = log.stage(Record::Entry(7, &[]));
-    assert!(matches!(
-        refused,
-        Err(LogError::OutOfOrder {
-            index: 7,
-            expected: 6
-        })
-    ));
+    assert!(matches!(refused, Err(LogError::OutOfOrder { index: 7, expected: 6 })));
     log.stage(Record::Entry(6, &[])).unwrap();
     log.sync().unwrap();
     assert_eq!(log.reader().bounds().next, 7);

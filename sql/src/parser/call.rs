@@ -98,10 +98,8 @@ impl TokenStream<'_> {
             .at(location));
         }
         if !call.agg_order.is_empty() {
-            return Err(
-                SqlError::new(SqlState::SyntaxError, "type modifier cannot have ORDER BY")
-                    .at(call.location),
-            );
+            return Err(SqlError::new(SqlState::SyntaxError, "type modifier cannot have ORDER BY")
+                .at(call.location));
         }
         let location = call.location;
         let mut type_name = TypeName::generic(call.name, location);
@@ -156,20 +154,13 @@ impl TokenStream<'_> {
 
     /// An argument, with its parameter's name or without.
     fn func_arg(&mut self) -> SqlResult<Expr> {
-        let named = matches!(
-            self.peek_ahead(1),
-            TokenKind::ColonEquals | TokenKind::EqualsGreater
-        );
+        let named = matches!(self.peek_ahead(1), TokenKind::ColonEquals | TokenKind::EqualsGreater);
         if named && self.type_function_name_ahead(0) {
             let location = self.location();
             let name = self.take_name();
             self.skip();
             let arg = self.expr()?;
-            return Ok(Expr::NamedArg(Box::new(NamedArgExpr {
-                name,
-                arg,
-                location,
-            })));
+            return Ok(Expr::NamedArg(Box::new(NamedArgExpr { name, arg, location })));
         }
         self.expr()
     }
@@ -248,11 +239,7 @@ impl TokenStream<'_> {
                 typmod = self.integer()?;
                 self.expect_char(')')?;
             }
-            return Ok(Expr::SqlValue(SqlValueFunction {
-                op,
-                typmod,
-                location,
-            }));
+            return Ok(Expr::SqlValue(SqlValueFunction { op, typmod, location }));
         }
         if keyword.word().starts_with("xml") {
             return Err(SqlError::unsupported(keyword.word()).at(location));
@@ -275,11 +262,7 @@ impl TokenStream<'_> {
                 let arg = self.expr()?;
                 self.expect(Kw::As)?;
                 let type_name = self.type_name()?;
-                Ok(Expr::TypeCast(Box::new(TypeCast {
-                    arg,
-                    type_name,
-                    location,
-                })))
+                Ok(Expr::TypeCast(Box::new(TypeCast { arg, type_name, location })))
             }
             Kw::Treat => {
                 let arg = self.expr()?;
@@ -292,10 +275,7 @@ impl TokenStream<'_> {
                     location,
                 ))))
             }
-            Kw::Coalesce => Ok(Expr::Coalesce(CoalesceExpr {
-                args: self.expr_list()?,
-                location,
-            })),
+            Kw::Coalesce => Ok(Expr::Coalesce(CoalesceExpr { args: self.expr_list()?, location })),
             Kw::Greatest | Kw::Least => Ok(Expr::MinMax(MinMaxExpr {
                 least: keyword == Kw::Least,
                 args: self.expr_list()?,
@@ -305,13 +285,7 @@ impl TokenStream<'_> {
                 let left = self.expr()?;
                 self.expect_char(',')?;
                 let right = self.expr()?;
-                Ok(operator(
-                    AExprKind::NullIf,
-                    vec!["=".to_owned()],
-                    Some(left),
-                    right,
-                    location,
-                ))
+                Ok(operator(AExprKind::NullIf, vec!["=".to_owned()], Some(left), right, location))
             }
             Kw::Extract => self.extract_args(location),
             Kw::Normalize => self.normalize_args(location),
@@ -370,11 +344,7 @@ impl TokenStream<'_> {
             }
             return Ok(sql_call("overlay", args, location));
         }
-        Ok(Expr::Func(Box::new(FuncCall::plain(
-            vec!["overlay".to_owned()],
-            args,
-            location,
-        ))))
+        Ok(Expr::Func(Box::new(FuncCall::plain(vec!["overlay".to_owned()], args, location))))
     }
 
     /// `x FROM n FOR m` in its variants, `x SIMILAR p ESCAPE e`, or plain arguments.
@@ -396,10 +366,7 @@ impl TokenStream<'_> {
                 } else {
                     // Without a start it is 1, and the length must be an integer to tell this
                     // function from the one that takes a pattern.
-                    args.push(Expr::Const(Const {
-                        value: ConstValue::Integer(1),
-                        location,
-                    }));
+                    args.push(Expr::Const(Const { value: ConstValue::Integer(1), location }));
                     args.push(Expr::TypeCast(Box::new(TypeCast {
                         arg: length,
                         type_name: TypeName::system("int4", location),
@@ -415,11 +382,7 @@ impl TokenStream<'_> {
                 return Ok(sql_call("substring", args, location));
             }
         }
-        Ok(Expr::Func(Box::new(FuncCall::plain(
-            vec!["substring".to_owned()],
-            args,
-            location,
-        ))))
+        Ok(Expr::Func(Box::new(FuncCall::plain(vec!["substring".to_owned()], args, location))))
     }
 
     /// `[BOTH|LEADING|TRAILING] [characters FROM] x`.

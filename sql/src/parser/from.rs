@@ -22,11 +22,7 @@ enum Parenthesized {
 impl TokenStream<'_> {
     /// `FROM …`, or nothing.
     pub(super) fn opt_from_clause(&mut self) -> SqlResult<Vec<FromItem>> {
-        if self.eat(Kw::From) {
-            self.comma_list(Self::table_ref)
-        } else {
-            Ok(Vec::new())
-        }
+        if self.eat(Kw::From) { self.comma_list(Self::table_ref) } else { Ok(Vec::new()) }
     }
 
     /// An item of `FROM` with all its joins.
@@ -99,10 +95,7 @@ impl TokenStream<'_> {
         if self.eat(Kw::Using) {
             join.using = self.column_list()?;
             if self.eat(Kw::As) {
-                join.using_alias = Some(Alias {
-                    name: self.col_id()?,
-                    columns: Vec::new(),
-                });
+                join.using_alias = Some(Alias { name: self.col_id()?, columns: Vec::new() });
             }
         } else {
             self.expect(Kw::On)?;
@@ -150,13 +143,7 @@ impl TokenStream<'_> {
             } else {
                 None
             };
-            let sample = RangeTableSample {
-                relation,
-                method,
-                args,
-                repeatable,
-                location,
-            };
+            let sample = RangeTableSample { relation, method, args, repeatable, location };
             return Ok((FromItem::TableSample(Box::new(sample)), false));
         }
         Ok((FromItem::Relation(relation), false))
@@ -182,11 +169,7 @@ impl TokenStream<'_> {
             .hint(format!("For example, FROM ({example} ...) [AS] foo."))
             .at(location));
         }
-        Ok(FromItem::Subselect(Box::new(RangeSubselect {
-            lateral,
-            subquery,
-            alias,
-        })))
+        Ok(FromItem::Subselect(Box::new(RangeSubselect { lateral, subquery, alias })))
     }
 
     /// A join in parentheses, with an alias or without.
@@ -246,11 +229,7 @@ impl TokenStream<'_> {
             ahead += 2;
         }
         self.char_ahead(ahead, '(')
-            && if ahead == 1 {
-                self.type_function_name_ahead(0)
-            } else {
-                self.col_id_ahead(0)
-            }
+            && if ahead == 1 { self.type_function_name_ahead(0) } else { self.col_id_ahead(0) }
     }
 
     /// One or more functions (`func_table func_alias_clause`).
@@ -274,10 +253,7 @@ impl TokenStream<'_> {
                 } else {
                     Vec::new()
                 };
-                Ok(RangeFunctionItem {
-                    function: call,
-                    column_defs,
-                })
+                Ok(RangeFunctionItem { function: call, column_defs })
             })?;
         } else {
             function.functions.push(RangeFunctionItem {
@@ -305,10 +281,7 @@ impl TokenStream<'_> {
             return Ok(());
         }
         let name = self.col_id()?;
-        let mut alias = Alias {
-            name,
-            columns: Vec::new(),
-        };
+        let mut alias = Alias { name, columns: Vec::new() };
         if self.at_char('(') {
             let names =
                 self.col_id_ahead(1) && matches!(self.peek_ahead(2), TokenKind::Char(',' | ')'));

@@ -32,19 +32,11 @@ impl<'a> TokenStream<'a> {
     /// `54000` for a text of 4 GiB or more.
     pub fn new(text: &'a str, notices: &mut Vec<SqlError>) -> SqlResult<Self> {
         if u32::try_from(text.len()).is_err() {
-            return Err(SqlError::new(
-                SqlState::ProgramLimitExceeded,
-                "query string is too long",
-            ));
+            return Err(SqlError::new(SqlState::ProgramLimitExceeded, "query string is too long"));
         }
         let mut cut = lexer::tokenize(text);
         notices.append(&mut cut.notices);
-        Ok(Self {
-            text,
-            tokens: cut.tokens,
-            index: 0,
-            depth: 0,
-        })
+        Ok(Self { text, tokens: cut.tokens, index: 0, depth: 0 })
     }
 
     /// The text.
@@ -148,10 +140,7 @@ impl<'a> TokenStream<'a> {
     /// Whether these keywords come next.
     #[must_use]
     pub fn at_sequence(&self, keywords: &[Keyword]) -> bool {
-        keywords
-            .iter()
-            .enumerate()
-            .all(|(ahead, keyword)| self.at_ahead(ahead, *keyword))
+        keywords.iter().enumerate().all(|(ahead, keyword)| self.at_ahead(ahead, *keyword))
     }
 
     /// Whether the current token is this character.
@@ -195,36 +184,22 @@ impl<'a> TokenStream<'a> {
 
     /// Steps over this keyword, or fails.
     pub fn expect(&mut self, keyword: Keyword) -> SqlResult<()> {
-        if self.eat(keyword) {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.eat(keyword) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// Steps over these keywords, or fails at the first that is missing.
     pub fn expect_sequence(&mut self, keywords: &[Keyword]) -> SqlResult<()> {
-        keywords
-            .iter()
-            .try_for_each(|keyword| self.expect(*keyword))
+        keywords.iter().try_for_each(|keyword| self.expect(*keyword))
     }
 
     /// Steps over this character, or fails.
     pub fn expect_char(&mut self, character: char) -> SqlResult<()> {
-        if self.eat_char(character) {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.eat_char(character) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// Fails unless the text ends here.
     pub fn expect_end(&self) -> SqlResult<()> {
-        if self.at_end() {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.at_end() { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// `syntax error` at the current token; the lexer's own error if it could not cut one there.
