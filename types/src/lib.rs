@@ -10,6 +10,7 @@ pub mod type_oid;
 pub mod clock;
 pub mod timezone;
 pub mod interval;
+pub mod datetime;
 pub mod numeric;
 pub mod jsonb;
 pub mod datum;
