@@ -98,8 +98,10 @@ impl TokenStream<'_> {
             .at(location));
         }
         if !call.agg_order.is_empty() {
-            return Err(SqlError::new(SqlState::SyntaxError, "type modifier cannot have ORDER BY")
-                .at(call.location));
+            return Err(
+                SqlError::new(SqlState::SyntaxError, "type modifier cannot have ORDER BY")
+                    .at(call.location),
+            );
         }
         let location = call.location;
         let mut type_name = TypeName::generic(call.name, location);
@@ -152,15 +154,27 @@ impl TokenStream<'_> {
         Ok(call)
     }
 
+    /// Whether a parameter's name and its arrow are at hand.
+    fn at_argument_name(&self) -> bool {
+        self.type_function_name_ahead(0)
+            && matches!(
+                self.peek_ahead(1),
+                TokenKind::ColonEquals | TokenKind::EqualsGreater
+            )
+    }
+
     /// An argument, with its parameter's name or without.
     fn func_arg(&mut self) -> SqlResult<Expr> {
-        let named = matches!(self.peek_ahead(1), TokenKind::ColonEquals | TokenKind::EqualsGreater);
-        if named && self.type_function_name_ahead(0) {
+        if self.at_argument_name() {
             let location = self.location();
             let name = self.take_name();
             self.skip();
             let arg = self.expr()?;
-            return Ok(Expr::NamedArg(Box::new(NamedArgExpr { name, arg, location })));
+            return Ok(Expr::NamedArg(Box::new(NamedArgExpr {
+                name,
+                arg,
+                location,
+            })));
         }
         self.expr()
     }
@@ -239,7 +253,11 @@ impl TokenStream<'_> {
                 typmod = self.integer()?;
                 self.expect_char(')')?;
             }
-            return Ok(Expr::SqlValue(SqlValueFunction { op, typmod, location }));
+            return Ok(Expr::SqlValue(SqlValueFunction {
+                op,
+                typmod,
+                location,
+            }));
         }
         if keyword.word().starts_with("xml") {
             return Err(SqlError::unsupported(keyword.word()).at(location));
@@ -262,7 +280,11 @@ impl TokenStream<'_> {
                 let arg = self.expr()?;
                 self.expect(Kw::As)?;
                 let type_name = self.type_name()?;
-                Ok(Expr::TypeCast(Box::new(TypeCast { arg, type_name, location })))
+                Ok(Expr::TypeCast(Box::new(TypeCast {
+                    arg,
+                    type_name,
+                    location,
+                })))
             }
             Kw::Treat => {
                 let arg = self.expr()?;
@@ -275,7 +297,10 @@ impl TokenStream<'_> {
                     location,
                 ))))
             }
-            Kw::Coalesce => Ok(Expr::Coalesce(CoalesceExpr { args: self.expr_list()?, location })),
+            Kw::Coalesce => Ok(Expr::Coalesce(CoalesceExpr {
+                args: self.expr_list()?,
+                location,
+            })),
             Kw::Greatest | Kw::Least => Ok(Expr::MinMax(MinMaxExpr {
                 least: keyword == Kw::Least,
                 args: self.expr_list()?,
@@ -285,7 +310,13 @@ impl TokenStream<'_> {
                 let left = self.expr()?;
                 self.expect_char(',')?;
                 let right = self.expr()?;
-                Ok(operator(AExprKind::NullIf, vec!["=".to_owned()], Some(left), right, location))
+                Ok(operator(
+                    AExprKind::NullIf,
+                    vec!["=".to_owned()],
+                    Some(left),
+                    right,
+                    location,
+                ))
             }
             Kw::Extract => self.extract_args(location),
             Kw::Normalize => self.normalize_args(location),
@@ -344,12 +375,24 @@ impl TokenStream<'_> {
             }
             return Ok(sql_call("overlay", args, location));
         }
-        Ok(Expr::Func(Box::new(FuncCall::plain(vec!["overlay".to_owned()], args, location))))
+        Ok(Expr::Func(Box::new(FuncCall::plain(
+            vec!["overlay".to_owned()],
+            args,
+            location,
+        ))))
     }
 
     /// `x FROM n FOR m` in its variants, `x SIMILAR p ESCAPE e`, or plain arguments.
     fn substring_args(&mut self, location: u32) -> SqlResult<Expr> {
-        let mut args = self.opt_func_args()?;
+        let mut args = Vec::new();
+        if self.at_argument_name() || self.at_char(')') {
+            args = self.opt_func_args()?;
+        } else {
+            args.push(self.substring_expr()?);
+            while self.eat_char(',') {
+                args.push(self.func_arg()?);
+            }
+        }
         if args.len() == 1 {
             if self.eat(Kw::From) {
                 args.push(self.expr()?);
@@ -366,7 +409,10 @@ impl TokenStream<'_> {
                 } else {
                     // Without a start it is 1, and the length must be an integer to tell this
                     // function from the one that takes a pattern.
-                    args.push(Expr::Const(Const { value: ConstValue::Integer(1), location }));
+                    args.push(Expr::Const(Const {
+                        value: ConstValue::Integer(1),
+                        location,
+                    }));
                     args.push(Expr::TypeCast(Box::new(TypeCast {
                         arg: length,
                         type_name: TypeName::system("int4", location),
@@ -382,7 +428,11 @@ impl TokenStream<'_> {
                 return Ok(sql_call("substring", args, location));
             }
         }
-        Ok(Expr::Func(Box::new(FuncCall::plain(vec!["substring".to_owned()], args, location))))
+        Ok(Expr::Func(Box::new(FuncCall::plain(
+            vec!["substring".to_owned()],
+            args,
+            location,
+        ))))
     }
 
     /// `[BOTH|LEADING|TRAILING] [characters FROM] x`.

@@ -59,6 +59,8 @@ pub(super) enum Grammar {
     Restricted,
     /// `a_expr` as an output column, behind which a bare label may stand.
     Target,
+    /// `a_expr` in `SUBSTRING`, behind which `SIMILAR` may stand without `TO`.
+    Substring,
 }
 
 impl TokenStream<'_> {
@@ -75,6 +77,11 @@ impl TokenStream<'_> {
     /// An expression as an output column.
     pub(super) fn target_expr(&mut self) -> SqlResult<Expr> {
         self.operand(Binding::None, Grammar::Target)
+    }
+
+    /// An expression as the first argument of `SUBSTRING`.
+    pub(super) fn substring_expr(&mut self) -> SqlResult<Expr> {
+        self.operand(Binding::None, Grammar::Substring)
     }
 
     /// A list of expressions.
@@ -144,8 +151,8 @@ impl TokenStream<'_> {
     /// An operand within an output column is no output column: its words are no labels.
     fn inner_operand(&mut self, floor: Binding, grammar: Grammar) -> SqlResult<Expr> {
         let grammar = match grammar {
-            Grammar::Target => Grammar::Any,
-            other => other,
+            Grammar::Restricted => Grammar::Restricted,
+            _ => Grammar::Any,
         };
         self.operand(floor, grammar)
     }
@@ -169,7 +176,12 @@ impl TokenStream<'_> {
                 }
                 break;
             }
-            if grammar == Grammar::Target && self.is_bare_label_here() {
+            let ends = match grammar {
+                Grammar::Target => self.is_bare_label_here(),
+                Grammar::Substring => self.at(Kw::Similar) && !self.at_ahead(1, Kw::To),
+                _ => false,
+            };
+            if ends {
                 break;
             }
             length += 1;

@@ -18,11 +18,12 @@ impl DefElem {
 impl TokenStream<'_> {
     /// `WITH (…)`, or nothing; `WITHOUT OIDS` is nothing too (`OptWith`).
     pub(super) fn opt_with_options(&mut self) -> SqlResult<Vec<DefElem>> {
-        if self.at(Kw::With) && self.char_ahead(1, '(') {
-            self.skip();
+        if self.eat(Kw::With) {
             return self.reloptions();
         }
-        self.eat_sequence(&[Kw::Without, Kw::Oids]);
+        if self.eat(Kw::Without) {
+            self.expect(Kw::Oids)?;
+        }
         Ok(Vec::new())
     }
 

@@ -328,17 +328,17 @@ impl TokenStream<'_> {
         };
         let mut events = vec![self.trigger_event()?];
         while self.eat(Kw::Or) {
-            let location = self.location();
             let event = self.trigger_event()?;
             let same = |other: &TriggerEvent| {
                 std::mem::discriminant(other) == std::mem::discriminant(&event)
             };
             if events.iter().any(same) {
-                return Err(SqlError::new(
-                    SqlState::SyntaxError,
-                    "duplicate trigger events specified",
-                )
-                .at(location));
+                // PostgreSQL complains where it has read to: behind UPDATE it has looked for OF.
+                let message = "duplicate trigger events specified";
+                return Err(match event {
+                    TriggerEvent::Update(_) => self.error_here(message),
+                    _ => self.error_before(message),
+                });
             }
             events.push(event);
         }

@@ -221,6 +221,12 @@ impl<'a> TokenStream<'a> {
         self.error_at_index(self.index, message)
     }
 
+    /// [`Self::error_here`], but at the token before the current one.
+    #[must_use]
+    pub(super) fn error_before(&self, message: &str) -> SqlError {
+        self.error_at_index(self.index.saturating_sub(1), message)
+    }
+
     fn error_at_index(&self, index: usize, message: &str) -> SqlError {
         let token = &self.tokens[index];
         if let TokenKind::Error(error) = &token.kind {
