@@ -297,6 +297,11 @@ pub struct SequenceBody {
     pub cache: i64,
     /// `CYCLE`
     pub cycle: bool,
+    /// Its position is kept under this number: `RESTART` takes a new one, so that it is
+    /// transactional although `nextval` is not.
+    pub generation: u32,
+    /// What the first `nextval` of this generation gives.
+    pub initial: i64,
     /// The column it belongs to, if any: `(table, column)`.
     pub owned_by: Option<(Oid, i16)>,
     /// Whether it belongs to an identity column, which cannot be without it.

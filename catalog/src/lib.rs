@@ -6,6 +6,7 @@
 
 pub mod descriptor;
 pub mod snapshot;
+pub mod store;
 
 pub use descriptor::*;
 pub use snapshot::{CatalogSnapshot, DescriptorKey};

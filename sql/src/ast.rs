@@ -8,6 +8,7 @@
 mod ddl;
 mod expr;
 mod figure;
+mod location;
 mod object;
 mod options;
 mod query;

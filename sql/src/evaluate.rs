@@ -440,7 +440,7 @@ fn via_text(value: &Datum, from: Oid, to: TypeRef, context: &Evaluation<'_>) -> 
         return Ok(Datum::Null);
     }
     let mut text = Vec::new();
-    io::text_out(from, value, &context.eval, &mut text)?;
+    io::text_out(from, value, &context.eval, &mut text);
     let text = String::from_utf8(text)
         .map_err(|_| SqlError::internal("a value's text form is not UTF-8"))?;
     io::text_in(to, &text, &context.eval)

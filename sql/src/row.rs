@@ -163,7 +163,7 @@ impl RowLayout {
                 Place::Fixed(_) => {}
                 Place::Variable(ordinal) => {
                     if !is_null {
-                        write_variable(column.ty.oid, datum, out)?;
+                        write_variable(column.ty.oid, datum, out);
                     }
                     let end = out.len() - base - layout.variable_start;
                     let end =
@@ -274,16 +274,12 @@ fn corrupted() -> SqlError {
 }
 
 /// Encodes one value as a row stores it: what [`decode_datum`] reads.
-///
-/// # Errors
-/// Whatever the binary form of an array or record raises.
-pub fn encode_datum(ty: Oid, datum: &Datum, out: &mut Vec<u8>) -> SqlResult<()> {
+pub fn encode_datum(ty: Oid, datum: &Datum, out: &mut Vec<u8>) {
     match fixed_width(ty) {
         Some(width) => {
             let start = out.len();
             out.resize(start + width, 0);
             write_fixed(datum, &mut out[start..]);
-            Ok(())
         }
         None => write_variable(ty, datum, out),
     }
@@ -316,7 +312,7 @@ fn write_fixed(datum: &Datum, out: &mut [u8]) {
     }
 }
 
-fn write_variable(ty: Oid, datum: &Datum, out: &mut Vec<u8>) -> SqlResult<()> {
+fn write_variable(ty: Oid, datum: &Datum, out: &mut Vec<u8>) {
     match datum {
         Datum::Text(text) => out.extend_from_slice(text.as_bytes()),
         Datum::Bytea(bytes) => out.extend_from_slice(bytes),
@@ -324,10 +320,9 @@ fn write_variable(ty: Oid, datum: &Datum, out: &mut Vec<u8>) -> SqlResult<()> {
         Datum::Jsonb(jsonb) => out.extend_from_slice(jsonb.as_bytes()),
         other => {
             let settings = aegis_types::FormatSettings::default();
-            io::binary_out(ty, other, &storage_context(&settings), out)?;
+            io::binary_out(ty, other, &storage_context(&settings), out);
         }
     }
-    Ok(())
 }
 
 /// Stored forms depend on no session: default settings, no host.

@@ -25,6 +25,8 @@ mod digits;
 mod text;
 mod convert;
 mod arithmetic;
+mod fixed;
+mod transcendental;
 mod binary;
 mod sum;
 #[cfg(test)]

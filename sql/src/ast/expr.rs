@@ -481,4 +481,6 @@ pub struct SetToDefault {
 pub struct CurrentOfExpr {
     /// The cursor's name.
     pub cursor_name: String,
+    /// Where `CURRENT` is.
+    pub location: u32,
 }

@@ -264,7 +264,7 @@ pub struct SortBy {
     /// Where nulls go.
     pub nulls: SortNulls,
     /// Where the operator of `USING` is, if any.
-    pub location: Option<u32>,
+    pub operator_location: Option<u32>,
 }
 
 /// One item of a `GROUP BY`.

@@ -127,12 +127,14 @@ fn slice(
     let mut ranges = Vec::with_capacity(array.dimensions.len());
     for (at, dimension) in array.dimensions.iter().enumerate() {
         let last = dimension.lower + dimension.length - 1;
-        let bound = |node: &Option<Node>, default: i32| match node {
-            None => Ok(Some(default)),
-            Some(node) => Ok(match node.evaluate(frame, context)? {
-                Datum::Int4(value) => Some(value),
-                _ => None,
-            }),
+        let bound = |node: &Option<Node>, default: i32| -> SqlResult<Option<i32>> {
+            match node {
+                None => Ok(Some(default)),
+                Some(node) => Ok(match node.evaluate(frame, context)? {
+                    Datum::Int4(value) => Some(value),
+                    _ => None,
+                }),
+            }
         };
         let (lower, upper) = match subscripts.get(at) {
             None => (Some(dimension.lower), Some(last)),

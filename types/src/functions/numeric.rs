@@ -48,6 +48,13 @@ pub(super) static SCALARS: ScalarTable = &[
         let operand = a[0].as_numeric();
         operand.width_bucket(a[1].as_numeric(), a[2].as_numeric(), a[3].as_int4()).map(Datum::Int4)
     }),
+    ("numeric_sqrt", |_, a| numeric(a[0].as_numeric().sqrt())),
+    ("numeric_exp", |_, a| numeric(a[0].as_numeric().exp())),
+    ("numeric_ln", |_, a| numeric(a[0].as_numeric().ln())),
+    ("numeric_log", |_, a| numeric(a[1].as_numeric().log(a[0].as_numeric()))),
+    ("log(numeric)", |_, a| numeric(a[0].as_numeric().log(&Numeric::from(10)))),
+    ("log10(numeric)", |_, a| numeric(a[0].as_numeric().log(&Numeric::from(10)))),
+    ("numeric_power", |_, a| numeric(a[0].as_numeric().power(a[1].as_numeric()))),
     // Comparison.
     ("numeric_eq", |_, a| truth(compare(a).is_eq())),
     ("numeric_ne", |_, a| truth(compare(a).is_ne())),

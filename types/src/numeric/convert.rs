@@ -127,10 +127,8 @@ impl Numeric {
     /// # Errors
     /// 22003 if it is too large, or too close to zero, for one.
     pub fn to_f32(&self) -> SqlResult<f32> {
-        let value = match &self.0 {
-            Repr::Special(_) => return Ok(self.to_f64_saturating() as f32),
-            _ => self.scientific().parse::<f32>().unwrap_or(f32::NAN),
-        };
+        let Ok(digits) = self.unpack() else { return Ok(self.to_f64_saturating() as f32) };
+        let value = digits.scientific().parse().unwrap_or(f32::NAN);
         if value.is_infinite() || (value == 0.0 && !self.is_zero()) {
             return Err(self.out_of_float_range("real"));
         }
@@ -153,23 +151,8 @@ impl Numeric {
                     f64::NEG_INFINITY
                 }
             }
-            _ => self.scientific().parse::<f64>().unwrap_or(f64::NAN),
+            _ => self.unpack().map_or(f64::NAN, |digits| digits.to_f64()),
         }
-    }
-
-    /// A finite value as digits and an exponent, short where the value is only far from the point.
-    fn scientific(&self) -> String {
-        let Ok(digits) = self.unpack() else { return "NaN".to_owned() };
-        let mut text = String::with_capacity(digits.digits.len() * 4 + 12);
-        if digits.negative {
-            text.push('-');
-        }
-        text.push('0');
-        for digit in &digits.digits {
-            text.push_str(&format!("{digit:04}"));
-        }
-        text.push_str(&format!("e{}", i64::from(digits.exponent()) * 4));
-        text
     }
 
     fn out_of_float_range(&self, name: &str) -> SqlError {

@@ -171,6 +171,22 @@ impl Digits {
         u16::try_from(scale).unwrap_or(0)
     }
 
+    /// Digits and an exponent, short where the value is only far from the point.
+    pub(super) fn scientific(&self) -> String {
+        let mut text = String::with_capacity(self.digits.len() * 4 + 12);
+        text.push_str(if self.negative { "-0" } else { "0" });
+        for digit in &self.digits {
+            text.push_str(&format!("{digit:04}"));
+        }
+        text.push_str(&format!("e{}", self.exponent() * DECIMALS));
+        text
+    }
+
+    /// The nearest `float8`; infinite if this is too large for one.
+    pub(super) fn to_f64(&self) -> f64 {
+        self.scientific().parse().unwrap_or(f64::NAN)
+    }
+
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         self.signum().cmp(&other.signum()).then_with(|| {
             let magnitudes = self.compare_absolute(other);

@@ -7,8 +7,6 @@ use std::cmp::Ordering;
 
 /// The base of a limb: two of the digits in which values are stored.
 pub(super) const BASE: u64 = 100_000_000;
-/// How many decimal digits a limb has.
-pub(super) const LIMB_DIGITS: usize = 8;
 
 /// Limbs, the least significant first.
 pub(super) type Natural = Vec<u32>;
@@ -227,7 +225,8 @@ pub(super) fn square_root(limbs: &[u32]) -> Natural {
         let value = limbs.iter().rev().fold(0, |value, limb| value * BASE + u64::from(*limb));
         return from_u64(value.isqrt());
     }
-    let kept = limbs.len() / 4;
+    // At least a limb, and not all of them: there are three or more.
+    let kept = (limbs.len() / 4).max(1);
     let mut root = add(&square_root(&limbs[2 * kept..]), &[1]);
     root.splice(0..0, std::iter::repeat_n(0, kept));
     loop {
