@@ -434,7 +434,7 @@ impl TokenStream<'_> {
             (Some(Kw::Add), Some(Kw::Value)) => {
                 self.skip();
                 self.skip();
-                let skip_if_exists = self.if_not_exists();
+                let skip_if_exists = self.if_not_exists()?;
                 let label = self.string()?;
                 let position = if self.eat(Kw::Before) {
                     EnumPosition::Before(self.string()?)

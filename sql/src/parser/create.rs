@@ -124,7 +124,7 @@ impl TokenStream<'_> {
             Some(Kw::Materialized) if !replace && persistence != RelPersistence::Temporary => {
                 self.skip();
                 self.expect(Kw::View)?;
-                let if_not_exists = self.if_not_exists();
+                let if_not_exists = self.if_not_exists()?;
                 let mut relation = self.qualified_name()?;
                 relation.persistence = persistence;
                 self.create_table_as(relation, ObjectType::MatView, if_not_exists)
@@ -264,7 +264,7 @@ impl TokenStream<'_> {
     }
 
     fn create_schema(&mut self) -> SqlResult<Statement> {
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let mut name = None;
         if !self.at(Kw::Authorization) {
             name = Some(self.col_id()?);
@@ -378,7 +378,7 @@ impl TokenStream<'_> {
     }
 
     fn create_extension(&mut self) -> SqlResult<Statement> {
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let mut extension = CreateExtensionStmt {
             name: self.col_id()?,
             if_not_exists,
@@ -424,7 +424,7 @@ impl TokenStream<'_> {
     }
 
     fn create_collation(&mut self) -> SqlResult<Statement> {
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let name = self.any_name()?;
         let mut from = None;
         let mut definition = Vec::new();

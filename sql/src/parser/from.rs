@@ -136,6 +136,10 @@ impl TokenStream<'_> {
         if lateral {
             return Err(self.syntax_error());
         }
+        if self.type_function_name_ahead(0) && !self.col_id_ahead(0) {
+            // A function's name, which its parenthesis must follow.
+            return Err(self.syntax_error_ahead(1));
+        }
         let mut relation = self.relation_expr()?;
         relation.alias = self.opt_alias()?;
         if self.eat(Kw::Tablesample) {

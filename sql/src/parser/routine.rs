@@ -173,8 +173,8 @@ impl TokenStream<'_> {
 
     /// A function's name; without arguments any column's name will do too.
     fn func_name_or_column(&mut self) -> SqlResult<Vec<String>> {
-        if self.char_ahead(1, '.') || !self.type_function_name_ahead(0) {
-            self.any_name()
+        if self.char_ahead(1, '.') || self.char_ahead(1, '[') || !self.type_function_name_ahead(0) {
+            self.any_name_or_indirection()
         } else {
             Ok(vec![self.type_function_name()?])
         }
