@@ -56,7 +56,7 @@ use crate::ast::{Expr, RawStatement, Statement, TypeName};
 
 pub use keyword::{KEYWORDS, Keyword, KeywordCategory, KeywordInfo};
 pub use lexer::{IDENTIFIER_LENGTH_MAX, Token, TokenKind};
-pub use stream::{CHAIN_MAX, NESTING_MAX, TokenStream};
+pub use stream::{CHAIN_MAX, NESTING_MAX, NODE_CHAIN_MAX, TokenStream};
 
 /// Statements that an engine adds to the grammar.
 ///
@@ -104,11 +104,7 @@ pub fn parse_with(
         if !tokens.at_end() && !tokens.at_char(';') {
             return Err(tokens.syntax_error());
         }
-        statements.push(RawStatement {
-            statement,
-            location,
-            length,
-        });
+        statements.push(RawStatement { statement, location, length });
     }
 }
 

@@ -68,10 +68,7 @@ impl SqlError {
     /// `0A000`: what PostgreSQL can and Aegis cannot (yet); `what` names it.
     #[must_use]
     pub fn unsupported(what: impl fmt::Display) -> Self {
-        Self::new(
-            SqlState::FeatureNotSupported,
-            format!("{what} is not supported"),
-        )
+        Self::new(SqlState::FeatureNotSupported, format!("{what} is not supported"))
     }
 
     /// `XX000`: a belief of ours that turned out false. A person must look.

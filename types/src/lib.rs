@@ -1,10 +1,35 @@
 //! Datums, their text and binary forms, comparison, casts, key encoding and SQLSTATEs.
+//!
+//! A leaf: names nothing of ours. Reads bottom-up: [`datum`] and the values it holds, then
+//! [`io`], [`compare`] and [`key`] over them, then [`functions`] and the [`builtin`] tables.
 
-pub mod error;
 pub mod oid;
 pub mod sqlstate;
+pub mod error;
 pub mod type_oid;
+pub mod clock;
+mod pending;
+pub mod integer;
+pub mod float;
+pub mod text;
+pub mod bytea;
+pub mod uuid;
+pub mod timezone;
+pub mod interval;
+pub mod datetime;
+pub mod numeric;
+pub mod json;
+pub mod jsonb;
+pub mod datum;
+pub mod context;
+pub mod io;
+pub mod compare;
+pub mod key;
+pub mod functions;
+pub mod builtin;
 
+pub use context::{CallContext, EvalContext, FormatSettings, Host};
+pub use datum::{Array, Datum, Dimension};
 pub use error::{ErrorFields, SqlError, SqlResult};
 pub use oid::{Oid, TypeRef};
 pub use sqlstate::SqlState;

@@ -37,14 +37,10 @@ fn figure(expr: &Expr) -> (Strength, String) {
             None => none,
         },
         Expr::Indirection(indirection) => {
-            let field = indirection
-                .indirection
-                .iter()
-                .rev()
-                .find_map(|element| match element {
-                    IndirectionElement::Field(name) => Some(name),
-                    _ => None,
-                });
+            let field = indirection.indirection.iter().rev().find_map(|element| match element {
+                IndirectionElement::Field(name) => Some(name),
+                _ => None,
+            });
             match field {
                 Some(name) => good(name),
                 None => figure(&indirection.arg),
@@ -75,11 +71,7 @@ fn figure(expr: &Expr) -> (Strength, String) {
         },
         Expr::Case(case) => {
             let inner = case.default.as_ref().map_or(none.clone(), figure);
-            if inner.0 == Strength::Good {
-                inner
-            } else {
-                (Strength::Weak, "case".to_owned())
-            }
+            if inner.0 == Strength::Good { inner } else { (Strength::Weak, "case".to_owned()) }
         }
         Expr::Array(_) => good("array"),
         Expr::Row(_) => good("row"),

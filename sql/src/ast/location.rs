@@ -31,10 +31,9 @@ impl Expr {
             Self::Bool(node) => (Some(node.location), node.args.first()),
             Self::NullTest(node) => (Some(node.location), Some(&node.arg)),
             Self::BooleanTest(node) => (Some(node.location), Some(&node.arg)),
-            Self::TypeCast(node) => (
-                Some(node.location.min(node.type_name.location)),
-                Some(&node.arg),
-            ),
+            Self::TypeCast(node) => {
+                (Some(node.location.min(node.type_name.location)), Some(&node.arg))
+            }
             Self::Collate(node) => (None, Some(&node.arg)),
             Self::Func(node) => (Some(node.location), node.args.first()),
             Self::NamedArg(node) => (Some(node.location), None),

@@ -117,10 +117,7 @@ impl DefElem {
         match &self.value {
             Some(DefValue::Integer(number)) => Ok(i64::from(*number)),
             Some(DefValue::Float(text)) => text.parse().map_err(|_| {
-                if text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || byte == b'-')
-                {
+                if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
                     SqlError::new(
                         SqlState::NumericValueOutOfRange,
                         format!("value \"{text}\" is out of range for type bigint"),
@@ -157,9 +154,6 @@ impl DefElem {
     }
 
     fn not_boolean(&self) -> SqlError {
-        SqlError::new(
-            SqlState::SyntaxError,
-            format!("{} requires a Boolean value", self.name),
-        )
+        SqlError::new(SqlState::SyntaxError, format!("{} requires a Boolean value", self.name))
     }
 }

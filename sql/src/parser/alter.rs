@@ -142,21 +142,13 @@ impl TokenStream<'_> {
                 self.skip();
                 self.expect(Kw::To)?;
                 let new_name = self.col_id()?;
-                Ok(Statement::Rename(RenameStmt::of_object(
-                    object_type,
-                    object,
-                    new_name,
-                )))
+                Ok(Statement::Rename(RenameStmt::of_object(object_type, object, new_name)))
             }
             Some(Kw::Owner) => {
                 self.skip();
                 self.expect(Kw::To)?;
                 let new_owner = self.role_spec()?;
-                Ok(Statement::AlterOwner(AlterOwnerStmt {
-                    object_type,
-                    object,
-                    new_owner,
-                }))
+                Ok(Statement::AlterOwner(AlterOwnerStmt { object_type, object, new_owner }))
             }
             Some(Kw::Set) if self.at_ahead(1, Kw::Schema) => {
                 self.skip();
@@ -227,10 +219,8 @@ impl TokenStream<'_> {
 
     /// A relation: renamed, moved, or altered inside.
     fn alter_relation(&mut self, object_type: ObjectType) -> SqlResult<Statement> {
-        let by_space = matches!(
-            object_type,
-            ObjectType::Table | ObjectType::Index | ObjectType::MatView
-        );
+        let by_space =
+            matches!(object_type, ObjectType::Table | ObjectType::Index | ObjectType::MatView);
         if by_space && self.at_sequence(&[Kw::All, Kw::In, Kw::Tablespace]) {
             return Err(SqlError::unsupported(format!(
                 "ALTER {} ALL IN TABLESPACE",
@@ -322,10 +312,8 @@ impl TokenStream<'_> {
                 return self.alter_object(ObjectType::Database, ObjectName::Name(vec![name]));
             }
             Some(Kw::Refresh) => {
-                return Err(
-                    SqlError::unsupported("ALTER DATABASE ... REFRESH COLLATION VERSION")
-                        .at(self.location()),
-                );
+                return Err(SqlError::unsupported("ALTER DATABASE ... REFRESH COLLATION VERSION")
+                    .at(self.location()));
             }
             Some(Kw::Set)
                 if self.at_ahead(1, Kw::Tablespace)
@@ -343,18 +331,12 @@ impl TokenStream<'_> {
             }
             Some(Kw::Set | Kw::Reset) => {
                 let set = self.function_setting()?;
-                return Ok(Statement::AlterDatabaseSet(AlterDatabaseSetStmt {
-                    name,
-                    set,
-                }));
+                return Ok(Statement::AlterDatabaseSet(AlterDatabaseSetStmt { name, set }));
             }
             _ => {}
         }
         let options = self.database_options()?;
-        Ok(Statement::AlterDatabase(AlterDatabaseStmt {
-            name,
-            options,
-        }))
+        Ok(Statement::AlterDatabase(AlterDatabaseStmt { name, options }))
     }
 
     fn alter_domain(&mut self) -> SqlResult<Statement> {
@@ -421,10 +403,7 @@ impl TokenStream<'_> {
                 return self.alter_object(ObjectType::Domain, object);
             }
         };
-        Ok(Statement::AlterDomain(Box::new(AlterDomainStmt {
-            name,
-            action,
-        })))
+        Ok(Statement::AlterDomain(Box::new(AlterDomainStmt { name, action })))
     }
 
     fn alter_type(&mut self) -> SqlResult<Statement> {
@@ -443,11 +422,7 @@ impl TokenStream<'_> {
                 } else {
                     EnumPosition::Last
                 };
-                let action = AlterEnumAction::AddValue {
-                    label,
-                    position,
-                    skip_if_exists,
-                };
+                let action = AlterEnumAction::AddValue { label, position, skip_if_exists };
                 Ok(Statement::AlterEnum(AlterEnumStmt { name, action }))
             }
             (Some(Kw::Rename), Some(Kw::Value)) => {
@@ -513,14 +488,8 @@ impl TokenStream<'_> {
         self.expect_sequence(&[Kw::Alter, Kw::Extension])?;
         let name = self.col_id()?;
         self.expect(Kw::Update)?;
-        let version = if self.eat(Kw::To) {
-            Some(self.non_reserved_word_or_string()?)
-        } else {
-            None
-        };
-        Ok(Statement::AlterExtension(AlterExtensionStmt {
-            name,
-            version,
-        }))
+        let version =
+            if self.eat(Kw::To) { Some(self.non_reserved_word_or_string()?) } else { None };
+        Ok(Statement::AlterExtension(AlterExtensionStmt { name, version }))
     }
 }

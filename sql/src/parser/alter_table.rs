@@ -27,20 +27,13 @@ impl TokenStream<'_> {
         self.expect(Kw::Partition)?;
         let name = self.qualified_name()?;
         if attach {
-            let bound = if object_type == ObjectType::Table {
-                Some(self.partition_bound()?)
-            } else {
-                None
-            };
+            let bound =
+                if object_type == ObjectType::Table { Some(self.partition_bound()?) } else { None };
             return Ok(Cmd::AttachPartition(name, bound));
         }
         let concurrent = self.eat(Kw::Concurrently);
         let finalize = !concurrent && self.eat(Kw::Finalize);
-        Ok(Cmd::DetachPartition {
-            name,
-            concurrent,
-            finalize,
-        })
+        Ok(Cmd::DetachPartition { name, concurrent, finalize })
     }
 
     fn alter_table_command(&mut self) -> SqlResult<Cmd> {
@@ -209,11 +202,7 @@ impl TokenStream<'_> {
             Some(Kw::Restart) => self.set_identity(column),
             Some(Kw::Reset) => {
                 self.skip();
-                Ok(Cmd::SetColumnOptions {
-                    column,
-                    options: self.reloptions()?,
-                    reset: true,
-                })
+                Ok(Cmd::SetColumnOptions { column, options: self.reloptions()?, reset: true })
             }
             Some(Kw::Drop) => self.alter_column_drop(column),
             Some(Kw::Add) => {
@@ -301,19 +290,12 @@ impl TokenStream<'_> {
     fn alter_column_set(&mut self, column: String) -> SqlResult<Cmd> {
         self.expect(Kw::Set)?;
         if self.at_char('(') {
-            return Ok(Cmd::SetColumnOptions {
-                column,
-                options: self.reloptions()?,
-                reset: false,
-            });
+            return Ok(Cmd::SetColumnOptions { column, options: self.reloptions()?, reset: false });
         }
         match self.keyword() {
             Some(Kw::Default) => {
                 self.skip();
-                Ok(Cmd::ColumnDefault {
-                    column,
-                    default: Some(self.expr()?),
-                })
+                Ok(Cmd::ColumnDefault { column, default: Some(self.expr()?) })
             }
             Some(Kw::Not) => {
                 self.skip();
@@ -330,17 +312,11 @@ impl TokenStream<'_> {
             }
             Some(Kw::Storage) => {
                 self.skip();
-                Ok(Cmd::SetStorage {
-                    column,
-                    storage: self.col_id()?,
-                })
+                Ok(Cmd::SetStorage { column, storage: self.col_id()? })
             }
             Some(Kw::Compression) => {
                 self.skip();
-                Ok(Cmd::SetCompression {
-                    column,
-                    method: self.compression()?,
-                })
+                Ok(Cmd::SetCompression { column, method: self.compression()? })
             }
             _ => Err(self.syntax_error()),
         }
@@ -351,10 +327,7 @@ impl TokenStream<'_> {
         match self.keyword() {
             Some(Kw::Default) => {
                 self.skip();
-                Ok(Cmd::ColumnDefault {
-                    column,
-                    default: None,
-                })
+                Ok(Cmd::ColumnDefault { column, default: None })
             }
             Some(Kw::Not) => {
                 self.skip();
@@ -380,11 +353,7 @@ impl TokenStream<'_> {
         self.expect(Kw::Type)?;
         let type_name = self.type_name()?;
         let collation = self.opt_collate()?;
-        let using = if self.eat(Kw::Using) {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let using = if self.eat(Kw::Using) { Some(self.expr()?) } else { None };
         Ok(Cmd::AlterColumnType {
             column,
             type_name,
@@ -413,10 +382,7 @@ impl TokenStream<'_> {
             TriggerEnable::Origin
         };
         if self.eat(Kw::Rule) {
-            return Ok(Cmd::EnableRule {
-                name: self.col_id()?,
-                enable,
-            });
+            return Ok(Cmd::EnableRule { name: self.col_id()?, enable });
         }
         self.expect(Kw::Trigger)?;
         let group = matches!(enable, TriggerEnable::Origin | TriggerEnable::Disabled);
@@ -455,10 +421,7 @@ impl TokenStream<'_> {
             Kw::Add => {
                 let column = self.table_func_element()?;
                 self.opt_drop_behavior();
-                Ok(Cmd::AddColumn {
-                    column,
-                    missing_ok: false,
-                })
+                Ok(Cmd::AddColumn { column, missing_ok: false })
             }
             Kw::Drop => {
                 let missing_ok = self.if_exists();

@@ -85,11 +85,7 @@ impl TokenStream<'_> {
                 if !deferred {
                     self.expect(Kw::Immediate)?;
                 }
-                let clause = if deferred {
-                    "INITIALLY DEFERRED"
-                } else {
-                    "INITIALLY IMMEDIATE"
-                };
+                let clause = if deferred { "INITIALLY DEFERRED" } else { "INITIALLY IMMEDIATE" };
                 let constraint = deferrable_constraint(&mut constraints, clause, location)?;
                 if initially_seen {
                     return Err(syntax(
@@ -110,11 +106,7 @@ impl TokenStream<'_> {
                 }
                 continue;
             }
-            let name = if self.eat(Kw::Constraint) {
-                Some(self.col_id()?)
-            } else {
-                None
-            };
+            let name = if self.eat(Kw::Constraint) { Some(self.col_id()?) } else { None };
             let named = name.is_some();
             match self.opt_column_constraint(name, location)? {
                 Some(constraint) => {
@@ -240,11 +232,7 @@ impl TokenStream<'_> {
 
     /// `WITH (…)`, or nothing (`opt_definition`).
     fn opt_definition(&mut self) -> SqlResult<Vec<DefElem>> {
-        if self.eat(Kw::With) {
-            self.definition()
-        } else {
-            Ok(Vec::new())
-        }
+        if self.eat(Kw::With) { self.definition() } else { Ok(Vec::new()) }
     }
 
     /// `USING INDEX TABLESPACE name`, or nothing.
@@ -269,11 +257,7 @@ impl TokenStream<'_> {
     /// A table constraint (`TableConstraint`).
     pub(super) fn table_constraint(&mut self) -> SqlResult<Constraint> {
         let location = self.location();
-        let name = if self.eat(Kw::Constraint) {
-            Some(self.col_id()?)
-        } else {
-            None
-        };
+        let name = if self.eat(Kw::Constraint) { Some(self.col_id()?) } else { None };
         let Some(keyword) = self.keyword() else {
             return Err(self.syntax_error());
         };
@@ -282,45 +266,29 @@ impl TokenStream<'_> {
         }
         self.skip();
         let (kind, what, allowed) = match keyword {
-            Kw::Check => (
-                ConstraintKind::Check(self.parenthesized_expr()?),
-                "CHECK",
-                (false, true, true),
-            ),
+            Kw::Check => {
+                (ConstraintKind::Check(self.parenthesized_expr()?), "CHECK", (false, true, true))
+            }
             Kw::Unique => {
                 let nulls_not_distinct = self.opt_unique_nulls()?;
                 let mut constraint = self.index_constraint()?;
                 constraint.nulls_not_distinct = nulls_not_distinct;
-                (
-                    ConstraintKind::Unique(constraint),
-                    "UNIQUE",
-                    (true, false, false),
-                )
+                (ConstraintKind::Unique(constraint), "UNIQUE", (true, false, false))
             }
             Kw::Primary => {
                 self.expect(Kw::Key)?;
                 let constraint = self.index_constraint()?;
-                (
-                    ConstraintKind::Primary(constraint),
-                    "PRIMARY KEY",
-                    (true, false, false),
-                )
+                (ConstraintKind::Primary(constraint), "PRIMARY KEY", (true, false, false))
             }
-            Kw::Exclude => (
-                ConstraintKind::Exclusion(self.exclusion()?),
-                "EXCLUDE",
-                (true, false, false),
-            ),
+            Kw::Exclude => {
+                (ConstraintKind::Exclusion(self.exclusion()?), "EXCLUDE", (true, false, false))
+            }
             _ => {
                 self.expect(Kw::Key)?;
                 let columns = self.column_list()?;
                 self.expect(Kw::References)?;
                 let key = self.references(columns)?;
-                (
-                    ConstraintKind::Foreign(Box::new(key)),
-                    "FOREIGN KEY",
-                    (true, true, false),
-                )
+                (ConstraintKind::Foreign(Box::new(key)), "FOREIGN KEY", (true, true, false))
             }
         };
         let attributes_location = self.location();
@@ -357,19 +325,11 @@ impl TokenStream<'_> {
 
     /// `INCLUDE (columns)`, or nothing.
     fn opt_include(&mut self) -> SqlResult<Vec<String>> {
-        if self.eat(Kw::Include) {
-            self.column_list()
-        } else {
-            Ok(Vec::new())
-        }
+        if self.eat(Kw::Include) { self.column_list() } else { Ok(Vec::new()) }
     }
 
     fn exclusion(&mut self) -> SqlResult<ExclusionConstraint> {
-        let access_method = if self.eat(Kw::Using) {
-            Some(self.col_id()?)
-        } else {
-            None
-        };
+        let access_method = if self.eat(Kw::Using) { Some(self.col_id()?) } else { None };
         let exclusions = self.parenthesized_list(|stream| {
             let element = stream.index_elem()?;
             stream.expect(Kw::With)?;
@@ -386,11 +346,8 @@ impl TokenStream<'_> {
         let including = self.opt_include()?;
         let options = self.opt_definition()?;
         let index_space = self.opt_constraint_tablespace()?;
-        let where_clause = if self.eat(Kw::Where) {
-            Some(self.parenthesized_expr()?)
-        } else {
-            None
-        };
+        let where_clause =
+            if self.eat(Kw::Where) { Some(self.parenthesized_expr()?) } else { None };
         Ok(ExclusionConstraint {
             access_method,
             exclusions,

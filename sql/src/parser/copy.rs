@@ -177,19 +177,11 @@ impl TokenStream<'_> {
             self.expect_sequence(&[Kw::Not, Kw::Null])?;
             "force_not_null"
         };
-        let columns = self
-            .name_list()?
-            .into_iter()
-            .map(DefValue::String)
-            .collect();
+        let columns = self.name_list()?.into_iter().map(DefValue::String).collect();
         Ok(DefElem::new(name, Some(DefValue::List(columns)), location))
     }
 }
 
 fn format_option(format: &str, location: u32) -> DefElem {
-    DefElem::new(
-        "format",
-        Some(DefValue::String(format.to_owned())),
-        location,
-    )
+    DefElem::new("format", Some(DefValue::String(format.to_owned())), location)
 }

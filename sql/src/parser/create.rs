@@ -146,11 +146,7 @@ impl TokenStream<'_> {
         let mut view = self.qualified_name()?;
         view.persistence = persistence;
         let aliases = self.opt_column_list()?;
-        let options = if self.eat(Kw::With) {
-            self.reloptions()?
-        } else {
-            Vec::new()
-        };
+        let options = if self.eat(Kw::With) { self.reloptions()? } else { Vec::new() };
         self.expect(Kw::As)?;
         let begin = self.location();
         let query = self.select_no_parens()?;
@@ -192,11 +188,7 @@ impl TokenStream<'_> {
         let mut view = self.qualified_name()?;
         view.persistence = persistence;
         let aliases = self.column_list()?;
-        let options = if self.eat(Kw::With) {
-            self.reloptions()?
-        } else {
-            Vec::new()
-        };
+        let options = if self.eat(Kw::With) { self.reloptions()? } else { Vec::new() };
         self.expect(Kw::As)?;
         let begin = self.location();
         let inner = self.select_no_parens()?;
@@ -224,10 +216,7 @@ impl TokenStream<'_> {
     fn create_database(&mut self) -> SqlResult<Statement> {
         let name = self.col_id()?;
         let options = self.database_options()?;
-        Ok(Statement::CreateDatabase(CreateDatabaseStmt {
-            name,
-            options,
-        }))
+        Ok(Statement::CreateDatabase(CreateDatabaseStmt { name, options }))
     }
 
     /// `[WITH] name [=] value …`.
@@ -269,20 +258,14 @@ impl TokenStream<'_> {
         if !self.at(Kw::Authorization) {
             name = Some(self.col_id()?);
         }
-        let authorization = if self.eat(Kw::Authorization) {
-            Some(self.role_spec()?)
-        } else {
-            None
-        };
+        let authorization =
+            if self.eat(Kw::Authorization) { Some(self.role_spec()?) } else { None };
         let mut elements = Vec::new();
         let elements_location = self.location();
         while self.at_any(&[Kw::Create, Kw::Grant]) {
             let location = self.location();
-            let element = if self.at(Kw::Create) {
-                self.nested(Self::create)?
-            } else {
-                self.grant()?
-            };
+            let element =
+                if self.at(Kw::Create) { self.nested(Self::create)? } else { self.grant()? };
             let allowed = matches!(
                 element,
                 Statement::CreateTable(_)
@@ -328,11 +311,8 @@ impl TokenStream<'_> {
             Some(Kw::Enum) => {
                 self.skip();
                 self.expect_char('(')?;
-                let labels = if self.at_char(')') {
-                    Vec::new()
-                } else {
-                    self.comma_list(Self::string)?
-                };
+                let labels =
+                    if self.at_char(')') { Vec::new() } else { self.comma_list(Self::string)? };
                 self.expect_char(')')?;
                 Ok(Statement::CreateEnum(CreateEnumStmt { name, labels }))
             }
@@ -356,10 +336,7 @@ impl TokenStream<'_> {
                 };
                 self.expect_char(')')?;
                 let name = super::name::range_var_from_names(name, location)?;
-                Ok(Statement::CreateCompositeType(CompositeTypeStmt {
-                    name,
-                    columns,
-                }))
+                Ok(Statement::CreateCompositeType(CompositeTypeStmt { name, columns }))
             }
         }
     }
@@ -457,11 +434,8 @@ impl TokenStream<'_> {
         self.expect(Kw::Aggregate)?;
         let name = self.func_name()?;
         let old_style = self.char_ahead(2, '=');
-        let args: Option<AggregateArgs> = if old_style {
-            None
-        } else {
-            Some(self.aggregate_args()?)
-        };
+        let args: Option<AggregateArgs> =
+            if old_style { None } else { Some(self.aggregate_args()?) };
         let definition = self.definition()?;
         match define(ObjectType::Aggregate, name, definition) {
             Statement::Define(mut statement) => {
@@ -498,11 +472,7 @@ fn recursive_view_query(
         .iter()
         .map(|name| ResTarget {
             name: None,
-            value: Expr::ColumnRef(ColumnRef {
-                names: vec![name.clone()],
-                star: false,
-                location,
-            }),
+            value: Expr::ColumnRef(ColumnRef { names: vec![name.clone()], star: false, location }),
             location,
         })
         .collect();

@@ -68,14 +68,7 @@ impl TokenStream<'_> {
             TokenKind::Char('(') => {
                 self.col_id_ahead(1) && matches!(self.peek_ahead(2), TokenKind::Char(',' | ')'))
             }
-            _ => self.at_any(&[
-                Kw::As,
-                Kw::Using,
-                Kw::With,
-                Kw::Without,
-                Kw::On,
-                Kw::Tablespace,
-            ]),
+            _ => self.at_any(&[Kw::As, Kw::Using, Kw::With, Kw::Without, Kw::On, Kw::Tablespace]),
         }
     }
 
@@ -130,20 +123,12 @@ impl TokenStream<'_> {
 
     /// `USING method`, or nothing.
     pub(super) fn opt_access_method(&mut self) -> SqlResult<Option<String>> {
-        if self.eat(Kw::Using) {
-            Ok(Some(self.col_id()?))
-        } else {
-            Ok(None)
-        }
+        if self.eat(Kw::Using) { Ok(Some(self.col_id()?)) } else { Ok(None) }
     }
 
     /// `TABLESPACE name`, or nothing.
     pub(super) fn opt_tablespace(&mut self) -> SqlResult<Option<String>> {
-        if self.eat(Kw::Tablespace) {
-            Ok(Some(self.col_id()?))
-        } else {
-            Ok(None)
-        }
+        if self.eat(Kw::Tablespace) { Ok(Some(self.col_id()?)) } else { Ok(None) }
     }
 
     fn opt_on_commit(&mut self) -> SqlResult<OnCommitAction> {
@@ -183,11 +168,7 @@ impl TokenStream<'_> {
         let location = self.location();
         let name = self.col_id()?;
         let type_name = Some(self.type_name()?);
-        let compression = if self.eat(Kw::Compression) {
-            Some(self.compression()?)
-        } else {
-            None
-        };
+        let compression = if self.eat(Kw::Compression) { Some(self.compression()?) } else { None };
         if self.at(Kw::Options) {
             return Err(SqlError::unsupported("OPTIONS of a column").at(self.location()));
         }
@@ -283,11 +264,7 @@ impl TokenStream<'_> {
             let location = stream.location();
             let element = stream.index_key()?;
             let collation = stream.opt_collate()?.map_or(Vec::new(), |name| name.name);
-            let opclass = if stream.col_id_ahead(0) {
-                stream.any_name()?
-            } else {
-                Vec::new()
-            };
+            let opclass = if stream.col_id_ahead(0) { stream.any_name()? } else { Vec::new() };
             Ok(PartitionElem {
                 name: element.name,
                 expr: element.expr,
@@ -296,11 +273,7 @@ impl TokenStream<'_> {
                 location,
             })
         })?;
-        Ok(Some(PartitionSpec {
-            strategy,
-            elements,
-            location,
-        }))
+        Ok(Some(PartitionSpec { strategy, elements, location }))
     }
 
     /// `DEFAULT` or `FOR VALUES …`.
@@ -319,11 +292,7 @@ impl TokenStream<'_> {
             let lower = self.parenthesized_list(Self::expr)?;
             self.expect(Kw::To)?;
             let upper = self.parenthesized_list(Self::expr)?;
-            return Ok(PartitionBoundSpec::Range {
-                lower,
-                upper,
-                location,
-            });
+            return Ok(PartitionBoundSpec::Range { lower, upper, location });
         }
         self.expect(Kw::With)?;
         let items = self.parenthesized_list(|stream| {
@@ -369,16 +338,10 @@ impl TokenStream<'_> {
     pub(super) fn create_index(&mut self, unique: bool) -> SqlResult<Statement> {
         let concurrent = self.eat(Kw::Concurrently);
         let if_not_exists = self.if_not_exists()?;
-        let name = if if_not_exists || !self.at(Kw::On) {
-            Some(self.col_id()?)
-        } else {
-            None
-        };
+        let name = if if_not_exists || !self.at(Kw::On) { Some(self.col_id()?) } else { None };
         self.expect(Kw::On)?;
         let relation = self.relation_expr()?;
-        let access_method = self
-            .opt_access_method()?
-            .unwrap_or_else(|| "btree".to_owned());
+        let access_method = self.opt_access_method()?.unwrap_or_else(|| "btree".to_owned());
         let params = self.parenthesized_list(Self::index_elem)?;
         let including = if self.eat(Kw::Include) {
             self.parenthesized_list(Self::index_elem)?
@@ -386,11 +349,7 @@ impl TokenStream<'_> {
             Vec::new()
         };
         let nulls_not_distinct = self.opt_unique_nulls()?;
-        let options = if self.eat(Kw::With) {
-            self.reloptions()?
-        } else {
-            Vec::new()
-        };
+        let options = if self.eat(Kw::With) { self.reloptions()? } else { Vec::new() };
         let table_space = self.opt_tablespace()?;
         let where_clause = self.opt_where_clause()?;
         Ok(Statement::CreateIndex(Box::new(IndexStmt {
@@ -431,9 +390,7 @@ impl TokenStream<'_> {
     }
 
     fn at_index_function(&self) -> bool {
-        let special = self
-            .keyword()
-            .is_some_and(|word| self.is_special_call(word));
+        let special = self.keyword().is_some_and(|word| self.is_special_call(word));
         special
             || (self.char_ahead(1, '(') && self.type_function_name_ahead(0))
             || (self.char_ahead(1, '.') && self.col_id_ahead(0))
@@ -464,10 +421,6 @@ impl TokenStream<'_> {
 
     /// `(expressions)`, or nothing.
     pub(super) fn opt_expr_list(&mut self) -> SqlResult<Vec<Expr>> {
-        if self.at_char('(') {
-            self.parenthesized_list(Self::expr)
-        } else {
-            Ok(Vec::new())
-        }
+        if self.at_char('(') { self.parenthesized_list(Self::expr) } else { Ok(Vec::new()) }
     }
 }

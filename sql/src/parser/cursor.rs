@@ -18,18 +18,11 @@ impl TokenStream<'_> {
         }
         self.expect(Kw::Prepare)?;
         let name = self.col_id()?;
-        let arg_types = if self.at_char('(') {
-            self.parenthesized_list(Self::type_name)?
-        } else {
-            Vec::new()
-        };
+        let arg_types =
+            if self.at_char('(') { self.parenthesized_list(Self::type_name)? } else { Vec::new() };
         self.expect(Kw::As)?;
         let query = self.preparable_statement()?;
-        Ok(Statement::Prepare(Box::new(PrepareStmt {
-            name,
-            arg_types,
-            query,
-        })))
+        Ok(Statement::Prepare(Box::new(PrepareStmt { name, arg_types, query })))
     }
 
     /// `EXECUTE name [(arguments)]`.
@@ -46,11 +39,7 @@ impl TokenStream<'_> {
         if self.at(Kw::Prepare) && (self.col_id_ahead(1) || self.at_ahead(1, Kw::All)) {
             self.skip();
         }
-        let name = if self.eat(Kw::All) {
-            None
-        } else {
-            Some(self.col_id()?)
-        };
+        let name = if self.eat(Kw::All) { None } else { Some(self.col_id()?) };
         Ok(Statement::Deallocate(name))
     }
 
@@ -85,11 +74,7 @@ impl TokenStream<'_> {
         }
         self.expect(Kw::For)?;
         let query = self.select_no_parens()?;
-        Ok(Statement::DeclareCursor(Box::new(DeclareCursorStmt {
-            name,
-            options,
-            query,
-        })))
+        Ok(Statement::DeclareCursor(Box::new(DeclareCursorStmt { name, options, query })))
     }
 
     /// `FETCH …` and `MOVE …`.
@@ -101,21 +86,13 @@ impl TokenStream<'_> {
             self.eat(Kw::In);
         }
         let portal_name = self.col_id()?;
-        Ok(Statement::Fetch(FetchStmt {
-            direction,
-            how_many,
-            portal_name,
-            is_move,
-        }))
+        Ok(Statement::Fetch(FetchStmt { direction, how_many, portal_name, is_move }))
     }
 
     /// The direction, if one is written; a cursor may be called like one.
     fn fetch_direction(&mut self) -> SqlResult<(FetchDirection, i64)> {
         let count_ahead = |ahead| {
-            matches!(
-                self.peek_ahead(ahead),
-                TokenKind::Integer(_) | TokenKind::Char('+' | '-')
-            )
+            matches!(self.peek_ahead(ahead), TokenKind::Integer(_) | TokenKind::Char('+' | '-'))
         };
         if count_ahead(0) {
             return Ok((FetchDirection::Forward, i64::from(self.signed_integer()?)));
@@ -154,10 +131,8 @@ impl TokenStream<'_> {
                 };
                 let how_many = if self.eat(Kw::All) {
                     FETCH_ALL
-                } else if matches!(
-                    self.peek(),
-                    TokenKind::Integer(_) | TokenKind::Char('+' | '-')
-                ) {
+                } else if matches!(self.peek(), TokenKind::Integer(_) | TokenKind::Char('+' | '-'))
+                {
                     i64::from(self.signed_integer()?)
                 } else {
                     1
@@ -170,11 +145,7 @@ impl TokenStream<'_> {
     /// `CLOSE …`.
     pub(super) fn close(&mut self) -> SqlResult<Statement> {
         self.expect(Kw::Close)?;
-        let name = if self.eat(Kw::All) {
-            None
-        } else {
-            Some(self.col_id()?)
-        };
+        let name = if self.eat(Kw::All) { None } else { Some(self.col_id()?) };
         Ok(Statement::ClosePortal(name))
     }
 
@@ -197,11 +168,7 @@ impl TokenStream<'_> {
     pub(super) fn notify(&mut self) -> SqlResult<Statement> {
         self.expect(Kw::Notify)?;
         let channel = self.col_id()?;
-        let payload = if self.eat_char(',') {
-            Some(self.string()?)
-        } else {
-            None
-        };
+        let payload = if self.eat_char(',') { Some(self.string()?) } else { None };
         Ok(Statement::Notify(NotifyStmt { channel, payload }))
     }
 }

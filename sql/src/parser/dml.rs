@@ -32,10 +32,7 @@ impl TokenStream<'_> {
         self.expect_sequence(&[Kw::Insert, Kw::Into])?;
         let mut relation = self.qualified_name()?;
         if self.eat(Kw::As) {
-            relation.alias = Some(crate::ast::Alias {
-                name: self.col_id()?,
-                columns: Vec::new(),
-            });
+            relation.alias = Some(crate::ast::Alias { name: self.col_id()?, columns: Vec::new() });
         }
         let mut columns = Vec::new();
         let mut overriding = OverridingKind::NotSet;
@@ -72,11 +69,7 @@ impl TokenStream<'_> {
         {
             return Err(self.error_here("improper use of \"*\""));
         }
-        Ok(AssignTarget {
-            name,
-            indirection,
-            location,
-        })
+        Ok(AssignTarget { name, indirection, location })
     }
 
     /// `OVERRIDING USER|SYSTEM VALUE`, or nothing.
@@ -104,17 +97,10 @@ impl TokenStream<'_> {
         let infer = if self.at_char('(') {
             let elements = self.parenthesized_list(Self::index_elem)?;
             let where_clause = self.opt_where_clause()?;
-            Some(InferClause::Index {
-                elements,
-                where_clause,
-                location: infer_location,
-            })
+            Some(InferClause::Index { elements, where_clause, location: infer_location })
         } else if self.eat(Kw::On) {
             self.expect(Kw::Constraint)?;
-            Some(InferClause::Constraint {
-                name: self.col_id()?,
-                location: infer_location,
-            })
+            Some(InferClause::Constraint { name: self.col_id()?, location: infer_location })
         } else {
             None
         };
@@ -128,20 +114,12 @@ impl TokenStream<'_> {
                 where_clause: self.opt_where_clause()?,
             }
         };
-        Ok(Some(OnConflictClause {
-            infer,
-            action,
-            location,
-        }))
+        Ok(Some(OnConflictClause { infer, action, location }))
     }
 
     /// `RETURNING …`, or nothing.
     fn opt_returning(&mut self) -> SqlResult<Vec<ResTarget>> {
-        if self.eat(Kw::Returning) {
-            self.target_list()
-        } else {
-            Ok(Vec::new())
-        }
+        if self.eat(Kw::Returning) { self.target_list() } else { Ok(Vec::new()) }
     }
 
     fn assignments(&mut self) -> SqlResult<Vec<Assignment>> {
@@ -163,10 +141,7 @@ impl TokenStream<'_> {
     fn relation_opt_alias(&mut self) -> SqlResult<RangeVar> {
         let mut relation = self.relation_expr()?;
         if self.eat(Kw::As) || (self.col_id_ahead(0) && !self.at(Kw::Set)) {
-            relation.alias = Some(crate::ast::Alias {
-                name: self.col_id()?,
-                columns: Vec::new(),
-            });
+            relation.alias = Some(crate::ast::Alias { name: self.col_id()?, columns: Vec::new() });
         }
         Ok(relation)
     }
@@ -178,10 +153,7 @@ impl TokenStream<'_> {
             let location = self.location();
             self.expect_sequence(&[Kw::Current, Kw::Of])?;
             let cursor_name = self.col_id()?;
-            return Ok(Some(Expr::CurrentOf(CurrentOfExpr {
-                cursor_name,
-                location,
-            })));
+            return Ok(Some(Expr::CurrentOf(CurrentOfExpr { cursor_name, location })));
         }
         self.opt_where_clause()
     }
@@ -207,11 +179,8 @@ impl TokenStream<'_> {
     fn delete(&mut self, with: Option<WithClause>) -> SqlResult<Statement> {
         self.expect_sequence(&[Kw::Delete, Kw::From])?;
         let relation = self.relation_opt_alias()?;
-        let using = if self.eat(Kw::Using) {
-            self.comma_list(Self::table_ref)?
-        } else {
-            Vec::new()
-        };
+        let using =
+            if self.eat(Kw::Using) { self.comma_list(Self::table_ref)? } else { Vec::new() };
         let where_clause = self.opt_where_or_current()?;
         let returning = self.opt_returning()?;
         Ok(Statement::Delete(Box::new(DeleteStmt {
@@ -234,24 +203,14 @@ impl TokenStream<'_> {
         while self.at(Kw::When) {
             whens.push(self.merge_when()?);
         }
-        Ok(Statement::Merge(Box::new(MergeStmt {
-            with,
-            relation,
-            source,
-            condition,
-            whens,
-        })))
+        Ok(Statement::Merge(Box::new(MergeStmt { with, relation, source, condition, whens })))
     }
 
     fn merge_when(&mut self) -> SqlResult<MergeWhen> {
         self.expect(Kw::When)?;
         let matched = !self.eat(Kw::Not);
         self.expect(Kw::Matched)?;
-        let condition = if self.eat(Kw::And) {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let condition = if self.eat(Kw::And) { Some(self.expr()?) } else { None };
         self.expect(Kw::Then)?;
         let action = match self.keyword() {
             Some(Kw::Do) => {
@@ -274,11 +233,7 @@ impl TokenStream<'_> {
             }
             _ => return Err(self.syntax_error()),
         };
-        Ok(MergeWhen {
-            matched,
-            condition,
-            action,
-        })
+        Ok(MergeWhen { matched, condition, action })
     }
 
     fn merge_insert(&mut self) -> SqlResult<MergeAction> {
@@ -298,10 +253,6 @@ impl TokenStream<'_> {
         let overriding = self.opt_overriding()?;
         self.expect(Kw::Values)?;
         let values = Some(self.parenthesized_list(Self::expr)?);
-        Ok(MergeAction::Insert {
-            columns,
-            overriding,
-            values,
-        })
+        Ok(MergeAction::Insert { columns, overriding, values })
     }
 }

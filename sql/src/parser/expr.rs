@@ -15,7 +15,7 @@ use aegis_types::{SqlError, SqlResult};
 
 use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
-use super::stream::{CHAIN_MAX, TokenStream, too_deep};
+use super::stream::{CHAIN_MAX, NODE_CHAIN_MAX, TokenStream, too_deep};
 use crate::ast::{
     AExpr, AExprKind, BetweenExpr, BoolExpr, BoolOp, BoolTestType, BooleanTest, CallForm,
     CollateClause, Const, ConstValue, Expr, FuncCall, InExpr, NullTest, SubLink, SubLinkKind,
@@ -104,11 +104,7 @@ impl TokenStream<'_> {
             TokenKind::Keyword(Kw::Not) if grammar != Grammar::Restricted => {
                 self.skip();
                 let arg = self.inner_operand(Binding::Not, grammar)?;
-                Ok(Expr::Bool(BoolExpr {
-                    op: BoolOp::Not,
-                    args: vec![arg],
-                    location,
-                }))
+                Ok(Expr::Bool(BoolExpr { op: BoolOp::Not, args: vec![arg], location }))
             }
             TokenKind::Char('-') => {
                 self.skip();
@@ -118,13 +114,7 @@ impl TokenStream<'_> {
             TokenKind::Char('+') => {
                 self.skip();
                 let arg = self.inner_operand(Binding::Sign, grammar)?;
-                Ok(operator(
-                    AExprKind::Op,
-                    vec!["+".to_owned()],
-                    None,
-                    arg,
-                    location,
-                ))
+                Ok(operator(AExprKind::Op, vec!["+".to_owned()], None, arg, location))
             }
             TokenKind::Op(_) => self.prefix_operator(grammar),
             TokenKind::Keyword(Kw::Operator) if self.char_ahead(1, '(') => {
@@ -175,6 +165,7 @@ impl TokenStream<'_> {
         grammar: Grammar,
     ) -> SqlResult<Expr> {
         let mut length = 0;
+        let mut others = 0;
         // Of equal operators the waiting one goes first; at the outset of a chain none has been seen.
         while let Some(binding) = self.infix_binding(grammar) {
             if binding < floor {
@@ -194,11 +185,14 @@ impl TokenStream<'_> {
             if ends {
                 break;
             }
+            left = self.infix(left, binding, grammar)?;
             length += 1;
-            if length > CHAIN_MAX {
+            if !matches!(left, Expr::AExpr(_)) {
+                others += 1;
+            }
+            if length > CHAIN_MAX || others > NODE_CHAIN_MAX {
                 return Err(too_deep());
             }
-            left = self.infix(left, binding, grammar)?;
         }
         Ok(left)
     }
@@ -286,20 +280,12 @@ impl TokenStream<'_> {
             Binding::Collate => {
                 self.skip();
                 let name = self.any_name()?;
-                Ok(Expr::Collate(Box::new(CollateClause {
-                    arg: left,
-                    name,
-                    location,
-                })))
+                Ok(Expr::Collate(Box::new(CollateClause { arg: left, name, location })))
             }
             Binding::Cast => {
                 self.skip();
                 let type_name = self.type_name()?;
-                Ok(Expr::TypeCast(Box::new(TypeCast {
-                    arg: left,
-                    type_name,
-                    location,
-                })))
+                Ok(Expr::TypeCast(Box::new(TypeCast { arg: left, type_name, location })))
             }
             _ => {
                 let name = self.any_operator()?;
@@ -331,13 +317,8 @@ impl TokenStream<'_> {
     /// What follows an `IS`, `ISNULL` or `NOTNULL`.
     fn is_test(&mut self, arg: Expr, grammar: Grammar) -> SqlResult<Expr> {
         let location = self.location();
-        let null_test = |arg, negated| {
-            Expr::NullTest(Box::new(NullTest {
-                arg,
-                negated,
-                location,
-            }))
-        };
+        let null_test =
+            |arg, negated| Expr::NullTest(Box::new(NullTest { arg, negated, location }));
         if self.eat(Kw::Isnull) {
             return Ok(null_test(arg, false));
         }
@@ -349,18 +330,8 @@ impl TokenStream<'_> {
         if self.eat(Kw::Distinct) {
             self.expect(Kw::From)?;
             let right = self.inner_operand(Binding::Is, grammar)?;
-            let kind = if negated {
-                AExprKind::NotDistinct
-            } else {
-                AExprKind::Distinct
-            };
-            return Ok(operator(
-                kind,
-                vec!["=".to_owned()],
-                Some(arg),
-                right,
-                location,
-            ));
+            let kind = if negated { AExprKind::NotDistinct } else { AExprKind::Distinct };
+            return Ok(operator(kind, vec!["=".to_owned()], Some(arg), right, location));
         }
         if self.at(Kw::Document) {
             return Err(SqlError::unsupported("IS DOCUMENT").at(self.location()));
@@ -368,13 +339,8 @@ impl TokenStream<'_> {
         if grammar == Grammar::Restricted {
             return Err(self.syntax_error());
         }
-        let boolean_test = |arg, test| {
-            Ok(Expr::BooleanTest(Box::new(BooleanTest {
-                arg,
-                test,
-                location,
-            })))
-        };
+        let boolean_test =
+            |arg, test| Ok(Expr::BooleanTest(Box::new(BooleanTest { arg, test, location })));
         match self.keyword() {
             Some(Kw::Null) => {
                 self.skip();
@@ -384,33 +350,21 @@ impl TokenStream<'_> {
                 self.skip();
                 boolean_test(
                     arg,
-                    if negated {
-                        BoolTestType::IsNotTrue
-                    } else {
-                        BoolTestType::IsTrue
-                    },
+                    if negated { BoolTestType::IsNotTrue } else { BoolTestType::IsTrue },
                 )
             }
             Some(Kw::False) => {
                 self.skip();
                 boolean_test(
                     arg,
-                    if negated {
-                        BoolTestType::IsNotFalse
-                    } else {
-                        BoolTestType::IsFalse
-                    },
+                    if negated { BoolTestType::IsNotFalse } else { BoolTestType::IsFalse },
                 )
             }
             Some(Kw::Unknown) => {
                 self.skip();
                 boolean_test(
                     arg,
-                    if negated {
-                        BoolTestType::IsNotUnknown
-                    } else {
-                        BoolTestType::IsUnknown
-                    },
+                    if negated { BoolTestType::IsNotUnknown } else { BoolTestType::IsUnknown },
                 )
             }
             Some(Kw::Nfc | Kw::Nfd | Kw::Nfkc | Kw::Nfkd | Kw::Normalized) => {
@@ -431,11 +385,7 @@ impl TokenStream<'_> {
         self.expect(Kw::Normalized)?;
         let call = sql_call("is_normalized", args, location);
         Ok(if negated {
-            Expr::Bool(BoolExpr {
-                op: BoolOp::Not,
-                args: vec![call],
-                location,
-            })
+            Expr::Bool(BoolExpr { op: BoolOp::Not, args: vec![call], location })
         } else {
             call
         })
@@ -535,21 +485,14 @@ impl TokenStream<'_> {
                     location,
                 }));
                 Ok(if negated {
-                    Expr::Bool(BoolExpr {
-                        op: BoolOp::Not,
-                        args: vec![link],
-                        location,
-                    })
+                    Expr::Bool(BoolExpr { op: BoolOp::Not, args: vec![link], location })
                 } else {
                     link
                 })
             }
-            SelectOrList::List(list) => Ok(Expr::In(Box::new(InExpr {
-                left,
-                list,
-                negated,
-                location,
-            }))),
+            SelectOrList::List(list) => {
+                Ok(Expr::In(Box::new(InExpr { left, list, negated, location })))
+            }
         }
     }
 
@@ -563,11 +506,7 @@ impl TokenStream<'_> {
         let content = self.nested(Self::select_or_expr)?;
         Ok(match content {
             SelectOrList::Select(subselect) => Expr::SubLink(Box::new(SubLink {
-                kind: if all {
-                    SubLinkKind::All
-                } else {
-                    SubLinkKind::Any
-                },
+                kind: if all { SubLinkKind::All } else { SubLinkKind::Any },
                 test: Some(left),
                 operator_name: name,
                 subselect,
@@ -575,11 +514,7 @@ impl TokenStream<'_> {
             })),
             SelectOrList::List(mut list) => {
                 let right = list.pop().ok_or_else(|| self.syntax_error())?;
-                let kind = if all {
-                    AExprKind::OpAll
-                } else {
-                    AExprKind::OpAny
-                };
+                let kind = if all { AExprKind::OpAll } else { AExprKind::OpAny };
                 operator(kind, name, Some(left), right, location)
             }
         })
@@ -653,33 +588,20 @@ pub(super) fn operator(
     right: Expr,
     location: u32,
 ) -> Expr {
-    Expr::AExpr(Box::new(AExpr {
-        kind,
-        name,
-        left,
-        right,
-        location,
-    }))
+    Expr::AExpr(Box::new(AExpr { kind, name, left, right, location }))
 }
 
 /// A minus sign: folded into a number, as `doNegate` does, else an operator.
 fn negate(arg: Expr, location: u32) -> Expr {
     match arg {
-        Expr::Const(Const {
-            value: ConstValue::Integer(number),
-            ..
-        }) => Expr::Const(Const {
+        Expr::Const(Const { value: ConstValue::Integer(number), .. }) => Expr::Const(Const {
             // The lexer gives no negative numbers, so that no number lacks its opposite.
             value: ConstValue::Integer(-number),
             location,
         }),
-        Expr::Const(Const {
-            value: ConstValue::Float(text),
-            ..
-        }) => Expr::Const(Const {
-            value: ConstValue::Float(negate_text(&text)),
-            location,
-        }),
+        Expr::Const(Const { value: ConstValue::Float(text), .. }) => {
+            Expr::Const(Const { value: ConstValue::Float(negate_text(&text)), location })
+        }
         arg => operator(AExprKind::Op, vec!["-".to_owned()], None, arg, location),
     }
 }
@@ -703,11 +625,7 @@ fn flatten(op: BoolOp, mut args: Vec<Expr>, location: u32) -> BoolExpr {
                     first.args.extend(rest);
                     first
                 }
-                _ => BoolExpr {
-                    op,
-                    args: rest,
-                    location,
-                },
+                _ => BoolExpr { op, args: rest, location },
             }
         }
         _ => BoolExpr { op, args, location },
@@ -716,10 +634,7 @@ fn flatten(op: BoolOp, mut args: Vec<Expr>, location: u32) -> BoolExpr {
 
 /// A string literal.
 pub(super) fn string_const(value: String, location: u32) -> Expr {
-    Expr::Const(Const {
-        value: ConstValue::String(value),
-        location,
-    })
+    Expr::Const(Const { value: ConstValue::String(value), location })
 }
 
 /// A call of a function of `pg_catalog`.

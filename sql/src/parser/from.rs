@@ -4,7 +4,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
-use super::stream::{CHAIN_MAX, TokenStream, too_deep};
+use super::stream::{NODE_CHAIN_MAX, TokenStream, too_deep};
 use crate::ast::{
     Alias, CollationName, ColumnDef, FromItem, JoinExpr, JoinType, RangeFunction,
     RangeFunctionItem, RangeSubselect, RangeTableSample, SelectBody, SelectStmt,
@@ -22,11 +22,7 @@ enum Parenthesized {
 impl TokenStream<'_> {
     /// `FROM …`, or nothing.
     pub(super) fn opt_from_clause(&mut self) -> SqlResult<Vec<FromItem>> {
-        if self.eat(Kw::From) {
-            self.comma_list(Self::table_ref)
-        } else {
-            Ok(Vec::new())
-        }
+        if self.eat(Kw::From) { self.comma_list(Self::table_ref) } else { Ok(Vec::new()) }
     }
 
     /// An item of `FROM` with all its joins.
@@ -61,7 +57,7 @@ impl TokenStream<'_> {
                 _ => return Ok((left, joined)),
             };
             length += 1;
-            if length > CHAIN_MAX {
+            if length > NODE_CHAIN_MAX {
                 return Err(too_deep());
             }
             if !self.at(Kw::Join) {
@@ -99,10 +95,7 @@ impl TokenStream<'_> {
         if self.eat(Kw::Using) {
             join.using = self.column_list()?;
             if self.eat(Kw::As) {
-                join.using_alias = Some(Alias {
-                    name: self.col_id()?,
-                    columns: Vec::new(),
-                });
+                join.using_alias = Some(Alias { name: self.col_id()?, columns: Vec::new() });
             }
         } else {
             self.expect(Kw::On)?;
@@ -154,13 +147,7 @@ impl TokenStream<'_> {
             } else {
                 None
             };
-            let sample = RangeTableSample {
-                relation,
-                method,
-                args,
-                repeatable,
-                location,
-            };
+            let sample = RangeTableSample { relation, method, args, repeatable, location };
             return Ok((FromItem::TableSample(Box::new(sample)), false));
         }
         Ok((FromItem::Relation(relation), false))
@@ -186,11 +173,7 @@ impl TokenStream<'_> {
             .hint(format!("For example, FROM ({example} ...) [AS] foo."))
             .at(location));
         }
-        Ok(FromItem::Subselect(Box::new(RangeSubselect {
-            lateral,
-            subquery,
-            alias,
-        })))
+        Ok(FromItem::Subselect(Box::new(RangeSubselect { lateral, subquery, alias })))
     }
 
     /// A join in parentheses, with an alias or without.
@@ -250,11 +233,7 @@ impl TokenStream<'_> {
             ahead += 2;
         }
         self.char_ahead(ahead, '(')
-            && if ahead == 1 {
-                self.type_function_name_ahead(0)
-            } else {
-                self.col_id_ahead(0)
-            }
+            && if ahead == 1 { self.type_function_name_ahead(0) } else { self.col_id_ahead(0) }
     }
 
     /// One or more functions (`func_table func_alias_clause`).
@@ -278,10 +257,7 @@ impl TokenStream<'_> {
                 } else {
                     Vec::new()
                 };
-                Ok(RangeFunctionItem {
-                    function: call,
-                    column_defs,
-                })
+                Ok(RangeFunctionItem { function: call, column_defs })
             })?;
         } else {
             function.functions.push(RangeFunctionItem {
@@ -309,10 +285,7 @@ impl TokenStream<'_> {
             return Ok(());
         }
         let name = self.col_id()?;
-        let mut alias = Alias {
-            name,
-            columns: Vec::new(),
-        };
+        let mut alias = Alias { name, columns: Vec::new() };
         if self.at_char('(') {
             let names =
                 self.col_id_ahead(1) && matches!(self.peek_ahead(2), TokenKind::Char(',' | ')'));

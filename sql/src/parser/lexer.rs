@@ -87,10 +87,7 @@ pub(super) fn tokenize(text: &str) -> Tokens {
     }
     lexer.position = text.len();
     lexer.push(TokenKind::End, text.len());
-    Tokens {
-        tokens: lexer.tokens,
-        notices: lexer.notices,
-    }
+    Tokens { tokens: lexer.tokens, notices: lexer.notices }
 }
 
 /// A lexical error and where its token begins.
@@ -106,11 +103,8 @@ impl LexFailure {
     pub(super) fn near(message: &str, text: &str, start: usize) -> Self {
         Self {
             start,
-            error: SqlError::new(
-                SqlState::SyntaxError,
-                format!("{message} at or near \"{text}\""),
-            )
-            .at(offset(start)),
+            error: SqlError::new(SqlState::SyntaxError, format!("{message} at or near \"{text}\""))
+                .at(offset(start)),
         }
     }
 }
@@ -153,11 +147,7 @@ impl Lexer<'_> {
     }
 
     fn push(&mut self, kind: TokenKind, start: usize) {
-        self.tokens.push(Token {
-            kind,
-            start: offset(start),
-            end: offset(self.position),
-        });
+        self.tokens.push(Token { kind, start: offset(start), end: offset(self.position) });
     }
 
     /// Cuts one token, which begins at the current position.
@@ -236,11 +226,7 @@ impl Lexer<'_> {
                 _ => self.position += 1,
             }
         }
-        Err(LexFailure::near(
-            "unterminated /* comment",
-            &self.text[start..],
-            start,
-        ))
+        Err(LexFailure::near("unterminated /* comment", &self.text[start..], start))
     }
 
     fn word(&mut self, start: usize) {
@@ -276,10 +262,7 @@ impl Lexer<'_> {
             }
             self.notices.push(SqlError::new(
                 SqlState::NameTooLong,
-                format!(
-                    "identifier \"{name}\" will be truncated to \"{}\"",
-                    &name[..length]
-                ),
+                format!("identifier \"{name}\" will be truncated to \"{}\"", &name[..length]),
             ));
             name.truncate(length);
         }
@@ -308,11 +291,7 @@ impl Lexer<'_> {
         }
         if name.is_empty() {
             let text = &self.text[start..self.position];
-            return Err(LexFailure::near(
-                "zero-length delimited identifier",
-                text,
-                start,
-            ));
+            return Err(LexFailure::near("zero-length delimited identifier", text, start));
         }
         if prefix > 1 {
             let escape = self.unicode_escape()?;
@@ -486,11 +465,7 @@ impl Lexer<'_> {
                 let mut characters = value.chars();
                 match (characters.next(), characters.next()) {
                     (Some(escape), None) if is_escape_character(escape) => Ok(escape),
-                    _ => Err(LexFailure::near(
-                        "invalid Unicode escape character",
-                        text,
-                        start,
-                    )),
+                    _ => Err(LexFailure::near("invalid Unicode escape character", text, start)),
                 }
             }
             _ if text.is_empty() => Err(LexFailure {
@@ -520,11 +495,7 @@ impl Lexer<'_> {
             if is_identifier_start(self.byte(0)) {
                 self.skip_identifier();
                 let text = &self.text[start..self.position];
-                return Err(LexFailure::near(
-                    "trailing junk after parameter",
-                    text,
-                    start,
-                ));
+                return Err(LexFailure::near("trailing junk after parameter", text, start));
             }
             // PostgreSQL reads it with atol() into an int: too large a number loses its upper bits.
             let number = digits.parse::<i64>().unwrap_or(i64::MAX);
@@ -619,10 +590,7 @@ impl Lexer<'_> {
             length += 1;
         }
         let own = |byte: &u8| {
-            matches!(
-                byte,
-                b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%'
-            )
+            matches!(byte, b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%')
         };
         while length > 1
             && matches!(self.bytes[start + length - 1], b'+' | b'-')

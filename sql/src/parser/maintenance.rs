@@ -23,11 +23,7 @@ impl TokenStream<'_> {
             self.expect(Kw::Identity)?;
         }
         let behavior = self.opt_drop_behavior();
-        Ok(Statement::Truncate(TruncateStmt {
-            relations,
-            restart_sequences,
-            behavior,
-        }))
+        Ok(Statement::Truncate(TruncateStmt { relations, restart_sequences, behavior }))
     }
 
     /// `LOCK …`.
@@ -41,19 +37,12 @@ impl TokenStream<'_> {
             self.expect(Kw::Mode)?;
         }
         let nowait = self.eat(Kw::Nowait);
-        Ok(Statement::Lock(LockStmt {
-            relations,
-            mode,
-            nowait,
-        }))
+        Ok(Statement::Lock(LockStmt { relations, mode, nowait }))
     }
 
     fn lock_mode(&mut self) -> SqlResult<LockMode> {
         let first = self.keyword();
-        if !matches!(
-            first,
-            Some(Kw::Access | Kw::Row | Kw::Share | Kw::Exclusive)
-        ) {
+        if !matches!(first, Some(Kw::Access | Kw::Row | Kw::Share | Kw::Exclusive)) {
             return Err(self.syntax_error());
         }
         self.skip();
@@ -107,11 +96,7 @@ impl TokenStream<'_> {
             ])
         };
         let relations = self.opt_vacuum_relations()?;
-        Ok(Statement::Vacuum(VacuumStmt {
-            is_vacuum: true,
-            options,
-            relations,
-        }))
+        Ok(Statement::Vacuum(VacuumStmt { is_vacuum: true, options, relations }))
     }
 
     /// `ANALYZE …`.
@@ -123,11 +108,7 @@ impl TokenStream<'_> {
             self.word_options(&[(Kw::Verbose, "verbose")])
         };
         let relations = self.opt_vacuum_relations()?;
-        Ok(Statement::Vacuum(VacuumStmt {
-            is_vacuum: false,
-            options,
-            relations,
-        }))
+        Ok(Statement::Vacuum(VacuumStmt { is_vacuum: false, options, relations }))
     }
 
     fn opt_vacuum_relations(&mut self) -> SqlResult<Vec<VacuumRelation>> {
@@ -164,28 +145,17 @@ impl TokenStream<'_> {
                 relation = Some(name);
             }
         }
-        Ok(Statement::Cluster(ClusterStmt {
-            relation,
-            index_name,
-            params,
-        }))
+        Ok(Statement::Cluster(ClusterStmt { relation, index_name, params }))
     }
 
     /// `REINDEX …`.
     pub(super) fn reindex(&mut self) -> SqlResult<Statement> {
         self.expect(Kw::Reindex)?;
-        let mut params = if self.at_char('(') {
-            self.utility_options()?
-        } else {
-            Vec::new()
-        };
+        let mut params = if self.at_char('(') { self.utility_options()? } else { Vec::new() };
         let Some(keyword) = self.keyword() else {
             return Err(self.syntax_error());
         };
-        if !matches!(
-            keyword,
-            Kw::Index | Kw::Table | Kw::Schema | Kw::System | Kw::Database
-        ) {
+        if !matches!(keyword, Kw::Index | Kw::Table | Kw::Schema | Kw::System | Kw::Database) {
             return Err(self.syntax_error());
         }
         self.skip();
@@ -209,11 +179,7 @@ impl TokenStream<'_> {
         let concurrent = self.eat(Kw::Concurrently);
         let relation = self.qualified_name()?;
         let skip_data = self.opt_with_no_data()?;
-        Ok(Statement::RefreshMatView(RefreshMatViewStmt {
-            relation,
-            concurrent,
-            skip_data,
-        }))
+        Ok(Statement::RefreshMatView(RefreshMatViewStmt { relation, concurrent, skip_data }))
     }
 
     /// `EXPLAIN …`.

@@ -66,20 +66,12 @@ impl TokenStream<'_> {
 
     /// A name of a column, table or other object (`ColId`).
     pub fn col_id(&mut self) -> SqlResult<String> {
-        if self.col_id_ahead(0) {
-            Ok(self.take_name())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.col_id_ahead(0) { Ok(self.take_name()) } else { Err(self.syntax_error()) }
     }
 
     /// Any word (`ColLabel`).
     pub fn col_label(&mut self) -> SqlResult<String> {
-        if self.at_col_label() {
-            Ok(self.take_name())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.at_col_label() { Ok(self.take_name()) } else { Err(self.syntax_error()) }
     }
 
     /// A name of a type or function (`type_function_name`).
@@ -162,11 +154,7 @@ impl TokenStream<'_> {
 
     /// [`Self::column_list`], or nothing.
     pub(super) fn opt_column_list(&mut self) -> SqlResult<Vec<String>> {
-        if self.at_char('(') {
-            self.column_list()
-        } else {
-            Ok(Vec::new())
-        }
+        if self.at_char('(') { self.column_list() } else { Ok(Vec::new()) }
     }
 
     /// A function's name (`func_name`): `type_function_name`, or `ColId` qualified.
@@ -226,11 +214,8 @@ impl TokenStream<'_> {
             return Ok(None);
         }
         let name = self.col_id()?;
-        let columns = if self.at_char('(') {
-            self.parenthesized_list(Self::col_id)?
-        } else {
-            Vec::new()
-        };
+        let columns =
+            if self.at_char('(') { self.parenthesized_list(Self::col_id)? } else { Vec::new() };
         Ok(Some(Alias { name, columns }))
     }
 
@@ -271,11 +256,8 @@ impl TokenStream<'_> {
     pub(super) fn role_id(&mut self) -> SqlResult<String> {
         let spec = self.role_spec()?;
         let reserved = |word: &str| {
-            SqlError::new(
-                SqlState::ReservedName,
-                format!("role name \"{word}\" is reserved"),
-            )
-            .at(spec.location)
+            SqlError::new(SqlState::ReservedName, format!("role name \"{word}\" is reserved"))
+                .at(spec.location)
         };
         let cannot = |word: &str| {
             SqlError::new(
@@ -314,10 +296,7 @@ pub(super) fn range_var_from_names(mut names: Vec<String>, location: u32) -> Sql
     if names.len() > 3 {
         return Err(SqlError::new(
             SqlState::SyntaxError,
-            format!(
-                "improper qualified name (too many dotted names): {}",
-                names.join(".")
-            ),
+            format!("improper qualified name (too many dotted names): {}", names.join(".")),
         )
         .at(location));
     }

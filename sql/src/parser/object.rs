@@ -171,11 +171,7 @@ impl TokenStream<'_> {
         let name = self.dotted_operator()?;
         self.expect_char('(')?;
         let operand = |stream: &mut Self| {
-            if stream.eat(Kw::None) {
-                Ok(None)
-            } else {
-                stream.type_name().map(Some)
-            }
+            if stream.eat(Kw::None) { Ok(None) } else { stream.type_name().map(Some) }
         };
         let left = operand(self)?;
         if self.at_char(')') {
@@ -186,11 +182,7 @@ impl TokenStream<'_> {
         self.expect_char(',')?;
         let right = operand(self)?;
         self.expect_char(')')?;
-        Ok(ObjectWithArgs {
-            name,
-            args: Some(vec![left, right]),
-            parameters: Vec::new(),
-        })
+        Ok(ObjectWithArgs { name, args: Some(vec![left, right]), parameters: Vec::new() })
     }
 
     /// `DROP …`.
@@ -232,11 +224,7 @@ impl TokenStream<'_> {
                         Ok(DefElem::new("force", None, location))
                     })?;
                 }
-                return Ok(Statement::DropDatabase(DropDatabaseStmt {
-                    name,
-                    missing_ok,
-                    options,
-                }));
+                return Ok(Statement::DropDatabase(DropDatabaseStmt { name, missing_ok, options }));
             }
             _ => {}
         }
@@ -262,13 +250,7 @@ impl TokenStream<'_> {
         } else {
             self.opt_drop_behavior()
         };
-        Ok(Statement::Drop(DropStmt {
-            object_type,
-            objects,
-            missing_ok,
-            behavior,
-            concurrent,
-        }))
+        Ok(Statement::Drop(DropStmt { object_type, objects, missing_ok, behavior, concurrent }))
     }
 
     /// `COMMENT ON …`.
@@ -285,16 +267,8 @@ impl TokenStream<'_> {
             object_type = ObjectType::DomainConstraint;
         }
         self.expect(Kw::Is)?;
-        let comment = if self.eat(Kw::Null) {
-            None
-        } else {
-            Some(self.string()?)
-        };
-        Ok(Statement::Comment(CommentStmt {
-            object_type,
-            object,
-            comment,
-        }))
+        let comment = if self.eat(Kw::Null) { None } else { Some(self.string()?) };
+        Ok(Statement::Comment(CommentStmt { object_type, object, comment }))
     }
 
     /// `REASSIGN OWNED BY roles TO role`.
@@ -303,9 +277,6 @@ impl TokenStream<'_> {
         let roles = self.role_list()?;
         self.expect(Kw::To)?;
         let new_role = self.role_spec()?;
-        Ok(Statement::ReassignOwned(ReassignOwnedStmt {
-            roles,
-            new_role,
-        }))
+        Ok(Statement::ReassignOwned(ReassignOwnedStmt { roles, new_role }))
     }
 }

@@ -11,12 +11,7 @@ use crate::ast::{DefElem, DefValue};
 impl DefElem {
     /// An option without a namespace.
     pub(super) fn new(name: &str, value: Option<DefValue>, location: u32) -> Self {
-        Self {
-            namespace: None,
-            name: name.to_owned(),
-            value,
-            location,
-        }
+        Self { namespace: None, name: name.to_owned(), value, location }
     }
 }
 
@@ -43,12 +38,7 @@ impl TokenStream<'_> {
                 name = stream.col_label()?;
             }
             let value = stream.opt_def_value()?;
-            Ok(DefElem {
-                namespace,
-                name,
-                value,
-                location,
-            })
+            Ok(DefElem { namespace, name, value, location })
         })
     }
 
@@ -63,11 +53,7 @@ impl TokenStream<'_> {
     }
 
     fn opt_def_value(&mut self) -> SqlResult<Option<DefValue>> {
-        if self.eat_char('=') {
-            Ok(Some(self.def_value()?))
-        } else {
-            Ok(None)
-        }
+        if self.eat_char('=') { Ok(Some(self.def_value()?)) } else { Ok(None) }
     }
 
     /// The value of an option (`def_arg`).
@@ -76,10 +62,7 @@ impl TokenStream<'_> {
             TokenKind::String(_) => Ok(DefValue::String(self.string()?)),
             TokenKind::Integer(_) | TokenKind::Float(_) => self.numeric_only(),
             TokenKind::Char('+' | '-')
-                if matches!(
-                    self.peek_ahead(1),
-                    TokenKind::Integer(_) | TokenKind::Float(_)
-                ) =>
+                if matches!(self.peek_ahead(1), TokenKind::Integer(_) | TokenKind::Float(_)) =>
             {
                 self.numeric_only()
             }

@@ -199,11 +199,7 @@ impl TokenStream<'_> {
                 _ => {}
             }
         }
-        let column = Expr::ColumnRef(ColumnRef {
-            names,
-            star,
-            location,
-        });
+        let column = Expr::ColumnRef(ColumnRef { names, star, location });
         if star {
             if self.at_char('.') || self.at_char('[') {
                 // Consumed as the grammar would, to complain where PostgreSQL does.
@@ -221,18 +217,12 @@ impl TokenStream<'_> {
         if indirection.is_empty() {
             return Ok(arg);
         }
-        let misplaced = indirection
-            .iter()
-            .rev()
-            .skip(1)
-            .any(|element| *element == IndirectionElement::Star);
+        let misplaced =
+            indirection.iter().rev().skip(1).any(|element| *element == IndirectionElement::Star);
         if misplaced {
             return Err(self.error_here("improper use of \"*\""));
         }
-        Ok(Expr::Indirection(Box::new(AIndirection {
-            arg,
-            indirection,
-        })))
+        Ok(Expr::Indirection(Box::new(AIndirection { arg, indirection })))
     }
 
     /// Any number of `.field`, `.*`, `[index]`, `[lower:upper]`.
@@ -265,11 +255,7 @@ impl TokenStream<'_> {
             Some(index)
         };
         self.expect_char(':')?;
-        let upper = if self.at_char(']') {
-            None
-        } else {
-            Some(self.expr()?)
-        };
+        let upper = if self.at_char(']') { None } else { Some(self.expr()?) };
         Ok(IndirectionElement::Slice { lower, upper })
     }
 
@@ -283,11 +269,9 @@ impl TokenStream<'_> {
                 self.with_indirection(link)
             }
             Parenthesized::Expr(expr) => self.with_indirection(expr),
-            Parenthesized::Row(args) => self.row_or_overlaps(RowExpr {
-                args,
-                implicit: true,
-                location,
-            }),
+            Parenthesized::Row(args) => {
+                self.row_or_overlaps(RowExpr { args, implicit: true, location })
+            }
         }
     }
 
@@ -301,11 +285,7 @@ impl TokenStream<'_> {
         let right_location = self.location();
         let right = if self.eat(Kw::Row) {
             self.expect_char('(')?;
-            let args = if self.at_char(')') {
-                Vec::new()
-            } else {
-                self.expr_list()?
-            };
+            let args = if self.at_char(')') { Vec::new() } else { self.expr_list()? };
             self.expect_char(')')?;
             args
         } else {
@@ -318,10 +298,9 @@ impl TokenStream<'_> {
             }
         };
         let mut args = left.args;
-        for (side, count, location) in [
-            ("left", args.len(), left.location),
-            ("right", right.len(), right_location),
-        ] {
+        for (side, count, location) in
+            [("left", args.len(), left.location), ("right", right.len(), right_location)]
+        {
             if count != 2 {
                 return Err(SqlError::new(
                     SqlState::SyntaxError,
@@ -387,11 +366,7 @@ impl TokenStream<'_> {
                     items.push(self.climb(left, Binding::None, Grammar::Any)?);
                 }
                 Parenthesized::Row(args) => {
-                    let left = self.row_or_overlaps(RowExpr {
-                        args,
-                        implicit: true,
-                        location,
-                    })?;
+                    let left = self.row_or_overlaps(RowExpr { args, implicit: true, location })?;
                     items.push(self.climb(left, Binding::None, Grammar::Any)?);
                 }
             }
@@ -433,11 +408,7 @@ impl TokenStream<'_> {
     fn case(&mut self) -> SqlResult<Expr> {
         let location = self.location();
         self.expect(Kw::Case)?;
-        let arg = if self.at(Kw::When) {
-            None
-        } else {
-            Some(self.expr()?)
-        };
+        let arg = if self.at(Kw::When) { None } else { Some(self.expr()?) };
         let mut whens = Vec::new();
         loop {
             let location = self.location();
@@ -445,27 +416,14 @@ impl TokenStream<'_> {
             let condition = self.expr()?;
             self.expect(Kw::Then)?;
             let result = self.expr()?;
-            whens.push(CaseWhen {
-                condition,
-                result,
-                location,
-            });
+            whens.push(CaseWhen { condition, result, location });
             if !self.at(Kw::When) {
                 break;
             }
         }
-        let default = if self.eat(Kw::Else) {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let default = if self.eat(Kw::Else) { Some(self.expr()?) } else { None };
         self.expect(Kw::End)?;
-        Ok(Expr::Case(Box::new(CaseExpr {
-            arg,
-            whens,
-            default,
-            location,
-        })))
+        Ok(Expr::Case(Box::new(CaseExpr { arg, whens, default, location })))
     }
 
     /// `ARRAY[…]` or `ARRAY(query)`.
@@ -512,17 +470,9 @@ impl TokenStream<'_> {
         let location = self.location();
         self.expect(Kw::Row)?;
         self.expect_char('(')?;
-        let args = if self.at_char(')') {
-            Vec::new()
-        } else {
-            self.expr_list()?
-        };
+        let args = if self.at_char(')') { Vec::new() } else { self.expr_list()? };
         self.expect_char(')')?;
-        self.row_or_overlaps(RowExpr {
-            args,
-            implicit: false,
-            location,
-        })
+        self.row_or_overlaps(RowExpr { args, implicit: false, location })
     }
 }
 

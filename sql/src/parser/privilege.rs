@@ -89,11 +89,7 @@ impl TokenStream<'_> {
         let grantees = self.role_list()?;
         let admin_option = admin || (is_grant && self.opt_with_option(Kw::Admin)?);
         let grantor = self.opt_granted_by()?;
-        let behavior = if is_grant {
-            DropBehavior::Restrict
-        } else {
-            self.opt_drop_behavior()
-        };
+        let behavior = if is_grant { DropBehavior::Restrict } else { self.opt_drop_behavior() };
         Ok(Statement::GrantRole(GrantRoleStmt {
             granted,
             grantees,
@@ -110,10 +106,7 @@ impl TokenStream<'_> {
             self.eat(Kw::Privileges);
             if self.at_char('(') {
                 let columns = self.column_list()?;
-                return Ok(vec![AccessPrivilege {
-                    name: None,
-                    columns,
-                }]);
+                return Ok(vec![AccessPrivilege { name: None, columns }]);
             }
             return Ok(Vec::new());
         }
@@ -126,10 +119,7 @@ impl TokenStream<'_> {
                 stream.col_id()?
             };
             let columns = stream.opt_column_list()?;
-            Ok(AccessPrivilege {
-                name: Some(name),
-                columns,
-            })
+            Ok(AccessPrivilege { name: Some(name), columns })
         })
     }
 
@@ -157,10 +147,7 @@ impl TokenStream<'_> {
         match keyword {
             Some(Kw::Table) => {
                 self.skip();
-                Ok((
-                    ObjectType::Table,
-                    GrantTarget::Relations(self.qualified_name_list()?),
-                ))
+                Ok((ObjectType::Table, GrantTarget::Relations(self.qualified_name_list()?)))
             }
             Some(Kw::Foreign) => {
                 self.skip();
@@ -174,10 +161,7 @@ impl TokenStream<'_> {
             }
             Some(Kw::Sequence) if kind && !self.at_ahead(1, Kw::To) => {
                 self.skip();
-                Ok((
-                    ObjectType::Sequence,
-                    GrantTarget::Relations(self.qualified_name_list()?),
-                ))
+                Ok((ObjectType::Sequence, GrantTarget::Relations(self.qualified_name_list()?)))
             }
             Some(Kw::Function | Kw::Procedure | Kw::Routine)
                 if self.type_function_name_ahead(1) =>
@@ -194,11 +178,8 @@ impl TokenStream<'_> {
             }
             Some(Kw::Type | Kw::Domain) if self.col_id_ahead(1) => {
                 self.skip();
-                let object_type = if keyword == Some(Kw::Type) {
-                    ObjectType::Type
-                } else {
-                    ObjectType::Domain
-                };
+                let object_type =
+                    if keyword == Some(Kw::Type) { ObjectType::Type } else { ObjectType::Domain };
                 let types = self.comma_list(|stream| Ok(ObjectName::Name(stream.any_name()?)))?;
                 Ok((object_type, GrantTarget::Objects(types)))
             }
@@ -224,10 +205,7 @@ impl TokenStream<'_> {
                 };
                 Ok((object_type, GrantTarget::Objects(names(self)?)))
             }
-            _ => Ok((
-                ObjectType::Table,
-                GrantTarget::Relations(self.qualified_name_list()?),
-            )),
+            _ => Ok((ObjectType::Table, GrantTarget::Relations(self.qualified_name_list()?))),
         }
     }
 
@@ -310,12 +288,6 @@ impl TokenStream<'_> {
             grantor: None,
             behavior,
         };
-        Ok(Statement::AlterDefaultPrivileges(
-            AlterDefaultPrivilegesStmt {
-                roles,
-                schemas,
-                action,
-            },
-        ))
+        Ok(Statement::AlterDefaultPrivileges(AlterDefaultPrivilegesStmt { roles, schemas, action }))
     }
 }

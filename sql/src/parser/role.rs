@@ -19,11 +19,7 @@ impl TokenStream<'_> {
         while let Some(option) = self.opt_role_option(true)? {
             options.push(option);
         }
-        Ok(Statement::CreateRole(CreateRoleStmt {
-            stmt_type,
-            role,
-            options,
-        }))
+        Ok(Statement::CreateRole(CreateRoleStmt { stmt_type, role, options }))
     }
 
     /// An option of a role, if one is at hand; `creating` allows those that cannot be altered.
@@ -140,10 +136,7 @@ impl TokenStream<'_> {
                 let members = self.role_list()?;
                 Ok(Statement::AlterRole(AlterRoleStmt {
                     role,
-                    options: vec![RoleOption {
-                        kind: Kind::RoleMembers(members),
-                        location,
-                    }],
+                    options: vec![RoleOption { kind: Kind::RoleMembers(members), location }],
                     add,
                 }))
             }
@@ -154,11 +147,7 @@ impl TokenStream<'_> {
                 while let Some(option) = self.opt_role_option(false)? {
                     options.push(option);
                 }
-                Ok(Statement::AlterRole(AlterRoleStmt {
-                    role,
-                    options,
-                    add: true,
-                }))
+                Ok(Statement::AlterRole(AlterRoleStmt { role, options, add: true }))
             }
         }
     }
@@ -171,11 +160,7 @@ impl TokenStream<'_> {
             None
         };
         let set = self.function_setting()?;
-        Ok(Statement::AlterRoleSet(AlterRoleSetStmt {
-            role,
-            database,
-            set,
-        }))
+        Ok(Statement::AlterRoleSet(AlterRoleSetStmt { role, database, set }))
     }
 }
 

@@ -65,11 +65,8 @@ impl TokenStream<'_> {
     /// Parameters in parentheses.
     fn parameters(&mut self) -> SqlResult<Vec<FunctionParameter>> {
         self.expect_char('(')?;
-        let parameters = if self.at_char(')') {
-            Vec::new()
-        } else {
-            self.comma_list(Self::parameter)?
-        };
+        let parameters =
+            if self.at_char(')') { Vec::new() } else { self.comma_list(Self::parameter)? };
         self.expect_char(')')?;
         Ok(parameters)
     }
@@ -110,20 +107,13 @@ impl TokenStream<'_> {
                 TokenKind::Keyword(_) => true,
                 _ => false,
             };
-        let name = if named {
-            Some(self.parameter_name()?)
-        } else {
-            None
-        };
+        let name = if named { Some(self.parameter_name()?) } else { None };
         if mode.is_none() {
             mode = self.opt_parameter_mode();
         }
         let arg_type = self.func_type()?;
-        let default = if self.eat(Kw::Default) || self.eat_char('=') {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let default =
+            if self.eat(Kw::Default) || self.eat_char('=') { Some(self.expr()?) } else { None };
         Ok(FunctionParameter {
             name,
             arg_type,
@@ -136,10 +126,7 @@ impl TokenStream<'_> {
     /// The parameters of an aggregate: `(*)`, a list, or direct and sorted ones.
     pub(super) fn aggregate_args(&mut self) -> SqlResult<AggregateArgs> {
         self.expect_char('(')?;
-        let mut args = AggregateArgs {
-            parameters: Vec::new(),
-            direct_count: None,
-        };
+        let mut args = AggregateArgs { parameters: Vec::new(), direct_count: None };
         if self.eat_char('*') {
             self.expect_char(')')?;
             return Ok(args);
@@ -161,11 +148,7 @@ impl TokenStream<'_> {
     pub(super) fn function_with_args(&mut self) -> SqlResult<ObjectWithArgs> {
         let name = self.func_name_or_column()?;
         if !self.at_char('(') {
-            return Ok(ObjectWithArgs {
-                name,
-                args: None,
-                parameters: Vec::new(),
-            });
+            return Ok(ObjectWithArgs { name, args: None, parameters: Vec::new() });
         }
         let parameters = self.parameters()?;
         Ok(with_args(name, parameters))
@@ -299,11 +282,7 @@ impl TokenStream<'_> {
                     location,
                 );
                 simple.from.clear();
-                simple.targets = vec![crate::ast::ResTarget {
-                    name: None,
-                    value,
-                    location,
-                }];
+                simple.targets = vec![crate::ast::ResTarget { name: None, value, location }];
                 let body = crate::ast::SelectBody::Simple(Box::new(simple));
                 Statement::Select(Box::new(super::select::select_of(body, location)))
             } else {
@@ -328,11 +307,7 @@ impl TokenStream<'_> {
             return Err(self.syntax_error());
         }
         self.eat(Kw::Restrict);
-        Ok(Statement::AlterFunction(Box::new(AlterFunctionStmt {
-            object_type,
-            function,
-            options,
-        })))
+        Ok(Statement::AlterFunction(Box::new(AlterFunctionStmt { object_type, function, options })))
     }
 
     /// What follows `CREATE [OR REPLACE]`, from `[CONSTRAINT] TRIGGER` on.
@@ -369,11 +344,8 @@ impl TokenStream<'_> {
         }
         self.expect(Kw::On)?;
         let relation = self.qualified_name()?;
-        let constraint_relation = if is_constraint && self.eat(Kw::From) {
-            Some(self.qualified_name()?)
-        } else {
-            None
-        };
+        let constraint_relation =
+            if is_constraint && self.eat(Kw::From) { Some(self.qualified_name()?) } else { None };
         let (mut deferrable, mut initially_deferred) = (false, false);
         if is_constraint {
             let attributes = self.constraint_attributes()?;
@@ -389,11 +361,7 @@ impl TokenStream<'_> {
                 self.expect(Kw::Statement)?;
             }
         }
-        let when = if self.eat(Kw::When) {
-            Some(self.parenthesized_expr()?)
-        } else {
-            None
-        };
+        let when = if self.eat(Kw::When) { Some(self.parenthesized_expr()?) } else { None };
         self.expect(Kw::Execute)?;
         if !self.eat(Kw::Function) {
             self.expect(Kw::Procedure)?;
@@ -452,11 +420,7 @@ impl TokenStream<'_> {
                 self.expect(Kw::Row)?;
             }
             self.eat(Kw::As);
-            transitions.push(TriggerTransition {
-                name: self.col_id()?,
-                is_new,
-                is_table,
-            });
+            transitions.push(TriggerTransition { name: self.col_id()?, is_new, is_table });
             if !self.at_any(&[Kw::New, Kw::Old]) {
                 return Ok(transitions);
             }
@@ -565,10 +529,9 @@ impl TokenStream<'_> {
         match (code, &language) {
             (Some(code), _) => Ok(Statement::Do(DoStmt { code, language })),
             (None, None) => Err(self.syntax_error()),
-            (None, Some(_)) => Err(SqlError::new(
-                SqlState::SyntaxError,
-                "no inline code specified",
-            )),
+            (None, Some(_)) => {
+                Err(SqlError::new(SqlState::SyntaxError, "no inline code specified"))
+            }
         }
     }
 
@@ -589,9 +552,5 @@ fn with_args(name: Vec<String>, parameters: Vec<FunctionParameter>) -> ObjectWit
         .filter(|parameter| !matches!(parameter.mode, ParameterMode::Out | ParameterMode::Table))
         .map(|parameter| Some(parameter.arg_type.clone()))
         .collect();
-    ObjectWithArgs {
-        name,
-        args: Some(args),
-        parameters,
-    }
+    ObjectWithArgs { name, args: Some(args), parameters }
 }

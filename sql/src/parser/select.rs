@@ -4,7 +4,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
-use super::stream::{CHAIN_MAX, TokenStream, too_deep};
+use super::stream::{NODE_CHAIN_MAX, TokenStream, too_deep};
 use crate::ast::{
     ColumnRef, CommonTableExpr, Const, ConstValue, CteCycleClause, CteMaterialize, CteSearchClause,
     DistinctClause, Expr, FromItem, GroupByItem, GroupingSet, GroupingSetKind, IntoClause,
@@ -88,7 +88,7 @@ impl TokenStream<'_> {
                 _ => return Ok(left),
             };
             length += 1;
-            if length > CHAIN_MAX {
+            if length > NODE_CHAIN_MAX {
                 return Err(too_deep());
             }
             self.skip();
@@ -102,12 +102,7 @@ impl TokenStream<'_> {
             }
             let location = left.location;
             left = select_of(
-                SelectBody::SetOperation(Box::new(SetOperation {
-                    op,
-                    all,
-                    left,
-                    right,
-                })),
+                SelectBody::SetOperation(Box::new(SetOperation { op, all, left, right })),
                 location,
             );
         }
@@ -158,11 +153,7 @@ impl TokenStream<'_> {
         } else {
             Vec::new()
         };
-        let into = if self.eat(Kw::Into) {
-            Some(self.into_clause()?)
-        } else {
-            None
-        };
+        let into = if self.eat(Kw::Into) { Some(self.into_clause()?) } else { None };
         let from = self.opt_from_clause()?;
         let where_clause = self.opt_where_clause()?;
         let mut group_by = Vec::new();
@@ -175,11 +166,7 @@ impl TokenStream<'_> {
             }
             group_by = self.comma_list(Self::group_by_item)?;
         }
-        let having = if self.eat(Kw::Having) {
-            Some(self.expr()?)
-        } else {
-            None
-        };
+        let having = if self.eat(Kw::Having) { Some(self.expr()?) } else { None };
         let window = self.opt_window_clause()?;
         Ok(SimpleSelect {
             distinct,
@@ -227,11 +214,7 @@ impl TokenStream<'_> {
         self.comma_list(|stream| {
             let location = stream.location();
             if stream.eat_char('*') {
-                return Ok(ResTarget {
-                    name: None,
-                    value: star(location),
-                    location,
-                });
+                return Ok(ResTarget { name: None, value: star(location), location });
             }
             let value = stream.target_expr()?;
             let name = if stream.eat(Kw::As) {
@@ -241,11 +224,7 @@ impl TokenStream<'_> {
             } else {
                 None
             };
-            Ok(ResTarget {
-                name,
-                value,
-                location,
-            })
+            Ok(ResTarget { name, value, location })
         })
     }
 
@@ -284,11 +263,7 @@ impl TokenStream<'_> {
 
     /// `WHERE …`, or nothing.
     pub(super) fn opt_where_clause(&mut self) -> SqlResult<Option<Expr>> {
-        if self.eat(Kw::Where) {
-            Ok(Some(self.expr()?))
-        } else {
-            Ok(None)
-        }
+        if self.eat(Kw::Where) { Ok(Some(self.expr()?)) } else { Ok(None) }
     }
 
     fn group_by_item(&mut self) -> SqlResult<GroupByItem> {
@@ -316,11 +291,7 @@ impl TokenStream<'_> {
         };
         self.skip();
         let content = self.parenthesized_list(|stream| Ok(GroupByItem::Expr(stream.expr()?)))?;
-        Ok(GroupByItem::Set(GroupingSet {
-            kind: expressions,
-            content,
-            location,
-        }))
+        Ok(GroupByItem::Set(GroupingSet { kind: expressions, content, location }))
     }
 
     /// The clauses behind a set operation, put on the query as `insertSelectOptions` does.
@@ -329,11 +300,7 @@ impl TokenStream<'_> {
         mut select: SelectStmt,
         with: Option<WithClause>,
     ) -> SqlResult<SelectStmt> {
-        let sort = if self.at(Kw::Order) {
-            self.sort_clause()?
-        } else {
-            Vec::new()
-        };
+        let sort = if self.at(Kw::Order) { self.sort_clause()? } else { Vec::new() };
         let mut limit = None;
         let mut locking = Vec::new();
         if self.at(Kw::For) {
@@ -346,11 +313,7 @@ impl TokenStream<'_> {
             }
         }
         if !sort.is_empty() {
-            refuse_second(
-                &select.sort,
-                sort.first().map(|key| key.node.location()),
-                "ORDER BY",
-            )?;
+            refuse_second(&select.sort, sort.first().map(|key| key.node.location()), "ORDER BY")?;
             select.sort = sort;
         }
         select.locking.extend(locking);
@@ -368,19 +331,11 @@ impl TokenStream<'_> {
 
     fn set_limit(&self, select: &mut SelectStmt, limit: LimitClause) -> SqlResult<()> {
         if let Some(offset) = limit.offset {
-            refuse_second(
-                select.limit_offset.as_slice(),
-                Some(offset.location()),
-                "OFFSET",
-            )?;
+            refuse_second(select.limit_offset.as_slice(), Some(offset.location()), "OFFSET")?;
             select.limit_offset = Some(offset);
         }
         if let Some(count) = limit.count {
-            refuse_second(
-                select.limit_count.as_slice(),
-                Some(count.location()),
-                "LIMIT",
-            )?;
+            refuse_second(select.limit_count.as_slice(), Some(count.location()), "LIMIT")?;
             select.limit_count = Some(count);
         }
         if limit.with_ties {
@@ -447,10 +402,7 @@ impl TokenStream<'_> {
         let location = self.location();
         if self.eat(Kw::All) {
             // LIMIT ALL is a null constant, as in PostgreSQL.
-            return Ok(Expr::Const(Const {
-                value: ConstValue::Null,
-                location,
-            }));
+            return Ok(Expr::Const(Const { value: ConstValue::Null, location }));
         }
         self.expr()
     }
@@ -462,10 +414,7 @@ impl TokenStream<'_> {
         }
         let location = self.location();
         let count = if self.at_any(&[Kw::Row, Kw::Rows]) {
-            Expr::Const(Const {
-                value: ConstValue::Integer(1),
-                location,
-            })
+            Expr::Const(Const { value: ConstValue::Integer(1), location })
         } else if self.at_char('+') || self.at_char('-') {
             let negative = self.at_char('-');
             self.skip();
@@ -530,11 +479,7 @@ impl TokenStream<'_> {
                 _ => return Err(self.syntax_error()),
             };
             self.skip();
-            let relations = if self.eat(Kw::Of) {
-                self.qualified_name_list()?
-            } else {
-                Vec::new()
-            };
+            let relations = if self.eat(Kw::Of) { self.qualified_name_list()? } else { Vec::new() };
             let wait_policy = if self.eat(Kw::Nowait) {
                 LockWaitPolicy::Error
             } else if self.eat(Kw::Skip) {
@@ -543,11 +488,7 @@ impl TokenStream<'_> {
             } else {
                 LockWaitPolicy::Block
             };
-            clauses.push(LockingClause {
-                relations,
-                strength,
-                wait_policy,
-            });
+            clauses.push(LockingClause { relations, strength, wait_policy });
         }
         Ok(clauses)
     }
@@ -563,11 +504,7 @@ impl TokenStream<'_> {
             self.skip();
         }
         let ctes = self.comma_list(Self::common_table_expr)?;
-        Ok(Some(WithClause {
-            ctes,
-            recursive,
-            location,
-        }))
+        Ok(Some(WithClause { ctes, recursive, location }))
     }
 
     fn common_table_expr(&mut self) -> SqlResult<CommonTableExpr> {
@@ -588,15 +525,7 @@ impl TokenStream<'_> {
         self.expect_char(')')?;
         let search = self.opt_search_clause()?;
         let cycle = self.opt_cycle_clause()?;
-        Ok(CommonTableExpr {
-            name,
-            columns,
-            materialized,
-            query,
-            search,
-            cycle,
-            location,
-        })
+        Ok(CommonTableExpr { name, columns, materialized, query, search, cycle, location })
     }
 
     fn opt_search_clause(&mut self) -> SqlResult<Option<CteSearchClause>> {
@@ -612,12 +541,7 @@ impl TokenStream<'_> {
         let columns = self.name_list()?;
         self.expect(Kw::Set)?;
         let sequence_column = self.col_id()?;
-        Ok(Some(CteSearchClause {
-            columns,
-            breadth_first,
-            sequence_column,
-            location,
-        }))
+        Ok(Some(CteSearchClause { columns, breadth_first, sequence_column, location }))
     }
 
     fn opt_cycle_clause(&mut self) -> SqlResult<Option<Box<CteCycleClause>>> {
@@ -628,12 +552,7 @@ impl TokenStream<'_> {
         let columns = self.name_list()?;
         self.expect(Kw::Set)?;
         let mark_column = self.col_id()?;
-        let boolean = |value| {
-            Expr::Const(Const {
-                value: ConstValue::Boolean(value),
-                location,
-            })
-        };
+        let boolean = |value| Expr::Const(Const { value: ConstValue::Boolean(value), location });
         let (mark_value, mark_default) = if self.eat(Kw::To) {
             let value = self.literal()?;
             self.expect(Kw::Default)?;
@@ -669,11 +588,7 @@ impl TokenStream<'_> {
 
 /// `*`.
 fn star(location: u32) -> Expr {
-    Expr::ColumnRef(ColumnRef {
-        names: Vec::new(),
-        star: true,
-        location,
-    })
+    Expr::ColumnRef(ColumnRef { names: Vec::new(), star: true, location })
 }
 
 /// A query of nothing but its body.
@@ -694,11 +609,7 @@ pub(super) fn select_of(body: SelectBody, location: u32) -> SelectStmt {
 pub(super) fn select_all_from(relation: RangeVar, location: u32) -> SimpleSelect {
     SimpleSelect {
         distinct: None,
-        targets: vec![ResTarget {
-            name: None,
-            value: star(location),
-            location,
-        }],
+        targets: vec![ResTarget { name: None, value: star(location), location }],
         into: None,
         from: vec![FromItem::Relation(relation)],
         where_clause: None,
@@ -711,17 +622,10 @@ pub(super) fn select_all_from(relation: RangeVar, location: u32) -> SimpleSelect
 
 /// Refuses a clause that a query in parentheses has already.
 fn refuse_second<T>(existing: &[T], location: Option<u32>, clause: &str) -> SqlResult<()> {
-    if existing.is_empty() {
-        Ok(())
-    } else {
-        Err(multiple(clause, location))
-    }
+    if existing.is_empty() { Ok(()) } else { Err(multiple(clause, location)) }
 }
 
 fn multiple(clause: &str, location: Option<u32>) -> SqlError {
-    SqlError::new(
-        SqlState::SyntaxError,
-        format!("multiple {clause} clauses not allowed"),
-    )
-    .at_opt(location)
+    SqlError::new(SqlState::SyntaxError, format!("multiple {clause} clauses not allowed"))
+        .at_opt(location)
 }

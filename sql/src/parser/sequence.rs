@@ -16,11 +16,7 @@ impl TokenStream<'_> {
         let mut sequence = self.qualified_name()?;
         sequence.persistence = persistence;
         let options = self.sequence_options()?;
-        Ok(Statement::CreateSequence(CreateSequenceStmt {
-            sequence,
-            options,
-            if_not_exists,
-        }))
+        Ok(Statement::CreateSequence(CreateSequenceStmt { sequence, options, if_not_exists }))
     }
 
     /// Options, as many as there are.
@@ -97,11 +93,7 @@ impl TokenStream<'_> {
                     self.peek(),
                     TokenKind::Integer(_) | TokenKind::Float(_) | TokenKind::Char('+' | '-')
                 );
-                Kind::Restart(if with || number {
-                    Some(self.numeric_only()?)
-                } else {
-                    None
-                })
+                Kind::Restart(if with || number { Some(self.numeric_only()?) } else { None })
             }
             _ => {
                 let kind = match self.keyword() {

@@ -89,9 +89,7 @@ impl TokenStream<'_> {
                         return Ok(value("client_encoding", SetValue::String(self.string()?)));
                     }
                     self.eat(Kw::Default);
-                    return Ok(VariableSetKind::Default {
-                        name: "client_encoding".to_owned(),
-                    });
+                    return Ok(VariableSetKind::Default { name: "client_encoding".to_owned() });
                 }
                 Some(Kw::Role) => {
                     self.skip();
@@ -172,19 +170,13 @@ impl TokenStream<'_> {
             }
             _ => number_value(self.numeric_only()?),
         };
-        Ok(VariableSetKind::Value {
-            name,
-            args: vec![value],
-        })
+        Ok(VariableSetKind::Value { name, args: vec![value] })
     }
 
     /// An interval as a time zone: hours and minutes only.
     fn zone_interval(&mut self, location: u32) -> SqlResult<Expr> {
-        let mut type_name = if self.at_char('(') {
-            Some(self.interval_with_precision(location)?)
-        } else {
-            None
-        };
+        let mut type_name =
+            if self.at_char('(') { Some(self.interval_with_precision(location)?) } else { None };
         let string_location = self.location();
         let text = self.string()?;
         if type_name.is_none() {
@@ -219,20 +211,14 @@ impl TokenStream<'_> {
             self.expect(Kw::Set)?;
             self.set_rest()?
         };
-        Ok(VariableSetStmt {
-            kind,
-            is_local: false,
-        })
+        Ok(VariableSetStmt { kind, is_local: false })
     }
 
     /// `RESET …`.
     pub(super) fn reset(&mut self) -> SqlResult<Statement> {
         self.expect(Kw::Reset)?;
         let kind = self.reset_rest()?;
-        Ok(Statement::VariableSet(VariableSetStmt {
-            kind,
-            is_local: false,
-        }))
+        Ok(Statement::VariableSet(VariableSetStmt { kind, is_local: false }))
     }
 
     /// What follows `RESET`.
@@ -261,11 +247,8 @@ impl TokenStream<'_> {
     /// `SHOW …`.
     pub(super) fn show(&mut self) -> SqlResult<Statement> {
         self.expect(Kw::Show)?;
-        let name = if self.eat(Kw::All) {
-            "all".to_owned()
-        } else {
-            self.special_or_variable_name()?
-        };
+        let name =
+            if self.eat(Kw::All) { "all".to_owned() } else { self.special_or_variable_name()? };
         Ok(Statement::VariableShow(VariableShowStmt { name }))
     }
 
@@ -285,19 +268,12 @@ impl TokenStream<'_> {
 
     /// What follows `SET CONSTRAINTS`.
     fn set_constraints(&mut self) -> SqlResult<Statement> {
-        let constraints = if self.eat(Kw::All) {
-            Vec::new()
-        } else {
-            self.qualified_name_list()?
-        };
+        let constraints = if self.eat(Kw::All) { Vec::new() } else { self.qualified_name_list()? };
         let deferred = self.eat(Kw::Deferred);
         if !deferred {
             self.expect(Kw::Immediate)?;
         }
-        Ok(Statement::SetConstraints(SetConstraintsStmt {
-            constraints,
-            deferred,
-        }))
+        Ok(Statement::SetConstraints(SetConstraintsStmt { constraints, deferred }))
     }
 }
 

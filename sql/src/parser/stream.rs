@@ -5,18 +5,26 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 use super::keyword::Keyword;
 use super::lexer::{self, Token, TokenKind};
 
-/// How deeply parentheses, subqueries and prefix operators may nest.
-///
-/// A level of parentheses costs several frames of the productions; a test runs this depth on a
-/// thread with a stack of 2 MiB, the size of a worker's.
-pub const NESTING_MAX: u32 = 500;
+/// How deeply productions may nest. Parentheses take two levels, subqueries three or four.
+pub const NESTING_MAX: u32 = 1_000;
 
 /// How many operators in one chain, such as `1 + 1 + …`, may lean left upon each other. `AND` and
 /// `OR` are flat and know no such bound.
 ///
-/// Who walks such a tree recursively (dropping it does) needs a frame for each: a test drops this
-/// depth on a stack of 2 MiB.
-pub const CHAIN_MAX: u32 = 10_000;
+/// Who walks such a tree recursively needs a frame for each, or more stack. A test copies, compares
+/// and drops this depth on a stack of 2 MiB, the size of a worker's. PostgreSQL itself takes fewer
+/// than 5,000.
+pub const CHAIN_MAX: u32 = 6_000;
+
+/// How many casts, tests, set operations or joins in one chain may lean left upon each other.
+pub const NODE_CHAIN_MAX: u32 = 1_000;
+
+/// Less stack than this, in bytes, and a production continues on a new segment. No production needs
+/// as much between two levels.
+const STACK_RESERVE_BYTES: usize = 64 * 1024;
+
+/// The size of a new segment, in bytes.
+const STACK_SEGMENT_BYTES: usize = 1024 * 1024;
 
 /// The tokens of a text and where among them the parser is.
 #[derive(Debug)]
@@ -32,19 +40,11 @@ impl<'a> TokenStream<'a> {
     /// `54000` for a text of 4 GiB or more.
     pub fn new(text: &'a str, notices: &mut Vec<SqlError>) -> SqlResult<Self> {
         if u32::try_from(text.len()).is_err() {
-            return Err(SqlError::new(
-                SqlState::ProgramLimitExceeded,
-                "query string is too long",
-            ));
+            return Err(SqlError::new(SqlState::ProgramLimitExceeded, "query string is too long"));
         }
         let mut cut = lexer::tokenize(text);
         notices.append(&mut cut.notices);
-        Ok(Self {
-            text,
-            tokens: cut.tokens,
-            index: 0,
-            depth: 0,
-        })
+        Ok(Self { text, tokens: cut.tokens, index: 0, depth: 0 })
     }
 
     /// The text.
@@ -148,10 +148,7 @@ impl<'a> TokenStream<'a> {
     /// Whether these keywords come next.
     #[must_use]
     pub fn at_sequence(&self, keywords: &[Keyword]) -> bool {
-        keywords
-            .iter()
-            .enumerate()
-            .all(|(ahead, keyword)| self.at_ahead(ahead, *keyword))
+        keywords.iter().enumerate().all(|(ahead, keyword)| self.at_ahead(ahead, *keyword))
     }
 
     /// Whether the current token is this character.
@@ -195,36 +192,22 @@ impl<'a> TokenStream<'a> {
 
     /// Steps over this keyword, or fails.
     pub fn expect(&mut self, keyword: Keyword) -> SqlResult<()> {
-        if self.eat(keyword) {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.eat(keyword) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// Steps over these keywords, or fails at the first that is missing.
     pub fn expect_sequence(&mut self, keywords: &[Keyword]) -> SqlResult<()> {
-        keywords
-            .iter()
-            .try_for_each(|keyword| self.expect(*keyword))
+        keywords.iter().try_for_each(|keyword| self.expect(*keyword))
     }
 
     /// Steps over this character, or fails.
     pub fn expect_char(&mut self, character: char) -> SqlResult<()> {
-        if self.eat_char(character) {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.eat_char(character) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// Fails unless the text ends here.
     pub fn expect_end(&self) -> SqlResult<()> {
-        if self.at_end() {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.at_end() { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// `syntax error` at the current token; the lexer's own error if it could not cut one there.
@@ -277,7 +260,8 @@ impl<'a> TokenStream<'a> {
             return Err(too_deep());
         }
         self.depth += 1;
-        let result = production(self);
+        let result =
+            stacker::maybe_grow(STACK_RESERVE_BYTES, STACK_SEGMENT_BYTES, || production(self));
         self.depth -= 1;
         result
     }

@@ -28,9 +28,7 @@ impl TokenStream<'_> {
             }
             Some(Kw::Commit | Kw::End) => {
                 self.opt_transaction_word();
-                TransactionStmt::Commit {
-                    chain: self.opt_chain()?,
-                }
+                TransactionStmt::Commit { chain: self.opt_chain()? }
             }
             Some(Kw::Savepoint) => TransactionStmt::Savepoint(self.col_id()?),
             Some(Kw::Release) => {
@@ -51,9 +49,7 @@ impl TokenStream<'_> {
                     }
                     TransactionStmt::RollbackTo(self.col_id()?)
                 } else {
-                    TransactionStmt::Rollback {
-                        chain: self.opt_chain()?,
-                    }
+                    TransactionStmt::Rollback { chain: self.opt_chain()? }
                 }
             }
         };
@@ -154,8 +150,6 @@ impl TokenStream<'_> {
     /// `PREPARE TRANSACTION 'gid'`.
     pub(super) fn prepare_transaction(&mut self) -> SqlResult<Statement> {
         self.expect_sequence(&[Kw::Prepare, Kw::Transaction])?;
-        Ok(Statement::Transaction(TransactionStmt::Prepare(
-            self.string()?,
-        )))
+        Ok(Statement::Transaction(TransactionStmt::Prepare(self.string()?)))
     }
 }

@@ -35,10 +35,7 @@ enum Place {
 }
 
 fn integer_const(value: i32, location: u32) -> Expr {
-    Expr::Const(Const {
-        value: ConstValue::Integer(value),
-        location,
-    })
+    Expr::Const(Const { value: ConstValue::Integer(value), location })
 }
 
 impl TokenStream<'_> {
@@ -57,11 +54,7 @@ impl TokenStream<'_> {
             return Ok(type_name);
         }
         while self.eat_char('[') {
-            let bound = if self.at_char(']') {
-                -1
-            } else {
-                self.integer()?
-            };
+            let bound = if self.at_char(']') { -1 } else { self.integer()? };
             self.expect_char(']')?;
             type_name.array_bounds.push(bound);
         }
@@ -226,9 +219,7 @@ impl TokenStream<'_> {
             let length_location = self.location();
             let length = self.integer()?;
             self.expect_char(')')?;
-            type_name
-                .typmods
-                .push(integer_const(length, length_location));
+            type_name.typmods.push(integer_const(length, length_location));
         } else if !varying && place == Place::Declaration {
             type_name.typmods.push(integer_const(1, location));
         }
@@ -313,17 +304,13 @@ impl TokenStream<'_> {
                 _ => first | last,
             };
         }
-        type_name
-            .typmods
-            .push(integer_const(fields, fields_location));
+        type_name.typmods.push(integer_const(fields, fields_location));
         if seconds && matches!(self.peek(), TokenKind::Char('(')) {
             self.skip();
             let precision_location = self.location();
             let precision = self.integer()?;
             self.expect_char(')')?;
-            type_name
-                .typmods
-                .push(integer_const(precision, precision_location));
+            type_name.typmods.push(integer_const(precision, precision_location));
         }
         Ok(type_name)
     }

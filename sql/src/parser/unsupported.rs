@@ -74,14 +74,10 @@ impl TokenStream<'_> {
             let longest = FEATURES.iter().map(|feature| matched(feature)).max();
             return Err(self.syntax_error_ahead(ahead(longest.unwrap_or(0))));
         };
-        let words: Vec<String> = feature
-            .iter()
-            .map(|word| word.word().to_ascii_uppercase())
-            .collect();
+        let words: Vec<String> =
+            feature.iter().map(|word| word.word().to_ascii_uppercase()).collect();
         self.skip_statement()?;
-        Ok(Statement::Unsupported(UnsupportedStmt {
-            feature: words.join(" "),
-        }))
+        Ok(Statement::Unsupported(UnsupportedStmt { feature: words.join(" ") }))
     }
 
     /// Steps over the rest of a statement, up to a semicolon outside parentheses.

@@ -44,22 +44,14 @@ impl TokenStream<'_> {
         let location = self.location();
         self.expect_char('(')?;
         let clause = self.at_any(&[Kw::Partition, Kw::Range, Kw::Rows, Kw::Groups]);
-        let refname = if !clause && self.col_id_ahead(0) {
-            Some(self.col_id()?)
-        } else {
-            None
-        };
+        let refname = if !clause && self.col_id_ahead(0) { Some(self.col_id()?) } else { None };
         let partition = if self.eat(Kw::Partition) {
             self.expect(Kw::By)?;
             self.expr_list()?
         } else {
             Vec::new()
         };
-        let order = if self.at(Kw::Order) {
-            self.sort_clause()?
-        } else {
-            Vec::new()
-        };
+        let order = if self.at(Kw::Order) { self.sort_clause()? } else { Vec::new() };
         let mode = match self.keyword() {
             Some(Kw::Range) => Some(FrameMode::Range),
             Some(Kw::Rows) => Some(FrameMode::Rows),
@@ -74,14 +66,7 @@ impl TokenStream<'_> {
             None => None,
         };
         self.expect_char(')')?;
-        Ok(WindowDef {
-            name: None,
-            refname,
-            partition,
-            order,
-            frame,
-            location,
-        })
+        Ok(WindowDef { name: None, refname, partition, order, frame, location })
     }
 
     /// The extent of a frame, whose mode is consumed. What no bounds can mean is refused here.
@@ -110,27 +95,19 @@ impl TokenStream<'_> {
             (_, UnboundedPreceding) => {
                 Some(("frame end cannot be UNBOUNDED PRECEDING", end_location))
             }
-            (CurrentRow, Preceding(_)) => Some((
-                "frame starting from current row cannot have preceding rows",
-                end_location,
-            )),
-            (Following(_), Preceding(_) | CurrentRow) => Some((
-                "frame starting from following row cannot have preceding rows",
-                end_location,
-            )),
+            (CurrentRow, Preceding(_)) => {
+                Some(("frame starting from current row cannot have preceding rows", end_location))
+            }
+            (Following(_), Preceding(_) | CurrentRow) => {
+                Some(("frame starting from following row cannot have preceding rows", end_location))
+            }
             _ => None,
         };
         if let Some((message, location)) = refused {
             return Err(SqlError::new(SqlState::WindowingError, message).at(location));
         }
         let exclusion = self.frame_exclusion()?;
-        Ok(WindowFrame {
-            mode,
-            start,
-            end,
-            between,
-            exclusion,
-        })
+        Ok(WindowFrame { mode, start, end, between, exclusion })
     }
 
     fn frame_bound(&mut self) -> SqlResult<FrameBound> {
@@ -197,12 +174,7 @@ impl TokenStream<'_> {
             _ => self.opt_asc_desc(),
         };
         let nulls = self.opt_nulls_order()?;
-        Ok(SortBy {
-            node,
-            direction,
-            nulls,
-            operator_location,
-        })
+        Ok(SortBy { node, direction, nulls, operator_location })
     }
 
     /// `ASC`, `DESC` or nothing.

@@ -1,0 +1,5 @@
+//! Booleans.
+
+use super::ScalarTable;
+
+pub(super) static SCALARS: ScalarTable = &[];

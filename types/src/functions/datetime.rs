@@ -1,0 +1,7 @@
+//! Dates, times, timestamps and intervals.
+
+use super::{ScalarTable, SetTable};
+
+pub(super) static SCALARS: ScalarTable = &[];
+
+pub(super) static SETS: SetTable = &[];

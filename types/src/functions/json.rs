@@ -1,0 +1,7 @@
+//! json and jsonb.
+
+use super::{ScalarTable, SetTable};
+
+pub(super) static SCALARS: ScalarTable = &[];
+
+pub(super) static SETS: SetTable = &[];
