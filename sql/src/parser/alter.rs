@@ -150,9 +150,9 @@ impl TokenStream<'_> {
                 let new_owner = self.role_spec()?;
                 Ok(Statement::AlterOwner(AlterOwnerStmt { object_type, object, new_owner }))
             }
-            Some(Kw::Set) if self.at_ahead(1, Kw::Schema) => {
+            Some(Kw::Set) => {
                 self.skip();
-                self.skip();
+                self.expect(Kw::Schema)?;
                 let new_schema = self.col_id()?;
                 Ok(Statement::AlterObjectSchema(AlterObjectSchemaStmt {
                     object_type,

@@ -45,6 +45,7 @@ impl TokenStream<'_> {
                 skip_words(self, ahead);
                 self.create_aggregate(replace)
             }
+            (Some(Kw::Constraint), _) => Err(self.syntax_error_ahead(ahead + 1)),
             (Some(Kw::Language | Kw::Transform | Kw::Trusted | Kw::Procedural), _) => {
                 self.unsupported_statement()
             }
@@ -430,13 +431,28 @@ impl TokenStream<'_> {
         Ok(define(object_type, name, definition))
     }
 
+    /// `(name = value, …)` of the old syntax, where no keyword is a name and no value is missing.
+    fn old_aggregate_definition(&mut self) -> SqlResult<Vec<DefElem>> {
+        self.parenthesized_list(|stream| {
+            let location = stream.location();
+            if !matches!(stream.peek(), TokenKind::Ident(_)) {
+                return Err(stream.syntax_error());
+            }
+            let name = stream.take_name();
+            stream.expect_char('=')?;
+            let value = stream.def_value()?;
+            Ok(DefElem::new(&name, Some(value), location))
+        })
+    }
+
     fn create_aggregate(&mut self, replace: bool) -> SqlResult<Statement> {
         self.expect(Kw::Aggregate)?;
         let name = self.func_name()?;
         let old_style = self.char_ahead(2, '=');
         let args: Option<AggregateArgs> =
             if old_style { None } else { Some(self.aggregate_args()?) };
-        let definition = self.definition()?;
+        let definition =
+            if old_style { self.old_aggregate_definition()? } else { self.definition()? };
         match define(ObjectType::Aggregate, name, definition) {
             Statement::Define(mut statement) => {
                 statement.args = args;

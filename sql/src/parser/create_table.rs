@@ -411,7 +411,7 @@ impl TokenStream<'_> {
         Ok(element)
     }
 
-    /// A column's default or another place that only wants an expression of numbers: its text.
+    /// A number with or without a sign, as text.
     pub(super) fn number_text(&mut self) -> SqlResult<String> {
         Ok(match self.numeric_only()? {
             DefValue::Integer(number) => number.to_string(),

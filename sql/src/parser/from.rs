@@ -116,7 +116,7 @@ impl TokenStream<'_> {
                 let select = self.select_with_parens()?;
                 return Ok((self.subselect(select, true, location)?, false));
             }
-            return match self.nested(Self::from_parenthesis)? {
+            return match self.nested(Self::parenthesized_item)? {
                 Parenthesized::Select(select) => {
                     Ok((self.subselect(select, false, location)?, false))
                 }
@@ -189,7 +189,7 @@ impl TokenStream<'_> {
     }
 
     /// A parenthesis up to its end: a query, or a join.
-    fn from_parenthesis(&mut self) -> SqlResult<Parenthesized> {
+    fn parenthesized_item(&mut self) -> SqlResult<Parenthesized> {
         self.expect_char('(')?;
         if self.at_select_keyword() {
             let select = self.select_no_parens()?;
@@ -198,7 +198,7 @@ impl TokenStream<'_> {
         }
         let first = if self.at_char('(') {
             let location = self.location();
-            match self.nested(Self::from_parenthesis)? {
+            match self.nested(Self::parenthesized_item)? {
                 Parenthesized::Select(select) => {
                     if self.at_char(')') || self.at_select_continuation() {
                         let select = self.continue_select(select)?;

@@ -162,6 +162,10 @@ impl TokenStream<'_> {
         if self.char_ahead(1, '.') || self.char_ahead(1, '[') {
             return self.any_name_or_indirection();
         }
+        if self.col_id_ahead(0) && !self.type_function_name_ahead(0) {
+            // A column's name, which a dot had to follow.
+            return Err(self.syntax_error_ahead(1));
+        }
         Ok(vec![self.type_function_name()?])
     }
 

@@ -153,7 +153,7 @@ impl TokenStream<'_> {
         } else {
             Vec::new()
         };
-        let into = if self.eat(Kw::Into) { Some(self.into_clause()?) } else { None };
+        let into = if self.eat(Kw::Into) { Some(self.select_into()?) } else { None };
         let from = self.opt_from_clause()?;
         let where_clause = self.opt_where_clause()?;
         let mut group_by = Vec::new();
@@ -229,7 +229,7 @@ impl TokenStream<'_> {
     }
 
     /// What follows `INTO`.
-    fn into_clause(&mut self) -> SqlResult<IntoClause> {
+    fn select_into(&mut self) -> SqlResult<IntoClause> {
         let persistence = self.opt_temp();
         self.eat(Kw::Table);
         let mut relation = self.qualified_name()?;
