@@ -9,3 +9,4 @@ pub mod bound;
 pub mod evaluate;
 pub mod query_engine;
 pub mod row;
+pub mod settings;
