@@ -151,6 +151,8 @@ async fn while_a_reader_pins_much_frozen_maps_go_to_runs() {
         round += 1;
         let mut txn = fixture.begin();
         for n in 0..100_u32 {
+            let filler = (round * 100 + n).to_be_bytes();
+            txn.put(TreeId(2001), &filler, &[b'x'; 200]).unwrap();
             txn.put(TREE, &n.to_be_bytes(), &round.to_be_bytes())
                 .unwrap();
         }
