@@ -16,6 +16,7 @@ pub mod bytea;
 pub mod uuid;
 pub mod timezone;
 pub mod interval;
+pub mod datetime;
 pub mod numeric;
 pub mod json;
 pub mod jsonb;
