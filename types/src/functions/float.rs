@@ -131,7 +131,7 @@ pub(super) static SCALARS: ScalarTable = &[
 ];
 
 /// `22003` for a result too large for its type.
-fn overflow() -> SqlError {
+pub(super) fn overflow() -> SqlError {
     SqlError::new(SqlState::NumericValueOutOfRange, "value out of range: overflow")
 }
 
@@ -169,11 +169,11 @@ fn to_integer<T: TryFrom<i64>>(value: f64) -> Option<T> {
 macro_rules! arithmetic {
     ($(#[$doc:meta])* $module:ident: $type:ty) => {
         $(#[$doc])*
-        mod $module {
+        pub(super) mod $module {
             use super::{SqlResult, overflow, underflow};
             use crate::integer::division_by_zero;
 
-            pub(super) fn pl(left: $type, right: $type) -> SqlResult<$type> {
+            pub(in crate::functions) fn pl(left: $type, right: $type) -> SqlResult<$type> {
                 finite(left + right, left, right)
             }
 
