@@ -1,1 +1,449 @@
 //! Text and binary forms of every type, both ways, by the type's OID.
+//!
+//! ```text
+//!                  text_in ──►         ◄── binary_in
+//! 'text' of SQL                Datum                  bytes of a Bind or a COPY
+//!                ◄── text_out          binary_out ──►
+//! ```
+//!
+//! Output goes by the datum and asks for the type only where one datum serves several (reg types,
+//! `int2vector`); it appends to the caller's buffer and cannot fail. Types that only a catalog knows
+//! (enums, composites, domains) are the catalog's, which builds theirs from [`array`] and
+//! [`record`]. Reading one here raises 0A000.
+
+use crate::builtin::builtins;
+use crate::context::EvalContext;
+use crate::datum::{Array, Datum, Dimension};
+use crate::error::{SqlError, SqlResult};
+use crate::integer::{invalid_syntax, is_space};
+use crate::oid::{Oid, TypeRef};
+use crate::sqlstate::SqlState;
+use crate::{bytea, float, integer, text, type_oid as t, uuid};
+
+pub mod array;
+pub mod record;
+
+/// The message of 22P03 where a value has bytes left over; the protocol adds which parameter.
+pub const INCORRECT_BINARY_FORMAT: &str = "incorrect binary data format";
+
+/// The element type of an array type of PostgreSQL's own.
+#[must_use]
+pub fn element_type(array_oid: Oid) -> Option<Oid> {
+    let row = builtins().type_row(array_oid)?;
+    (row.category == b'A' && row.length == -1 && row.element.is_some()).then_some(row.element)
+}
+
+/// The array type over a type of PostgreSQL's own.
+#[must_use]
+pub fn array_type(element: Oid) -> Option<Oid> {
+    builtins().type_row(element).map(|row| row.array).filter(|array| array.is_some())
+}
+
+fn delimiter(element: Oid) -> u8 {
+    builtins().type_row(element).map_or(b',', |row| row.delimiter)
+}
+
+/// The name of a type of PostgreSQL's own for messages: `pg_type.typname`.
+fn type_name(oid: Oid) -> &'static str {
+    builtins().type_row(oid).map_or("???", |row| row.name)
+}
+
+/// Reads a value's text form as the type's input function does, its modifier applied as in an
+/// assignment.
+///
+/// # Errors
+/// 22P02, 22003, 22001, 22007, 22008 and whatever else the type's input raises; 0A000 for a type
+/// that is not known here.
+pub fn text_in(type_ref: TypeRef, text: &str, ctx: &EvalContext<'_>) -> SqlResult<Datum> {
+    Ok(match type_ref.oid {
+        t::BOOL => Datum::Bool(parse_bool(text)?),
+        t::INT2 => Datum::Int2(integer::parse_int2(text)?),
+        t::INT4 => Datum::Int4(integer::parse_int4(text)?),
+        t::INT8 => Datum::Int8(integer::parse_int8(text)?),
+        t::FLOAT4 => Datum::Float4(float::parse_float4(text)?),
+        t::FLOAT8 => Datum::Float8(float::parse_float8(text)?),
+        t::TEXT | t::UNKNOWN | t::CSTRING => Datum::text(text),
+        t::VARCHAR => Datum::text(text::coerce_varchar(text, type_ref.typmod, false)?),
+        t::BPCHAR => Datum::text(text::coerce_bpchar(text, type_ref.typmod, false)?),
+        t::NAME => Datum::text(text::truncate_name(text)),
+        t::CHAR => Datum::Char(text::parse_char(text)),
+        t::BYTEA => Datum::Bytea(bytea::parse(text)?.into()),
+        t::UUID => Datum::Uuid(uuid::parse(text)?),
+        t::OID => Datum::Oid(Oid(integer::parse_oid(text)?)),
+        t::XID | t::CID => Datum::Oid(Oid(integer::parse_xid(text))),
+        t::VOID => Datum::text(""),
+        t::INT2VECTOR | t::OIDVECTOR => vector_in(type_ref.oid, text)?,
+        t::NUMERIC
+        | t::DATE
+        | t::TIME
+        | t::TIMETZ
+        | t::TIMESTAMP
+        | t::TIMESTAMPTZ
+        | t::INTERVAL
+        | t::JSON
+        | t::JSONB => crate::pending::text_in(type_ref, text, ctx)?,
+        t::RECORD => return Err(anonymous_record()),
+        oid if is_reg_type(oid) => Datum::Oid(ctx.host.reg_in(oid, text)?),
+        oid => match element_type(oid) {
+            Some(element) => {
+                let element_ref = TypeRef::with_typmod(element, type_ref.typmod);
+                let mut read = |text: &str| text_in(element_ref, text, ctx);
+                Datum::Array(array::parse(text, element, delimiter(element), &mut read)?.into())
+            }
+            None => return Err(unsupported_type(oid, "input")),
+        },
+    })
+}
+
+fn unsupported_type(oid: Oid, what: &str) -> SqlError {
+    SqlError::unsupported(format_args!("{what} of type {}", type_name(oid)))
+}
+
+fn anonymous_record() -> SqlError {
+    SqlError::new(
+        SqlState::FeatureNotSupported,
+        "input of anonymous composite types is not implemented",
+    )
+}
+
+/// Whether the type is one of those whose numbers stand for names of catalog objects.
+#[must_use]
+pub fn is_reg_type(oid: Oid) -> bool {
+    matches!(
+        oid,
+        t::REGPROC
+            | t::REGPROCEDURE
+            | t::REGOPER
+            | t::REGOPERATOR
+            | t::REGCLASS
+            | t::REGTYPE
+            | t::REGROLE
+            | t::REGNAMESPACE
+            | t::REGCONFIG
+            | t::REGDICTIONARY
+            | t::REGCOLLATION
+    )
+}
+
+/// Reads a boolean: a unique prefix of true, false, yes, no, on, off, or 1, or 0.
+///
+/// # Errors
+/// 22P02.
+pub fn parse_bool(text: &str) -> SqlResult<bool> {
+    let word = text.trim_matches(|character: char| u8::try_from(character).is_ok_and(is_space));
+    let prefixes = |whole: &str, least: usize| {
+        word.len() >= least
+            && word.len() <= whole.len()
+            && whole.as_bytes()[..word.len()].eq_ignore_ascii_case(word.as_bytes())
+    };
+    if prefixes("true", 1) || prefixes("yes", 1) || prefixes("on", 2) || word == "1" {
+        Ok(true)
+    } else if prefixes("false", 1) || prefixes("no", 1) || prefixes("off", 2) || word == "0" {
+        Ok(false)
+    } else {
+        Err(invalid_syntax("boolean", text))
+    }
+}
+
+/// `int2vector` and `oidvector`: numbers between blanks, subscripts from 0.
+fn vector_in(oid: Oid, text: &str) -> SqlResult<Datum> {
+    let element = if oid == t::INT2VECTOR { t::INT2 } else { t::OID };
+    let words = text.split(|character: char| u8::try_from(character).is_ok_and(is_space));
+    let mut elements = Vec::new();
+    for word in words.filter(|word| !word.is_empty()) {
+        elements.push(if element == t::INT2 {
+            Datum::Int2(integer::parse_int2(word)?)
+        } else {
+            Datum::Oid(Oid(integer::parse_oid(word)?))
+        });
+    }
+    Ok(Datum::Array(vector(element, elements).into()))
+}
+
+/// A one-dimensional array whose subscripts begin with 0.
+fn vector(element: Oid, elements: Vec<Datum>) -> Array {
+    let mut array = Array::one_dimensional(element, elements);
+    for dimension in &mut array.dimensions {
+        dimension.lower = 0;
+    }
+    array
+}
+
+/// Appends a value's text form, as the type's output function makes it; nothing for NULL.
+pub fn text_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
+    match value {
+        Datum::Null => {}
+        Datum::Bool(value) => out.push(if *value { b't' } else { b'f' }),
+        Datum::Int2(value) => integer::write_integer(i64::from(*value), out),
+        Datum::Int4(value) => integer::write_integer(i64::from(*value), out),
+        Datum::Int8(value) => integer::write_integer(*value, out),
+        Datum::Text(value) => out.extend_from_slice(value.as_bytes()),
+        Datum::Float4(value) => float::write_float4(*value, ctx.settings.extra_float_digits, out),
+        Datum::Float8(value) => float::write_float8(*value, ctx.settings.extra_float_digits, out),
+        Datum::Bytea(value) => bytea::write(value, ctx.settings.bytea_output, out),
+        Datum::Char(value) => text::write_char(*value, out),
+        Datum::Uuid(value) => uuid::write(value, out),
+        Datum::Oid(value) if is_reg_type(type_oid) => {
+            out.extend_from_slice(ctx.host.reg_out(type_oid, *value).as_bytes());
+        }
+        Datum::Oid(value) => integer::write_integer(i64::from(value.0), out),
+        Datum::Array(array) if matches!(type_oid, t::INT2VECTOR | t::OIDVECTOR) => {
+            for (at, element) in array.elements.iter().enumerate() {
+                if at > 0 {
+                    out.push(b' ');
+                }
+                text_out(array.element, element, ctx, out);
+            }
+        }
+        Datum::Array(array) => {
+            let mut write = |value: &Datum, out: &mut Vec<u8>| {
+                text_out(array.element, value, ctx, out);
+            };
+            array::write(array, delimiter(array.element), &mut write, out);
+        }
+        Datum::Numeric(_)
+        | Datum::Date(_)
+        | Datum::Time(_)
+        | Datum::Timetz(..)
+        | Datum::Timestamp(_)
+        | Datum::Timestamptz(_)
+        | Datum::Interval(_)
+        | Datum::Jsonb(_) => crate::pending::no_value(),
+        Datum::Record(fields) => {
+            let mut write = |_, value: &Datum, out: &mut Vec<u8>| {
+                text_out(usual_type(value), value, ctx, out);
+            };
+            record::write(fields, &mut write, out);
+        }
+    }
+}
+
+/// The type that a datum has if nothing says otherwise: for the fields of an anonymous record.
+#[must_use]
+pub fn usual_type(value: &Datum) -> Oid {
+    match value {
+        Datum::Null => t::UNKNOWN,
+        Datum::Bool(_) => t::BOOL,
+        Datum::Int2(_) => t::INT2,
+        Datum::Int4(_) => t::INT4,
+        Datum::Int8(_) => t::INT8,
+        Datum::Float4(_) => t::FLOAT4,
+        Datum::Float8(_) => t::FLOAT8,
+        Datum::Numeric(_) => t::NUMERIC,
+        Datum::Text(_) => t::TEXT,
+        Datum::Bytea(_) => t::BYTEA,
+        Datum::Char(_) => t::CHAR,
+        Datum::Date(_) => t::DATE,
+        Datum::Time(_) => t::TIME,
+        Datum::Timetz(..) => t::TIMETZ,
+        Datum::Timestamp(_) => t::TIMESTAMP,
+        Datum::Timestamptz(_) => t::TIMESTAMPTZ,
+        Datum::Interval(_) => t::INTERVAL,
+        Datum::Uuid(_) => t::UUID,
+        Datum::Jsonb(_) => t::JSONB,
+        Datum::Oid(_) => t::OID,
+        Datum::Array(array) => array_type(array.element).unwrap_or(t::UNKNOWN),
+        Datum::Record(_) => t::RECORD,
+    }
+}
+
+/// Appends a value's binary form, as the type's send function makes it; nothing for NULL.
+pub fn binary_out(_: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
+    match value {
+        Datum::Null => {}
+        Datum::Bool(value) => out.push(u8::from(*value)),
+        Datum::Int2(value) => out.extend_from_slice(&value.to_be_bytes()),
+        Datum::Int4(value) | Datum::Date(value) => out.extend_from_slice(&value.to_be_bytes()),
+        Datum::Int8(value)
+        | Datum::Time(value)
+        | Datum::Timestamp(value)
+        | Datum::Timestamptz(value) => out.extend_from_slice(&value.to_be_bytes()),
+        Datum::Timetz(time, zone) => {
+            out.extend_from_slice(&time.to_be_bytes());
+            out.extend_from_slice(&zone.to_be_bytes());
+        }
+        Datum::Interval(value) => {
+            out.extend_from_slice(&value.microseconds.to_be_bytes());
+            out.extend_from_slice(&value.days.to_be_bytes());
+            out.extend_from_slice(&value.months.to_be_bytes());
+        }
+        Datum::Float4(value) => out.extend_from_slice(&value.to_bits().to_be_bytes()),
+        Datum::Float8(value) => out.extend_from_slice(&value.to_bits().to_be_bytes()),
+        Datum::Text(value) => out.extend_from_slice(value.as_bytes()),
+        Datum::Bytea(value) => out.extend_from_slice(value),
+        Datum::Char(value) => out.push(*value),
+        Datum::Uuid(value) => out.extend_from_slice(value),
+        Datum::Oid(value) => out.extend_from_slice(&value.0.to_be_bytes()),
+        Datum::Array(array) => {
+            let mut send =
+                |value: &Datum, out: &mut Vec<u8>| binary_out(array.element, value, ctx, out);
+            array::send(array, &mut send, out);
+        }
+        Datum::Numeric(_) | Datum::Jsonb(_) => crate::pending::no_value(),
+        Datum::Record(fields) => {
+            let mut send = |_, value: &Datum, out: &mut Vec<u8>| {
+                let oid = usual_type(value);
+                binary_out(oid, value, ctx, out);
+                oid
+            };
+            record::send(fields, &mut send, out);
+        }
+    }
+}
+
+/// Appends a field's length and bytes; -1 and nothing for NULL.
+fn send_field(value: &Datum, send: &mut dyn FnMut(&Datum, &mut Vec<u8>), out: &mut Vec<u8>) {
+    if value.is_null() {
+        out.extend_from_slice(&(-1_i32).to_be_bytes());
+        return;
+    }
+    let header = out.len();
+    out.extend_from_slice(&[0; 4]);
+    send(value, out);
+    let length = i32::try_from(out.len() - header - 4).unwrap_or(i32::MAX);
+    out[header..header + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Reads a value's binary form as the type's receive function does, all of `bytes`.
+///
+/// # Errors
+/// 08P01 where bytes are missing, 22P03 with [`INCORRECT_BINARY_FORMAT`] where some are left over,
+/// and whatever else the type raises; 0A000 for a type that is not known here.
+pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlResult<Datum> {
+    let mut reader = Reader::new(bytes);
+    let value = match type_ref.oid {
+        t::BOOL => Datum::Bool(reader.array::<1>()?[0] != 0),
+        t::INT2 => Datum::Int2(i16::from_be_bytes(reader.array()?)),
+        t::INT4 => Datum::Int4(reader.int4()?),
+        t::INT8 => Datum::Int8(reader.int8()?),
+        t::FLOAT4 => Datum::Float4(f32::from_bits(u32::from_be_bytes(reader.array()?))),
+        t::FLOAT8 => Datum::Float8(f64::from_bits(u64::from_be_bytes(reader.array()?))),
+        t::TEXT | t::UNKNOWN | t::CSTRING => Datum::text(reader.text()?),
+        t::VARCHAR => Datum::text(text::coerce_varchar(reader.text()?, type_ref.typmod, false)?),
+        t::BPCHAR => Datum::text(text::coerce_bpchar(reader.text()?, type_ref.typmod, false)?),
+        t::NAME => {
+            let text = reader.text()?;
+            if text.len() > text::NAME_LENGTH_MAX {
+                return Err(SqlError::new(SqlState::NameTooLong, "identifier too long").detail(
+                    format!(
+                        "Identifier must be less than {} characters.",
+                        text::NAME_LENGTH_MAX + 1
+                    ),
+                ));
+            }
+            Datum::text(text)
+        }
+        t::CHAR => Datum::Char(reader.array::<1>()?[0]),
+        t::BYTEA => Datum::Bytea(reader.rest().into()),
+        t::UUID => Datum::Uuid(reader.array()?),
+        t::OID | t::XID | t::CID => Datum::Oid(reader.oid()?),
+        t::VOID => Datum::text(""),
+        t::NUMERIC
+        | t::DATE
+        | t::TIME
+        | t::TIMETZ
+        | t::TIMESTAMP
+        | t::TIMESTAMPTZ
+        | t::INTERVAL
+        | t::JSON
+        | t::JSONB => crate::pending::binary_in(type_ref, reader.rest(), ctx)?,
+        t::RECORD => return Err(anonymous_record()),
+        oid if is_reg_type(oid) => Datum::Oid(reader.oid()?),
+        oid => match element_type(oid) {
+            Some(element) => {
+                let element_ref = TypeRef::with_typmod(element, type_ref.typmod);
+                let mut receive = |bytes: &[u8]| binary_in(element_ref, bytes, ctx);
+                let array = array::receive(reader.rest(), element, &mut receive)?;
+                Datum::Array(check_vector(oid, array)?.into())
+            }
+            None => return Err(unsupported_type(oid, "binary input")),
+        },
+    };
+    reader.finish()?;
+    Ok(value)
+}
+
+fn check_vector(oid: Oid, array: Array) -> SqlResult<Array> {
+    let name = match oid {
+        t::INT2VECTOR => "int2vector",
+        t::OIDVECTOR => "oidvector",
+        _ => return Ok(array),
+    };
+    let valid = match array.dimensions.as_slice() {
+        [] => true,
+        [Dimension { lower, .. }] => *lower == 0 && !array.elements.iter().any(Datum::is_null),
+        _ => false,
+    };
+    if valid {
+        return Ok(array);
+    }
+    Err(SqlError::new(SqlState::InvalidBinaryRepresentation, format!("invalid {name} data")))
+}
+
+/// Takes a message of the binary protocol apart.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    fn take(&mut self, length: usize) -> SqlResult<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or_else(|| {
+            SqlError::new(SqlState::ProtocolViolation, "insufficient data left in message")
+        })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> SqlResult<[u8; N]> {
+        Ok(*self.take(N)?.first_chunk().expect("as many bytes were taken"))
+    }
+
+    pub(crate) fn int4(&mut self) -> SqlResult<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    pub(crate) fn int8(&mut self) -> SqlResult<i64> {
+        self.array().map(i64::from_be_bytes)
+    }
+
+    pub(crate) fn oid(&mut self) -> SqlResult<Oid> {
+        self.array().map(|bytes| Oid(u32::from_be_bytes(bytes)))
+    }
+
+    /// A length and as many bytes; `None` for the length -1.
+    pub(crate) fn field(&mut self) -> SqlResult<Option<&'a [u8]>> {
+        match self.int4()? {
+            -1 => Ok(None),
+            length => {
+                let length = usize::try_from(length).map_err(|_| {
+                    SqlError::new(SqlState::ProtocolViolation, "insufficient data left in message")
+                })?;
+                self.take(length).map(Some)
+            }
+        }
+    }
+
+    pub(crate) const fn rest(&mut self) -> &'a [u8] {
+        let rest = self.rest;
+        self.rest = &[];
+        rest
+    }
+
+    pub(crate) fn text(&mut self) -> SqlResult<&'a str> {
+        text::from_utf8(self.rest())
+    }
+
+    pub(crate) fn finish(&self) -> SqlResult<()> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::InvalidBinaryRepresentation, INCORRECT_BINARY_FORMAT))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// An object identifier. `0` stands for "none", as in PostgreSQL's catalogs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Oid(pub u32);
 
 impl Oid {
@@ -30,7 +34,7 @@ impl fmt::Display for Oid {
 /// The modifier is encoded as PostgreSQL encodes it in `atttypmod`: `-1` for none,
 /// `n + 4` for `varchar(n)` and `char(n)`, `((precision << 16) | scale) + 4` for `numeric`,
 /// the precision for the time types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TypeRef {
     /// The type.
     pub oid: Oid,

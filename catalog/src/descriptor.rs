@@ -1,0 +1,394 @@
+//! Descriptors: one struct a kind of object, as it is stored and as everybody reads it.
+//!
+//! Expressions and queries are kept as SQL text with every name qualified. What depends on a
+//! renamed object is bound under the old names and printed again under the new ones, in the
+//! transaction that renames.
+
+use std::sync::Arc;
+
+use aegis_types::{Oid, TypeRef};
+use serde::{Deserialize, Serialize};
+
+/// `pg_database`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Database {
+    /// Its OID.
+    pub oid: Oid,
+    /// Its name.
+    pub name: String,
+    /// The role that owns it.
+    pub owner: Oid,
+    /// Whether one can connect to it; `template0` is not for that.
+    pub allow_connections: bool,
+    /// Whether it is a template.
+    pub is_template: bool,
+    /// -1 for no limit.
+    pub connection_limit: i32,
+}
+
+/// `pg_authid`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Role {
+    /// Its OID.
+    pub oid: Oid,
+    /// Its name.
+    pub name: String,
+    /// Whether it passes every check.
+    pub superuser: bool,
+    /// Whether it may log in.
+    pub can_login: bool,
+}
+
+/// `pg_namespace`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Its OID.
+    pub oid: Oid,
+    /// The database it belongs to; none for the built-in schemas, which every database has.
+    pub database: Oid,
+    /// Its name.
+    pub name: String,
+    /// The role that owns it.
+    pub owner: Oid,
+}
+
+/// `relkind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RelationKind {
+    /// `r`
+    Table,
+    /// `v`
+    View,
+    /// `S`
+    Sequence,
+    /// `i`
+    Index,
+}
+
+impl RelationKind {
+    /// The letter of `pg_class.relkind`.
+    #[must_use]
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Table => b'r',
+            Self::View => b'v',
+            Self::Sequence => b'S',
+            Self::Index => b'i',
+        }
+    }
+}
+
+/// `pg_class` with everything that hangs on it: columns, constraints, the definition of a view, an
+/// index or a sequence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Relation {
+    /// Its OID.
+    pub oid: Oid,
+    /// The database it belongs to.
+    pub database: Oid,
+    /// The schema it lies in.
+    pub schema: Oid,
+    /// Its name, unique among the relations of the schema.
+    pub name: String,
+    /// The role that owns it.
+    pub owner: Oid,
+    /// Its row type's OID in `pg_type`; none for indexes and sequences.
+    pub row_type: Oid,
+    /// The OID of the array over its row type.
+    pub row_array_type: Oid,
+    /// All columns ever added, in the order of their numbers: the column with number `n` is at
+    /// `n - 1`, dropped ones included.
+    pub columns: Vec<Column>,
+    /// Storage options as written, `name=value`: kept and shown.
+    pub options: Vec<String>,
+    /// What kind it is, and what that kind needs.
+    pub body: RelationBody,
+}
+
+/// What a relation of each kind has of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RelationBody {
+    /// A table.
+    Table(TableBody),
+    /// A view: its query as SQL with qualified names.
+    View {
+        /// The text of the `SELECT`.
+        definition: String,
+    },
+    /// A sequence.
+    Sequence(SequenceBody),
+    /// An index.
+    Index(IndexBody),
+}
+
+/// What a table has of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableBody {
+    /// The tree of its rows. `TRUNCATE` and rewrites give it a new one.
+    pub tree: u64,
+    /// The numbers of the columns whose key encoding is the row's key; empty where the key is a
+    /// hidden monotone row id (eight bytes, big-endian).
+    pub row_key: Vec<i16>,
+    /// The next layout version of its rows: grows whenever a column is added.
+    pub row_version: u16,
+    /// The indexes on it, in the order of their OIDs.
+    pub indexes: Vec<Oid>,
+    /// Its constraints, in the order of their OIDs; not null is on the column.
+    pub constraints: Vec<Constraint>,
+    /// Foreign keys of other tables that point here: `(table, constraint)`.
+    pub referenced_by: Vec<(Oid, Oid)>,
+    /// Rows as `ANALYZE` or `VACUUM` counted them; -1 for never.
+    pub row_count: f32,
+}
+
+/// `pg_attribute` with `pg_attrdef`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// `attnum`, from 1.
+    pub number: i16,
+    /// Its name; `........pg.dropped.N........` once dropped.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeRef,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Its default, as SQL with qualified names.
+    pub default: Option<String>,
+    /// Whether it is an identity column.
+    pub identity: Option<Identity>,
+    /// `attisdropped`
+    pub dropped: bool,
+    /// The row version from which rows carry this column.
+    pub since_version: u16,
+    /// What rows older than that show, in the type's binary form: the default at `ADD COLUMN`.
+    pub missing: Option<Vec<u8>>,
+}
+
+/// `attidentity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Identity {
+    /// `GENERATED ALWAYS`
+    Always,
+    /// `GENERATED BY DEFAULT`
+    ByDefault,
+}
+
+/// What an index has of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexBody {
+    /// The table it is on.
+    pub table: Oid,
+    /// The tree of its entries. A primary key that is the row key has none of its own: 0.
+    ///
+    /// Key: the key encoding of the columns; then, unless the index is unique and none of the
+    /// values is NULL, the row key. Value: the row key of a unique entry, else nothing.
+    pub tree: u64,
+    /// The columns.
+    pub keys: Vec<IndexKey>,
+    /// Whether two rows may not have equal keys.
+    pub unique: bool,
+    /// Whether it is the primary key's.
+    pub primary: bool,
+    /// Whether NULLs count as equal.
+    pub nulls_not_distinct: bool,
+    /// The commit sequence from which it is complete; older snapshots do not use it.
+    pub valid_from: u64,
+    /// The access method as written: `btree`, or `hash`, which is ordered here all the same.
+    pub method: String,
+}
+
+/// One column of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexKey {
+    /// The table's column.
+    pub column: i16,
+    /// `DESC`
+    pub descending: bool,
+    /// `NULLS FIRST`
+    pub nulls_first: bool,
+}
+
+/// `pg_constraint`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Its OID.
+    pub oid: Oid,
+    /// Its name, unique on its table.
+    pub name: String,
+    /// What it demands.
+    pub kind: ConstraintKind,
+}
+
+/// What a constraint demands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ConstraintKind {
+    /// `CHECK`
+    Check {
+        /// The condition, as SQL.
+        expression: String,
+        /// The columns it names.
+        columns: Vec<i16>,
+    },
+    /// `PRIMARY KEY`
+    PrimaryKey {
+        /// Its index.
+        index: Oid,
+    },
+    /// `UNIQUE`
+    Unique {
+        /// Its index.
+        index: Oid,
+    },
+    /// `FOREIGN KEY`
+    ForeignKey(ForeignKey),
+}
+
+/// What a foreign key demands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    /// The referencing columns.
+    pub columns: Vec<i16>,
+    /// The referenced table.
+    pub target: Oid,
+    /// The referenced columns, in the order of [`ForeignKey::columns`].
+    pub target_columns: Vec<i16>,
+    /// The unique index that the reference rests on.
+    pub target_index: Oid,
+    /// `ON DELETE`
+    pub on_delete: ReferentialAction,
+    /// `ON UPDATE`
+    pub on_update: ReferentialAction,
+    /// The columns of `SET NULL (…)` and `SET DEFAULT (…)`; empty for all.
+    pub set_columns: Vec<i16>,
+    /// `MATCH FULL`
+    pub match_full: bool,
+}
+
+/// What happens to referencing rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReferentialAction {
+    /// `NO ACTION`: refused at the end of the statement
+    NoAction,
+    /// `RESTRICT`: refused at once
+    Restrict,
+    /// `CASCADE`
+    Cascade,
+    /// `SET NULL`
+    SetNull,
+    /// `SET DEFAULT`
+    SetDefault,
+}
+
+/// `pg_sequence`. Its position is a row of the system tree of sequence values, outside MVCC of the
+/// session's transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SequenceBody {
+    /// `int2`, `int4` or `int8`.
+    pub ty: Oid,
+    /// `START`
+    pub start: i64,
+    /// `INCREMENT`, never 0
+    pub increment: i64,
+    /// `MINVALUE`
+    pub minimum: i64,
+    /// `MAXVALUE`
+    pub maximum: i64,
+    /// `CACHE`
+    pub cache: i64,
+    /// `CYCLE`
+    pub cycle: bool,
+    /// Its position is kept under this number: `RESTART` takes a new one, so that it is
+    /// transactional although `nextval` is not.
+    pub generation: u32,
+    /// What the first `nextval` of this generation gives.
+    pub initial: i64,
+    /// The column it belongs to, if any: `(table, column)`.
+    pub owned_by: Option<(Oid, i16)>,
+    /// Whether it belongs to an identity column, which cannot be without it.
+    pub internal: bool,
+}
+
+/// `pg_description`: a comment on an object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comment {
+    /// The catalog of the object: `pg_class`'s OID for relations and columns, and so on.
+    pub class: Oid,
+    /// The object.
+    pub object: Oid,
+    /// The column, 0 for the object itself.
+    pub column: i32,
+    /// The text.
+    pub text: String,
+}
+
+/// Any descriptor: what one row of the catalog's tree holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Descriptor {
+    /// A database.
+    Database(Arc<Database>),
+    /// A role.
+    Role(Arc<Role>),
+    /// A schema.
+    Schema(Arc<Schema>),
+    /// A table, view, sequence or index.
+    Relation(Arc<Relation>),
+    /// A comment.
+    Comment(Arc<Comment>),
+}
+
+impl Relation {
+    /// What kind it is.
+    #[must_use]
+    pub const fn kind(&self) -> RelationKind {
+        match self.body {
+            RelationBody::Table(_) => RelationKind::Table,
+            RelationBody::View { .. } => RelationKind::View,
+            RelationBody::Sequence(_) => RelationKind::Sequence,
+            RelationBody::Index(_) => RelationKind::Index,
+        }
+    }
+
+    /// The columns that exist now, in order.
+    pub fn live_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !column.dropped)
+    }
+
+    /// The column with this number, dropped or not.
+    #[must_use]
+    pub fn column(&self, number: i16) -> Option<&Column> {
+        usize::try_from(number).ok()?.checked_sub(1).and_then(|at| self.columns.get(at))
+    }
+
+    /// The live column with this name.
+    #[must_use]
+    pub fn column_named(&self, name: &str) -> Option<&Column> {
+        self.live_columns().find(|column| column.name == name)
+    }
+
+    /// The table, if it is one.
+    #[must_use]
+    pub const fn as_table(&self) -> Option<&TableBody> {
+        match &self.body {
+            RelationBody::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The index, if it is one.
+    #[must_use]
+    pub const fn as_index(&self) -> Option<&IndexBody> {
+        match &self.body {
+            RelationBody::Index(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The sequence, if it is one.
+    #[must_use]
+    pub const fn as_sequence(&self) -> Option<&SequenceBody> {
+        match &self.body {
+            RelationBody::Sequence(sequence) => Some(sequence),
+            _ => None,
+        }
+    }
+}

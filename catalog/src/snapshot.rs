@@ -1,0 +1,277 @@
+//! The immutable picture of the catalog at one commit.
+//!
+//! A successor shares everything that did not change: each kind of object is a map behind an `Arc`
+//! that is copied when an object of that kind changes, and the objects themselves are shared. The
+//! built-in schemas (`pg_catalog`, `information_schema`) belong to every database and are not rows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use aegis_types::Oid;
+
+use crate::descriptor::{Comment, Database, Descriptor, Relation, Role, Schema};
+
+/// `pg_catalog`'s OID, as in PostgreSQL.
+pub const PG_CATALOG: Oid = Oid(11);
+/// `information_schema`'s OID, as `initdb` of PostgreSQL 15 happens to give it.
+pub const INFORMATION_SCHEMA: Oid = Oid(13218);
+/// `public`'s OID in the database `postgres`, as in PostgreSQL.
+pub const PUBLIC: Oid = Oid(2200);
+/// The database `postgres`.
+pub const POSTGRES_DATABASE: Oid = Oid(5);
+/// The database `template1`.
+pub const TEMPLATE1_DATABASE: Oid = Oid(1);
+/// The database `template0`.
+pub const TEMPLATE0_DATABASE: Oid = Oid(4);
+/// The role `postgres`.
+pub const BOOTSTRAP_ROLE: Oid = Oid(10);
+/// The catalogs that comments name: `pg_class`, `pg_namespace`, `pg_database`, `pg_constraint`,
+/// `pg_type`.
+pub const PG_CLASS: Oid = Oid(1259);
+/// `pg_namespace`
+pub const PG_NAMESPACE: Oid = Oid(2615);
+/// `pg_database`
+pub const PG_DATABASE: Oid = Oid(1262);
+/// `pg_constraint`
+pub const PG_CONSTRAINT: Oid = Oid(2606);
+/// `pg_type`
+pub const PG_TYPE: Oid = Oid(1247);
+/// `pg_authid`
+pub const PG_AUTHID: Oid = Oid(1260);
+/// `pg_proc`
+pub const PG_PROC: Oid = Oid(1255);
+/// `pg_attrdef`
+pub const PG_ATTRDEF: Oid = Oid(2604);
+
+/// The catalog as of one commit, or as one transaction sees it with its own DDL.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogSnapshot {
+    /// Grows with every change; equal versions are equal catalogs, within one transaction.
+    pub version: u64,
+    databases: Arc<BTreeMap<Oid, Arc<Database>>>,
+    roles: Arc<BTreeMap<Oid, Arc<Role>>>,
+    schemas: Arc<BTreeMap<Oid, Arc<Schema>>>,
+    relations: Arc<BTreeMap<Oid, Arc<Relation>>>,
+    relation_names: Arc<HashMap<Oid, BTreeMap<String, Oid>>>,
+    row_types: Arc<HashMap<Oid, Oid>>,
+    comments: Arc<BTreeMap<CommentKey, Arc<Comment>>>,
+}
+
+/// What a comment is on: class, object, column.
+pub type CommentKey = (Oid, Oid, i32);
+
+/// Which row of the catalog's tree a descriptor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DescriptorKey {
+    /// A database.
+    Database(Oid),
+    /// A role.
+    Role(Oid),
+    /// A schema.
+    Schema(Oid),
+    /// A table, view, sequence or index.
+    Relation(Oid),
+    /// A comment.
+    Comment(Oid, Oid, i32),
+}
+
+impl Descriptor {
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> DescriptorKey {
+        match self {
+            Self::Database(database) => DescriptorKey::Database(database.oid),
+            Self::Role(role) => DescriptorKey::Role(role.oid),
+            Self::Schema(schema) => DescriptorKey::Schema(schema.oid),
+            Self::Relation(relation) => DescriptorKey::Relation(relation.oid),
+            Self::Comment(comment) => {
+                DescriptorKey::Comment(comment.class, comment.object, comment.column)
+            }
+        }
+    }
+}
+
+impl CatalogSnapshot {
+    /// The successor in which a descriptor is added or replaced.
+    #[must_use]
+    pub fn with(mut self, descriptor: &Descriptor) -> Self {
+        self.version += 1;
+        match descriptor {
+            Descriptor::Database(database) => {
+                Arc::make_mut(&mut self.databases).insert(database.oid, database.clone());
+            }
+            Descriptor::Role(role) => {
+                Arc::make_mut(&mut self.roles).insert(role.oid, role.clone());
+            }
+            Descriptor::Schema(schema) => {
+                Arc::make_mut(&mut self.schemas).insert(schema.oid, schema.clone());
+            }
+            Descriptor::Relation(relation) => self.put_relation(relation),
+            Descriptor::Comment(comment) => {
+                Arc::make_mut(&mut self.comments)
+                    .insert((comment.class, comment.object, comment.column), comment.clone());
+            }
+        }
+        self
+    }
+
+    /// The successor in which a descriptor is gone.
+    #[must_use]
+    pub fn without(mut self, key: DescriptorKey) -> Self {
+        self.version += 1;
+        match key {
+            DescriptorKey::Database(oid) => {
+                Arc::make_mut(&mut self.databases).remove(&oid);
+            }
+            DescriptorKey::Role(oid) => {
+                Arc::make_mut(&mut self.roles).remove(&oid);
+            }
+            DescriptorKey::Schema(oid) => {
+                Arc::make_mut(&mut self.schemas).remove(&oid);
+            }
+            DescriptorKey::Relation(oid) => self.remove_relation(oid),
+            DescriptorKey::Comment(class, object, column) => {
+                Arc::make_mut(&mut self.comments).remove(&(class, object, column));
+            }
+        }
+        self
+    }
+
+    fn put_relation(&mut self, relation: &Arc<Relation>) {
+        self.remove_relation(relation.oid);
+        Arc::make_mut(&mut self.relation_names)
+            .entry(relation.schema)
+            .or_default()
+            .insert(relation.name.clone(), relation.oid);
+        if relation.row_type.is_some() {
+            let row_types = Arc::make_mut(&mut self.row_types);
+            row_types.insert(relation.row_type, relation.oid);
+            row_types.insert(relation.row_array_type, relation.oid);
+        }
+        Arc::make_mut(&mut self.relations).insert(relation.oid, relation.clone());
+    }
+
+    fn remove_relation(&mut self, oid: Oid) {
+        let Some(old) = Arc::make_mut(&mut self.relations).remove(&oid) else {
+            return;
+        };
+        if let Some(names) = Arc::make_mut(&mut self.relation_names).get_mut(&old.schema) {
+            if names.get(&old.name) == Some(&oid) {
+                names.remove(&old.name);
+            }
+        }
+        if old.row_type.is_some() {
+            let row_types = Arc::make_mut(&mut self.row_types);
+            row_types.remove(&old.row_type);
+            row_types.remove(&old.row_array_type);
+        }
+    }
+
+    /// The database with this OID.
+    #[must_use]
+    pub fn database(&self, oid: Oid) -> Option<&Arc<Database>> {
+        self.databases.get(&oid)
+    }
+
+    /// The database with this name.
+    #[must_use]
+    pub fn database_named(&self, name: &str) -> Option<&Arc<Database>> {
+        self.databases.values().find(|database| database.name == name)
+    }
+
+    /// Every database, by OID.
+    pub fn databases(&self) -> impl Iterator<Item = &Arc<Database>> {
+        self.databases.values()
+    }
+
+    /// The role with this OID.
+    #[must_use]
+    pub fn role(&self, oid: Oid) -> Option<&Arc<Role>> {
+        self.roles.get(&oid)
+    }
+
+    /// The role with this name.
+    #[must_use]
+    pub fn role_named(&self, name: &str) -> Option<&Arc<Role>> {
+        self.roles.values().find(|role| role.name == name)
+    }
+
+    /// Every role, by OID.
+    pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
+        self.roles.values()
+    }
+
+    /// The schema with this OID; built-in schemas are not rows.
+    #[must_use]
+    pub fn schema(&self, oid: Oid) -> Option<&Arc<Schema>> {
+        self.schemas.get(&oid)
+    }
+
+    /// The OID of a schema of a database, or of a built-in one, by name.
+    #[must_use]
+    pub fn schema_named(&self, database: Oid, name: &str) -> Option<Oid> {
+        match name {
+            "pg_catalog" => Some(PG_CATALOG),
+            "information_schema" => Some(INFORMATION_SCHEMA),
+            _ => self.schemas_of(database).find(|schema| schema.name == name).map(|s| s.oid),
+        }
+    }
+
+    /// The name of a schema, built-in or not.
+    #[must_use]
+    pub fn schema_name(&self, oid: Oid) -> Option<&str> {
+        match oid {
+            PG_CATALOG => Some("pg_catalog"),
+            INFORMATION_SCHEMA => Some("information_schema"),
+            _ => self.schemas.get(&oid).map(|schema| schema.name.as_str()),
+        }
+    }
+
+    /// The schemas of a database, by OID, without the built-in ones.
+    pub fn schemas_of(&self, database: Oid) -> impl Iterator<Item = &Arc<Schema>> {
+        self.schemas.values().filter(move |schema| schema.database == database)
+    }
+
+    /// The relation with this OID.
+    #[must_use]
+    pub fn relation(&self, oid: Oid) -> Option<&Arc<Relation>> {
+        self.relations.get(&oid)
+    }
+
+    /// The relation of a schema with this name.
+    #[must_use]
+    pub fn relation_named(&self, schema: Oid, name: &str) -> Option<&Arc<Relation>> {
+        self.relation_names.get(&schema)?.get(name).and_then(|oid| self.relations.get(oid))
+    }
+
+    /// The relations of a schema, by name.
+    pub fn relations_in(&self, schema: Oid) -> impl Iterator<Item = &Arc<Relation>> {
+        self.relation_names
+            .get(&schema)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter_map(|oid| self.relations.get(oid))
+    }
+
+    /// The relations of a database, by OID.
+    pub fn relations_of(&self, database: Oid) -> impl Iterator<Item = &Arc<Relation>> {
+        self.relations.values().filter(move |relation| relation.database == database)
+    }
+
+    /// The relation whose row type, or the array over it, this is.
+    #[must_use]
+    pub fn relation_of_row_type(&self, row_type: Oid) -> Option<&Arc<Relation>> {
+        self.row_types.get(&row_type).and_then(|oid| self.relations.get(oid))
+    }
+
+    /// The comment on an object, or on a column of it.
+    #[must_use]
+    pub fn comment(&self, class: Oid, object: Oid, column: i32) -> Option<&Arc<Comment>> {
+        self.comments.get(&(class, object, column))
+    }
+
+    /// Every comment, by what it is on.
+    pub fn comments(&self) -> impl Iterator<Item = &Arc<Comment>> {
+        self.comments.values()
+    }
+}

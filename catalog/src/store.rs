@@ -1,0 +1,228 @@
+//! The catalog in storage: its trees, the form of its rows, and how a snapshot is made of them.
+//!
+//! ```text
+//! key    tag │ OID …          big-endian, so that a scan reads one kind after the other
+//! value  version (1) │ postcard of the Descriptor
+//! ```
+//!
+//! Apply builds the next snapshot from the rows that a commit changed; at start it reads them all.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use aegis_storage::{
+    Block, CatalogBuilder, CatalogChange, Direction, KeyRange, ReadView, StorageError, Transaction,
+    TreeId,
+};
+use aegis_types::Oid;
+
+use crate::descriptor::{Database, Descriptor, Role, Schema};
+use crate::snapshot::{
+    BOOTSTRAP_ROLE, CatalogSnapshot, DescriptorKey, POSTGRES_DATABASE, PUBLIC, TEMPLATE0_DATABASE,
+    TEMPLATE1_DATABASE,
+};
+
+/// The tree of descriptors.
+pub const CATALOG_TREE: TreeId = TreeId(64);
+/// The tree of sequences' positions and other counters, written outside of the transactions that
+/// use them.
+pub const COUNTER_TREE: TreeId = TreeId(65);
+
+/// The first byte of a stored descriptor: grows when its form changes.
+const FORMAT_VERSION: u8 = 1;
+
+impl DescriptorKey {
+    /// Its bytes in the catalog's tree.
+    #[must_use]
+    pub fn encode(self) -> Vec<u8> {
+        let (tag, oids) = match self {
+            Self::Database(oid) => (1, vec![oid.0]),
+            Self::Role(oid) => (2, vec![oid.0]),
+            Self::Schema(oid) => (3, vec![oid.0]),
+            Self::Relation(oid) => (4, vec![oid.0]),
+            Self::Comment(class, object, column) => {
+                (5, vec![class.0, object.0, column.cast_unsigned()])
+            }
+        };
+        let mut bytes = vec![tag];
+        for oid in oids {
+            bytes.extend_from_slice(&oid.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// The key that these bytes are.
+    ///
+    /// # Errors
+    /// [`StorageError::Internal`] for bytes that [`DescriptorKey::encode`] does not make.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        let oid = |at: usize| -> Option<u32> {
+            let start = 1 + at * 4;
+            bytes.get(start..start + 4)?.try_into().ok().map(u32::from_be_bytes)
+        };
+        let key = match (bytes.first(), oid(0), oid(1), oid(2)) {
+            (Some(1), Some(one), None, None) => Self::Database(Oid(one)),
+            (Some(2), Some(one), None, None) => Self::Role(Oid(one)),
+            (Some(3), Some(one), None, None) => Self::Schema(Oid(one)),
+            (Some(4), Some(one), None, None) => Self::Relation(Oid(one)),
+            (Some(5), Some(class), Some(object), Some(column)) => {
+                Self::Comment(Oid(class), Oid(object), column.cast_signed())
+            }
+            _ => return Err(damaged("key")),
+        };
+        Ok(key)
+    }
+}
+
+impl Descriptor {
+    /// Its stored form.
+    ///
+    /// # Errors
+    /// [`StorageError::Internal`] if it cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, StorageError> {
+        let mut bytes = vec![FORMAT_VERSION];
+        bytes.extend(postcard::to_stdvec(self).map_err(|_| damaged("descriptor"))?);
+        Ok(bytes)
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// [`StorageError::Internal`] for bytes of an unknown version or that are no descriptor.
+    pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
+        match bytes.split_first() {
+            Some((&FORMAT_VERSION, rest)) => {
+                postcard::from_bytes(rest).map_err(|_| damaged("descriptor"))
+            }
+            _ => Err(damaged("version")),
+        }
+    }
+}
+
+fn damaged(what: &str) -> StorageError {
+    StorageError::Internal(format!("a row of the catalog has a damaged {what}"))
+}
+
+/// Writes a descriptor in a transaction.
+///
+/// # Errors
+/// What storage raises.
+pub fn put(txn: &mut Transaction, descriptor: &Descriptor) -> Result<(), StorageError> {
+    txn.put(CATALOG_TREE, &descriptor.key().encode(), &descriptor.encode()?)
+}
+
+/// Removes a descriptor in a transaction.
+///
+/// # Errors
+/// What storage raises.
+pub fn delete(txn: &mut Transaction, key: DescriptorKey) -> Result<(), StorageError> {
+    txn.delete(CATALOG_TREE, &key.encode())
+}
+
+/// Reads the whole catalog.
+///
+/// # Errors
+/// What storage raises.
+pub fn read(view: &ReadView) -> Result<CatalogSnapshot, StorageError> {
+    let mut catalog = CatalogSnapshot::default();
+    let mut scan = view.scan(CATALOG_TREE, KeyRange::all(), Direction::Forward)?;
+    let mut block = Block::default();
+    while scan.next_block(&mut block)? {
+        for row in block.iter() {
+            catalog = catalog.with(&Descriptor::decode(row.value)?);
+        }
+    }
+    Ok(catalog)
+}
+
+/// What the store calls to publish the catalog together with the data.
+#[must_use]
+pub fn builder() -> CatalogBuilder {
+    Box::new(|change| Arc::new(next(change)) as Arc<dyn Any + Send + Sync>)
+}
+
+/// The snapshot after a commit. Apply never refuses: a row that cannot be read is a belief of ours
+/// that turned out false, and the process stops there rather than serve a catalog without it.
+fn next(change: &CatalogChange<'_>) -> CatalogSnapshot {
+    let previous = change.previous.and_then(|any| any.downcast_ref::<CatalogSnapshot>());
+    let (Some(previous), Some(changed)) = (previous, change.changed) else {
+        return read(change.view).expect("the rows of the catalog were written by this code");
+    };
+    let mut catalog = previous.clone();
+    for (tree, key) in changed {
+        if *tree != CATALOG_TREE {
+            continue;
+        }
+        let row = change
+            .view
+            .get(CATALOG_TREE, key.as_bytes())
+            .expect("a view that is being published can be read");
+        catalog = match row {
+            Some(row) => catalog.with(
+                &Descriptor::decode(&row.value)
+                    .expect("the rows of the catalog were written by this code"),
+            ),
+            None => catalog.without(
+                DescriptorKey::decode(key.as_bytes())
+                    .expect("the keys of the catalog were written by this code"),
+            ),
+        };
+    }
+    catalog
+}
+
+/// The catalog that a view shows.
+///
+/// # Errors
+/// What storage raises.
+///
+/// # Panics
+/// If the store was opened without [`builder`].
+pub fn of_view(view: &ReadView) -> Result<Arc<CatalogSnapshot>, StorageError> {
+    Ok(view.catalog()?.downcast().expect("the store's catalog builder is ours"))
+}
+
+/// Writes what a new store begins with: the databases `postgres`, `template1` and `template0`, the
+/// role `postgres`, and a schema `public` in each database.
+///
+/// # Errors
+/// What storage raises.
+pub fn bootstrap(txn: &mut Transaction) -> Result<(), StorageError> {
+    put(
+        txn,
+        &Descriptor::Role(Arc::new(Role {
+            oid: BOOTSTRAP_ROLE,
+            name: "postgres".into(),
+            superuser: true,
+            can_login: true,
+        })),
+    )?;
+    let databases = [
+        (TEMPLATE1_DATABASE, "template1", true, true, Oid(2201)),
+        (TEMPLATE0_DATABASE, "template0", true, false, Oid(2202)),
+        (POSTGRES_DATABASE, "postgres", false, true, PUBLIC),
+    ];
+    for (oid, name, is_template, allow_connections, public) in databases {
+        put(
+            txn,
+            &Descriptor::Database(Arc::new(Database {
+                oid,
+                name: name.into(),
+                owner: BOOTSTRAP_ROLE,
+                allow_connections,
+                is_template,
+                connection_limit: -1,
+            })),
+        )?;
+        put(
+            txn,
+            &Descriptor::Schema(Arc::new(Schema {
+                oid: public,
+                database: oid,
+                name: "public".into(),
+                owner: BOOTSTRAP_ROLE,
+            })),
+        )?;
+    }
+    Ok(())
+}

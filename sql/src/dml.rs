@@ -1,0 +1,175 @@
+//! Changes of data: INSERT, UPDATE, DELETE over the rows that a plan yields.
+//!
+//! ```text
+//! bound::Update ── plan(source) ──► (row key, new values) ── lock row ──► changed since? ─┐
+//!                                                                no ▼          yes ▼      │
+//!                                                          write row    READ COMMITTED: run the
+//!                                                          and indexes  source again for this row;
+//!                                                                       REPEATABLE READ: 40001
+//! ```
+//!
+//! The source is an ordinary query: DataFusion or the point path yields which rows change and to
+//! what, and this module locks, checks again, checks constraints and writes. Rows are written while
+//! the source is still read: a scan does not see writes of its own command.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aegis_catalog::{CatalogSnapshot, Relation};
+use aegis_storage::{Direction, IsolationLevel, KeyRange, ReadView, Transaction, TreeId};
+use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState};
+use parking_lot::Mutex;
+
+use crate::evaluate::Evaluation;
+use crate::query_engine::{QueryEngine, StatementContext};
+
+mod change;
+mod conflict;
+mod foreign_key;
+mod returning;
+mod table;
+mod write;
+
+pub use table::TableAccess;
+pub use write::{InsertOutcome, OldRow};
+
+/// Everything that a change of data works with.
+pub struct Changes<'a> {
+    /// The transaction that writes.
+    pub txn: &'a mut Transaction,
+    /// The statement's view, settings, parameters and host.
+    pub context: &'a StatementContext,
+    /// Who plans sources.
+    pub engine: &'a dyn QueryEngine,
+    /// Where hidden row ids come from.
+    pub row_ids: &'a RowIds,
+    /// `lock_timeout`; none waits for ever.
+    pub lock_timeout: Option<Duration>,
+    /// Foreign keys to be looked at again when the statement ends: a row may reference one that the
+    /// same statement inserts later.
+    pub(crate) pending: Vec<foreign_key::Pending>,
+    /// How deep cascades have led.
+    pub(crate) cascade_depth: usize,
+}
+
+/// What a change of data gave.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// How many rows it inserted, updated or deleted.
+    pub rows: u64,
+    /// The rows of `RETURNING`.
+    pub returned: Vec<Vec<Datum>>,
+}
+
+impl<'a> Changes<'a> {
+    /// Makes ready to change data in a statement.
+    #[must_use]
+    pub fn new(
+        txn: &'a mut Transaction,
+        context: &'a StatementContext,
+        engine: &'a dyn QueryEngine,
+        row_ids: &'a RowIds,
+        lock_timeout: Option<Duration>,
+    ) -> Self {
+        Self { txn, context, engine, row_ids, lock_timeout, pending: Vec::new(), cascade_depth: 0 }
+    }
+
+    /// The catalog that the statement was bound with.
+    #[must_use]
+    pub fn catalog(&self) -> &'a Arc<CatalogSnapshot> {
+        &self.context.catalog
+    }
+
+    pub(crate) fn evaluation(&self) -> Evaluation<'a> {
+        self.context.evaluation()
+    }
+
+    pub(crate) fn row_lock_wait(&self) -> aegis_storage::RowLockWait {
+        aegis_storage::RowLockWait::Wait { timeout: self.lock_timeout }
+    }
+
+    /// Whether a row that changed after the snapshot is read anew (READ COMMITTED) or refused.
+    pub(crate) fn rechecks(&self) -> bool {
+        self.txn.options().isolation == IsolationLevel::ReadCommitted
+    }
+}
+
+impl StatementContext {
+    /// What scalar functions may know.
+    #[must_use]
+    pub fn eval(&self) -> EvalContext<'_> {
+        EvalContext {
+            settings: &self.settings,
+            transaction_timestamp: self.transaction_timestamp,
+            statement_timestamp: self.statement_timestamp,
+            host: &*self.host,
+        }
+    }
+
+    /// What programs are evaluated with.
+    #[must_use]
+    pub fn evaluation(&self) -> Evaluation<'_> {
+        Evaluation { eval: self.eval(), parameters: &self.parameters }
+    }
+
+    /// The same statement over another view.
+    #[must_use]
+    pub fn over(&self, view: ReadView) -> Self {
+        Self { view, ..self.clone() }
+    }
+}
+
+/// 40001, in PostgreSQL's words.
+pub(crate) fn serialization_failure(what: &str) -> SqlError {
+    SqlError::new(
+        SqlState::TRSerializationFailure,
+        format!("could not serialize access due to concurrent {what}"),
+    )
+}
+
+/// The hidden row ids of tables without a primary key: monotone, handed out in memory, found again
+/// after a restart behind the greatest id that the tree holds.
+///
+/// An id belongs to one transaction from the moment it is handed out; one that rolls back leaves a
+/// gap.
+#[derive(Debug, Default)]
+pub struct RowIds(Mutex<HashMap<TreeId, Arc<AtomicU64>>>);
+
+impl RowIds {
+    /// The next id of a tree.
+    ///
+    /// # Errors
+    /// Whatever reading the tree's last key raises.
+    pub fn next(&self, tree: TreeId, txn: &Transaction) -> SqlResult<u64> {
+        let counter = self.counter(tree, txn)?;
+        Ok(counter.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn counter(&self, tree: TreeId, txn: &Transaction) -> SqlResult<Arc<AtomicU64>> {
+        let mut counters = self.0.lock();
+        if let Some(counter) = counters.get(&tree) {
+            return Ok(counter.clone());
+        }
+        let mut scan = txn.newest_view()?.scan(tree, KeyRange::all(), Direction::Backward)?;
+        let mut block = aegis_storage::Block::default();
+        let last = if scan.next_block(&mut block)? && !block.is_empty() {
+            let key = block.row(0).key;
+            key.try_into().map(u64::from_be_bytes).unwrap_or_default()
+        } else {
+            0
+        };
+        let counter = Arc::new(AtomicU64::new(last + 1));
+        counters.insert(tree, counter.clone());
+        Ok(counter)
+    }
+}
+
+/// The tree of a table's rows.
+pub(crate) fn table_tree(relation: &Relation) -> SqlResult<TreeId> {
+    relation
+        .as_table()
+        .map(|table| TreeId(table.tree))
+        .ok_or_else(|| SqlError::internal(format!("\"{}\" has no rows", relation.name)))
+}

@@ -1,0 +1,258 @@
+//! Running a bound INSERT, UPDATE or DELETE from its source to its rows.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use aegis_catalog::Relation;
+use aegis_storage::RowLockMode;
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
+
+use super::conflict::ConflictPlan;
+use super::returning::Returning;
+use super::table::{TableAccess, position};
+use super::write::{InsertOutcome, LockedRow, OldRow};
+use super::{Changed, Changes};
+use crate::bound::{Call, CallForm, Delete, Expr, Insert, Query, ROW_KEY, Update};
+use crate::query_engine::RowStream;
+
+/// `byteaeq(bytea, bytea)` and its operator.
+const BYTEA_EQUAL: (Oid, Oid) = (Oid(1948), Oid(1955));
+
+impl Changes<'_> {
+    /// Runs an INSERT.
+    ///
+    /// # Errors
+    /// Whatever its source, its constraints and its locks raise.
+    pub async fn insert(&mut self, insert: &Insert) -> SqlResult<Changed> {
+        let table = TableAccess::new(&insert.table, self.context)?;
+        let returning = Returning::compile(&insert.returning, 0, &table)?;
+        let mut conflict =
+            insert.on_conflict.as_ref().map(|c| ConflictPlan::new(c, &table)).transpose()?;
+        let places = live_positions(&insert.table);
+        let mut changed = Changed::default();
+        let mut stream = self.start(&insert.source)?;
+        while let Some(batch) = stream.next().await? {
+            for at in 0..batch.len() {
+                let mut row = vec![Datum::Null; table.layout.column_count()];
+                for (place, value) in places.iter().zip(batch.row(at)) {
+                    row[*place] = value;
+                }
+                let written = match &mut conflict {
+                    None => {
+                        self.insert_row(&table, &row, None).await?;
+                        Some(row)
+                    }
+                    Some(conflict) => self.insert_or_resolve(&table, conflict, row).await?,
+                };
+                if let Some(row) = written {
+                    changed.rows += 1;
+                    returning.push(&row, &[], &self.evaluation(), &mut changed)?;
+                }
+            }
+            self.context.cancel.check()?;
+        }
+        self.finish_statement().await?;
+        Ok(changed)
+    }
+
+    /// Inserts a row that was made ready elsewhere, as COPY does; [`Changes::finish_statement`] is
+    /// the caller's.
+    ///
+    /// # Errors
+    /// As [`Changes::insert_row`].
+    pub async fn copy_row(&mut self, table: &TableAccess, row: &[Datum]) -> SqlResult<()> {
+        self.insert_row(table, row, None).await.map(drop)
+    }
+
+    async fn insert_or_resolve(
+        &mut self,
+        table: &TableAccess,
+        conflict: &mut ConflictPlan,
+        row: Vec<Datum>,
+    ) -> SqlResult<Option<Vec<Datum>>> {
+        match self.insert_row(table, &row, Some(&conflict.arbiters)).await? {
+            InsertOutcome::Inserted(key) => {
+                conflict.note_written(key);
+                Ok(Some(row))
+            }
+            InsertOutcome::Conflict(holder) => {
+                self.resolve_conflict(table, conflict, &holder, &row).await
+            }
+        }
+    }
+
+    /// Runs an UPDATE.
+    ///
+    /// # Errors
+    /// Whatever its source, its constraints and its locks raise.
+    pub async fn update(&mut self, update: &Update) -> SqlResult<Changed> {
+        let table = TableAccess::new(&update.table, self.context)?;
+        let returning = Returning::compile(&update.returning, update.entry, &table)?;
+        let mode = if touches_unique_key(&table, &update.columns) {
+            RowLockMode::ForUpdate
+        } else {
+            RowLockMode::ForNoKeyUpdate
+        };
+        let mut seen = SeenRows::new(&update.source);
+        let mut changed = Changed::default();
+        let mut stream = self.start(&update.source)?;
+        while let Some(batch) = stream.next().await? {
+            for at in 0..batch.len() {
+                let found = batch.row(at);
+                let key = row_key(&found)?;
+                if !seen.is_first(key) {
+                    continue;
+                }
+                let locked = self.lock_for_change(&table, key, mode, "update").await?;
+                let Some((old, found)) =
+                    self.settle(locked, found, &update.source, update.entry).await?
+                else {
+                    continue;
+                };
+                let mut row = old.values.clone();
+                for (number, value) in update.columns.iter().zip(&found[1..]) {
+                    row[position(*number)] = value.clone();
+                }
+                self.update_row(&table, &old, &row).await?;
+                changed.rows += 1;
+                returning.push(&row, &found, &self.evaluation(), &mut changed)?;
+            }
+            self.context.cancel.check()?;
+        }
+        self.finish_statement().await?;
+        Ok(changed)
+    }
+
+    /// Runs a DELETE.
+    ///
+    /// # Errors
+    /// Whatever its source, its constraints and its locks raise.
+    pub async fn delete(&mut self, delete: &Delete) -> SqlResult<Changed> {
+        let table = TableAccess::new(&delete.table, self.context)?;
+        let returning = Returning::compile(&delete.returning, delete.entry, &table)?;
+        let mut seen = SeenRows::new(&delete.source);
+        let mut changed = Changed::default();
+        let mut stream = self.start(&delete.source)?;
+        while let Some(batch) = stream.next().await? {
+            for at in 0..batch.len() {
+                let found = batch.row(at);
+                let key = row_key(&found)?;
+                if !seen.is_first(key) {
+                    continue;
+                }
+                let locked =
+                    self.lock_for_change(&table, key, RowLockMode::ForUpdate, "delete").await?;
+                let Some((old, found)) =
+                    self.settle(locked, found, &delete.source, delete.entry).await?
+                else {
+                    continue;
+                };
+                self.delete_row(&table, &old).await?;
+                changed.rows += 1;
+                returning.push(&old.values, &found, &self.evaluation(), &mut changed)?;
+            }
+            self.context.cancel.check()?;
+        }
+        self.finish_statement().await?;
+        Ok(changed)
+    }
+
+    fn start(&self, source: &Arc<Query>) -> SqlResult<Box<dyn RowStream>> {
+        self.engine.plan(source, self.context)?.execute(self.context)
+    }
+
+    /// The row to change and what to change it to, once it is locked: `None` if it is gone, or if
+    /// the condition no longer holds for what it has become.
+    async fn settle(
+        &mut self,
+        locked: LockedRow,
+        found: Vec<Datum>,
+        source: &Arc<Query>,
+        entry: usize,
+    ) -> SqlResult<Option<(OldRow, Vec<Datum>)>> {
+        match locked {
+            LockedRow::Gone => Ok(None),
+            LockedRow::Unchanged(old) => Ok(Some((old, found))),
+            LockedRow::Changed(newest) => {
+                let restricted = Arc::new(restricted_to(source, entry, &newest.key));
+                let context = self.context.over(self.txn.newest_view()?);
+                let mut stream =
+                    self.engine.plan(&restricted, &context)?.execute(&context)?;
+                while let Some(batch) = stream.next().await? {
+                    if !batch.is_empty() {
+                        return Ok(Some((newest, batch.row(0))));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The same query for one row of one of its tables.
+fn restricted_to(source: &Query, entry: usize, key: &[u8]) -> Query {
+    let bytea = TypeRef::plain(type_oid::BYTEA);
+    let this_row = Expr::Call(Box::new(Call {
+        function: BYTEA_EQUAL.0,
+        args: vec![
+            Expr::Column { entry, column: ROW_KEY, levels_up: 0, ty: bytea },
+            Expr::Const { value: Datum::Bytea(key.into()), ty: bytea },
+        ],
+        ty: TypeRef::plain(type_oid::BOOL),
+        form: CallForm::Operator(BYTEA_EQUAL.1),
+        returns_set: false,
+        location: None,
+    }));
+    let mut query = source.clone();
+    query.filter = Some(match query.filter.take() {
+        Some(filter) => Expr::And(vec![this_row, filter]),
+        None => this_row,
+    });
+    query
+}
+
+/// The rows that a statement has changed already: with a join, a row can be found more than once,
+/// and only the first time counts.
+struct SeenRows(Option<HashSet<Vec<u8>>>);
+
+impl SeenRows {
+    fn new(source: &Query) -> Self {
+        Self((source.range_table.len() > 1).then(HashSet::new))
+    }
+
+    fn is_first(&mut self, key: &[u8]) -> bool {
+        self.0.as_mut().is_none_or(|seen| seen.insert(key.to_vec()))
+    }
+}
+
+fn row_key(found: &[Datum]) -> SqlResult<&[u8]> {
+    match found.first() {
+        Some(Datum::Bytea(key)) => Ok(key),
+        other => Err(SqlError::internal(format!("a source yielded {other:?} for a row key"))),
+    }
+}
+
+fn live_positions(relation: &Relation) -> Vec<usize> {
+    relation.live_columns().map(|column| position(column.number)).collect()
+}
+
+/// Whether an UPDATE assigns to a column of a unique index, which others may reference.
+fn touches_unique_key(table: &TableAccess, columns: &[i16]) -> bool {
+    table
+        .indexes
+        .iter()
+        .filter(|index| index.unique)
+        .any(|index| index.keys.iter().any(|part| columns.contains(&part.column)))
+}
+
+/// 21000 for a second change of one row by `ON CONFLICT DO UPDATE`.
+pub(super) fn second_change() -> SqlError {
+    SqlError::new(
+        SqlState::CardinalityViolation,
+        "ON CONFLICT DO UPDATE command cannot affect row a second time",
+    )
+    .hint(
+        "Ensure that no rows proposed for insertion within the same command have duplicate \
+         constrained values.",
+    )
+}

@@ -1,0 +1,241 @@
+//! Writing one row: its value, its index entries, and the checks that go with them.
+
+use aegis_storage::{RowLockMode, RowLockOutcome};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState};
+
+use super::table::{EntryKey, IndexAccess, TableAccess};
+use super::{Changes, serialization_failure};
+
+/// What became of a row that was to be inserted.
+#[derive(Debug)]
+pub enum InsertOutcome {
+    /// It is in the table, under this row key.
+    Inserted(Vec<u8>),
+    /// One of the arbiter indexes holds its key already: the row key of the row in the way.
+    Conflict(Vec<u8>),
+}
+
+/// A row as it is in the table.
+#[derive(Clone, Debug)]
+pub struct OldRow {
+    /// Its row key.
+    pub key: Vec<u8>,
+    /// A datum for every column ever added.
+    pub values: Vec<Datum>,
+}
+
+impl Changes<'_> {
+    /// Inserts a row (a datum for every column ever added). With `arbiters`, a conflict in one of
+    /// those indexes is reported instead of raised.
+    ///
+    /// # Errors
+    /// 23502, 23503, 23505, 23514, and what waiting for locks raises.
+    pub async fn insert_row(
+        &mut self,
+        table: &TableAccess,
+        row: &[Datum],
+        arbiters: Option<&[aegis_types::Oid]>,
+    ) -> SqlResult<InsertOutcome> {
+        table.check_row(row, &self.evaluation())?;
+        let row_key = self.new_row_key(table, row)?;
+        let entries: Vec<EntryKey> = table
+            .indexes
+            .iter()
+            .map(|index| index.encode_key(&table.layout, row, &row_key))
+            .collect();
+        for (index, entry) in table.indexes.iter().zip(&entries) {
+            if !entry.exclusive {
+                continue;
+            }
+            let Some(holder) = self.lock_unique(index, entry).await? else {
+                continue;
+            };
+            if arbiters.is_some_and(|arbiters| arbiters.contains(&index.oid)) {
+                return Ok(InsertOutcome::Conflict(holder));
+            }
+            return Err(self.unique_violation(table, index, row));
+        }
+        let mut value = Vec::with_capacity(64);
+        table.layout.encode(row, &mut value)?;
+        self.txn.put(table.tree, &row_key, &value)?;
+        for (index, entry) in table.indexes.iter().zip(&entries) {
+            self.put_entry(index, entry, &row_key)?;
+        }
+        self.check_references(table, row, None).await?;
+        Ok(InsertOutcome::Inserted(row_key))
+    }
+
+    /// Puts a row in another's place. The caller holds the old row's lock.
+    ///
+    /// # Errors
+    /// As [`Changes::insert_row`], and 23503 if other rows reference the old values.
+    pub async fn update_row(
+        &mut self,
+        table: &TableAccess,
+        old: &OldRow,
+        row: &[Datum],
+    ) -> SqlResult<()> {
+        table.check_row(row, &self.evaluation())?;
+        let mut row_key = Vec::with_capacity(old.key.len());
+        if table.row_key.is_empty() {
+            row_key.extend_from_slice(&old.key);
+        } else {
+            table.encode_row_key(row, &mut row_key)?;
+        }
+        let moved = row_key != old.key;
+        let mut writes = Vec::new();
+        for index in &table.indexes {
+            let before = index.encode_key(&table.layout, &old.values, &old.key);
+            let after = index.encode_key(&table.layout, row, &row_key);
+            if before == after && !moved {
+                continue;
+            }
+            if after.exclusive && before.bytes != after.bytes {
+                if self.lock_unique(index, &after).await?.is_some() {
+                    return Err(self.unique_violation(table, index, row));
+                }
+            }
+            if before.exclusive && before.bytes != after.bytes && !index.is_row_key {
+                self.lock_entry(index, &before).await?;
+            }
+            writes.push((index, before, after));
+        }
+        for (index, before, _) in &writes {
+            if !index.is_row_key {
+                self.txn.delete(index.tree, &before.bytes)?;
+            }
+        }
+        if moved {
+            self.txn.delete(table.tree, &old.key)?;
+        }
+        let mut value = Vec::with_capacity(64);
+        table.layout.encode(row, &mut value)?;
+        self.txn.put(table.tree, &row_key, &value)?;
+        for (index, _, after) in &writes {
+            self.put_entry(index, after, &row_key)?;
+        }
+        self.check_references(table, row, Some(&old.values)).await?;
+        self.referenced_row_changed(table, &old.values, Some(row)).await
+    }
+
+    /// Deletes a row. The caller holds its lock.
+    ///
+    /// # Errors
+    /// 23503 if other rows reference it, and what cascades raise.
+    pub async fn delete_row(&mut self, table: &TableAccess, old: &OldRow) -> SqlResult<()> {
+        for index in &table.indexes {
+            if index.is_row_key {
+                continue;
+            }
+            let entry = index.encode_key(&table.layout, &old.values, &old.key);
+            if entry.exclusive {
+                self.lock_entry(index, &entry).await?;
+            }
+            self.txn.delete(index.tree, &entry.bytes)?;
+        }
+        self.txn.delete(table.tree, &old.key)?;
+        self.referenced_row_changed(table, &old.values, None).await
+    }
+
+    fn new_row_key(&mut self, table: &TableAccess, row: &[Datum]) -> SqlResult<Vec<u8>> {
+        if table.row_key.is_empty() {
+            let id = self.row_ids.next(table.tree, self.txn)?;
+            return Ok(id.to_be_bytes().to_vec());
+        }
+        let mut row_key = Vec::with_capacity(16);
+        table.encode_row_key(row, &mut row_key)?;
+        Ok(row_key)
+    }
+
+    fn put_entry(
+        &mut self,
+        index: &IndexAccess,
+        entry: &EntryKey,
+        row_key: &[u8],
+    ) -> SqlResult<()> {
+        if !index.is_row_key {
+            let value = if entry.exclusive { row_key } else { &[] };
+            self.txn.put(index.tree, &entry.bytes, value)?;
+        }
+        Ok(())
+    }
+
+    async fn lock_entry(&mut self, index: &IndexAccess, entry: &EntryKey) -> SqlResult<()> {
+        let wait = self.row_lock_wait();
+        self.txn.lock_row(index.tree, &entry.bytes, RowLockMode::ForUpdate, wait).await?;
+        Ok(())
+    }
+
+    /// Locks a key of a unique index and gives the row key of the row that holds it, if one does in
+    /// the newest published state or among the transaction's own writes.
+    async fn lock_unique(
+        &mut self,
+        index: &IndexAccess,
+        entry: &EntryKey,
+    ) -> SqlResult<Option<Vec<u8>>> {
+        self.lock_entry(index, entry).await?;
+        let found = self.txn.get_newest(index.tree, &entry.bytes)?;
+        Ok(found.map(|row| {
+            if index.is_row_key { entry.bytes.clone() } else { row.value.to_vec() }
+        }))
+    }
+
+    fn unique_violation(
+        &self,
+        table: &TableAccess,
+        index: &IndexAccess,
+        row: &[Datum],
+    ) -> SqlError {
+        let detail = table.key_detail(&index.columns(), row, &self.evaluation());
+        SqlError::new(
+            SqlState::UniqueViolation,
+            format!("duplicate key value violates unique constraint \"{}\"", index.name),
+        )
+        .detail(format!("{detail} already exists."))
+        .table(&table.schema_name, &table.relation.name)
+        .constraint(&index.name)
+    }
+
+    /// Locks a row that the statement's view shows, and reads it.
+    ///
+    /// # Errors
+    /// 40001 in REPEATABLE READ if it changed since the snapshot.
+    pub(super) async fn lock_for_change(
+        &mut self,
+        table: &TableAccess,
+        key: &[u8],
+        mode: RowLockMode,
+        what: &str,
+    ) -> SqlResult<LockedRow> {
+        let wait = self.row_lock_wait();
+        match self.txn.lock_row(table.tree, key, mode, wait).await? {
+            RowLockOutcome::Unchanged => {
+                let found = self.context.view.get(table.tree, key)?;
+                Ok(match found {
+                    Some(row) => LockedRow::Unchanged(OldRow {
+                        key: key.to_vec(),
+                        values: table.layout.decode(&row.value)?,
+                    }),
+                    None => LockedRow::Gone,
+                })
+            }
+            RowLockOutcome::Changed(_) if !self.rechecks() => Err(serialization_failure(what)),
+            RowLockOutcome::Changed(None) => Ok(LockedRow::Gone),
+            RowLockOutcome::Changed(Some(row)) => Ok(LockedRow::Changed(OldRow {
+                key: key.to_vec(),
+                values: table.layout.decode(&row.value)?,
+            })),
+            RowLockOutcome::Skipped => Err(SqlError::internal("a waiting lock was skipped")),
+        }
+    }
+}
+
+/// A row that was locked to be changed.
+pub(super) enum LockedRow {
+    /// As the statement's view shows it.
+    Unchanged(OldRow),
+    /// Another transaction changed it since: the condition is to be checked again.
+    Changed(OldRow),
+    /// Deleted since, or by this very statement.
+    Gone,
+}

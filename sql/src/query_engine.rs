@@ -1,0 +1,148 @@
+//! The seam between whoever runs statements and whoever plans them.
+//!
+//! The planner crate implements [`QueryEngine`] with DataFusion; sessions and DML know this trait
+//! alone. Rows travel in batches that encode themselves, so that a column of Arrow goes to the wire
+//! without becoming datums.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use aegis_catalog::CatalogSnapshot;
+use aegis_storage::ReadView;
+use aegis_types::{Datum, FormatSettings, Host, SqlError, SqlResult, TypeRef};
+use async_trait::async_trait;
+
+use crate::bound::Query;
+
+/// What holds while one statement runs: shared by everything that the statement starts.
+#[derive(Clone)]
+pub struct StatementContext {
+    /// What the statement sees.
+    pub view: ReadView,
+    /// The catalog that it was bound with.
+    pub catalog: Arc<CatalogSnapshot>,
+    /// The database that the session is connected to.
+    pub database: aegis_types::Oid,
+    /// Formatting settings.
+    pub settings: Arc<FormatSettings>,
+    /// `now()`, microseconds since 2000-01-01 UTC.
+    pub transaction_timestamp: i64,
+    /// `statement_timestamp()`, likewise.
+    pub statement_timestamp: i64,
+    /// Values of `$n`, of the types that they were bound with.
+    pub parameters: Arc<[Datum]>,
+    /// The session, for functions that need it.
+    pub host: Arc<dyn Host>,
+    /// Bytes that this query may hold before it spills (`work_mem` has no other meaning here).
+    pub memory_bytes: usize,
+    /// Set when the statement is to stop: long loops look at it.
+    pub cancel: CancelFlag,
+    /// Computes the rows of a system relation: implemented over the catalog.
+    pub system_relations: Arc<dyn SystemRelations>,
+}
+
+/// A flag that a CancelRequest, a timeout or a shutdown sets, with the error to raise.
+#[derive(Clone, Debug, Default)]
+pub struct CancelFlag(Arc<std::sync::OnceLock<SqlError>>);
+
+impl CancelFlag {
+    /// Asks the statement to stop with this error. The first caller wins.
+    pub fn cancel(&self, error: SqlError) {
+        let _already_cancelled = self.0.set(error);
+    }
+
+    /// The error to stop with, once asked to.
+    ///
+    /// # Errors
+    /// 57014 and whatever else the flag was set with.
+    pub fn check(&self) -> SqlResult<()> {
+        self.0.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+}
+
+/// The computed relations of `pg_catalog` and `information_schema`.
+pub trait SystemRelations: Send + Sync {
+    /// The columns of `schema.name`, in order; `None` if there is no such relation.
+    fn columns(&self, name: &str) -> Option<Vec<(String, TypeRef)>>;
+
+    /// Its rows for this statement.
+    ///
+    /// # Errors
+    /// Whatever computing them raises.
+    fn rows(&self, name: &str, context: &StatementContext) -> SqlResult<Vec<Vec<Datum>>>;
+}
+
+/// Makes plans of queries.
+pub trait QueryEngine: Send + Sync {
+    /// Plans a query. The plan can be run many times, with other parameters and snapshots.
+    ///
+    /// # Errors
+    /// 0A000 for what cannot be planned.
+    fn plan(&self, query: &Arc<Query>, context: &StatementContext)
+    -> SqlResult<Arc<dyn QueryPlan>>;
+}
+
+/// A plan.
+pub trait QueryPlan: Send + Sync {
+    /// Starts it. Nothing is computed before the first batch is asked for; dropping the stream
+    /// stops it.
+    ///
+    /// # Errors
+    /// Whatever fails at the start.
+    fn execute(&self, context: &StatementContext) -> SqlResult<Box<dyn RowStream>>;
+
+    /// The lines of `EXPLAIN`.
+    fn explain(&self, verbose: bool) -> Vec<String>;
+}
+
+/// Rows as they come, in batches of bounded size.
+#[async_trait]
+pub trait RowStream: Send {
+    /// The next batch; `None` at the end.
+    ///
+    /// # Errors
+    /// Whatever the query raises.
+    async fn next(&mut self) -> SqlResult<Option<Box<dyn RowBatch>>>;
+}
+
+/// Some rows, all targets of the query in order, hidden ones left out.
+pub trait RowBatch: Send {
+    /// How many.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One value.
+    fn datum(&self, row: usize, column: usize) -> Datum;
+
+    /// One row.
+    fn row(&self, row: usize) -> Vec<Datum>;
+
+    /// For whoever made it.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// Rows that are datums already.
+#[derive(Debug)]
+pub struct DatumRows(pub Vec<Vec<Datum>>);
+
+impl RowBatch for DatumRows {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn datum(&self, row: usize, column: usize) -> Datum {
+        self.0[row][column].clone()
+    }
+
+    fn row(&self, row: usize) -> Vec<Datum> {
+        self.0[row].clone()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
