@@ -233,23 +233,30 @@ impl TimeZone {
     #[must_use]
     pub fn offset_of_abbreviation(&self, abbreviation: &str, local: i64) -> i32 {
         let offset = self.offset_of_local(local);
-        let zone = match &self.rules {
-            Rules::Database(zone) => zone,
-            Rules::Fixed { .. } | Rules::Posix { .. } => return offset,
-        };
         let instant = local.saturating_sub(i64::from(offset) * 1_000_000);
+        self.use_of_abbreviation(abbreviation, instant).unwrap_or(offset)
+    }
+
+    /// Likewise at an instant.
+    #[must_use]
+    pub fn offset_of_abbreviation_at(&self, abbreviation: &str, instant: i64) -> i32 {
+        self.use_of_abbreviation(abbreviation, instant).unwrap_or_else(|| self.offset_at(instant))
+    }
+
+    fn use_of_abbreviation(&self, abbreviation: &str, instant: i64) -> Option<i32> {
+        let Rules::Database(zone) = &self.rules else { return None };
+        // What a zone calls its time beyond both bounds only repeats what it did within.
         let at = jiff_instant(instant.min(LAST_RULE_CHANGE));
         let info = zone.to_offset_info(at);
         if info.abbreviation().eq_ignore_ascii_case(abbreviation) {
-            return info.offset().seconds();
+            return Some(info.offset().seconds());
         }
-        // What a zone calls its time beyond both bounds only repeats what it did within.
         let uses = |change: &jiff::tz::TimeZoneTransition<'_>| {
             change.abbreviation().eq_ignore_ascii_case(abbreviation)
         };
         let before = zone.preceding(at).take(1000).find(uses);
         let meant = before.or_else(|| zone.following(at).take(400).find(uses));
-        meant.map_or(offset, |change| change.offset().seconds())
+        meant.map(|change| change.offset().seconds())
     }
 }
 
