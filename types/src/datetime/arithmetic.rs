@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::calendar::{DAY, Moment, SECOND, days_in_month, is_timestamp};
+use super::calendar::{DAY, END_TIMESTAMP, Moment, SECOND, days_in_month, is_timestamp};
 use super::{is_infinite, is_infinite_date, timestamp_out_of_range};
 use crate::error::{SqlError, SqlResult};
 use crate::interval::{Interval, checked};
@@ -140,11 +140,7 @@ pub fn timestamp_age(left: i64, right: i64, clock: Clock<'_>) -> SqlResult<Inter
         return Err(timestamp_out_of_range());
     }
     let moment = |timestamp: i64| {
-        if timestamp == i64::MAX {
-            Moment::from_microseconds(timestamp)
-        } else {
-            clock.moment(timestamp)
-        }
+        Moment::from_microseconds(timestamp.saturating_add(clock.east_at(timestamp)))
     };
     Ok(age(moment(left), moment(right), left < right))
 }
@@ -157,10 +153,22 @@ pub fn date_to_timestamp(date: i32, clock: Clock<'_>) -> SqlResult<i64> {
     match date {
         i32::MIN => Ok(i64::MIN),
         i32::MAX => Ok(i64::MAX),
-        _ => in_range(midnight(date, clock)).map_err(|_| {
-            SqlError::new(SqlState::DatetimeFieldOverflow, "date out of range for timestamp")
-        }),
+        _ => {
+            let timestamp = if is_beyond_timestamps(date) {
+                None
+            } else {
+                in_range(midnight(date, clock)).ok()
+            };
+            timestamp.ok_or_else(|| {
+                SqlError::new(SqlState::DatetimeFieldOverflow, "date out of range for timestamp")
+            })
+        }
     }
+}
+
+/// Whether a date is later than all timestamps, whatever the zone.
+fn is_beyond_timestamps(date: i32) -> bool {
+    i64::from(date) >= END_TIMESTAMP / DAY
 }
 
 fn midnight(date: i32, clock: Clock<'_>) -> i128 {
@@ -196,6 +204,8 @@ pub fn compare_date(date: i32, timestamp: i64, clock: Clock<'_>) -> Ordering {
         .then_with(|| {
             if is_infinite_date(date) {
                 Ordering::Equal
+            } else if is_beyond_timestamps(date) {
+                Ordering::Greater
             } else {
                 midnight(date, clock).cmp(&timestamp.into())
             }

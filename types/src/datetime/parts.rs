@@ -20,6 +20,8 @@ pub enum Part {
     Milliseconds(i64),
     /// Microseconds, to be told in seconds.
     Seconds(i128),
+    /// Microseconds and seconds, to be told in seconds together.
+    SecondsAnd(i64, i32),
     /// A Julian day and microseconds of it.
     Julian(i64, i64),
     /// Either infinity.
@@ -39,6 +41,10 @@ impl Part {
             Self::Whole(value) => value.into(),
             Self::Milliseconds(value) => Numeric::from_decimal(value.into(), 3)?,
             Self::Seconds(value) => Numeric::from_decimal(value, 6)?,
+            Self::SecondsAnd(value, seconds) => {
+                let sum = i128::from(value) + i128::from(seconds) * i128::from(SECOND);
+                Numeric::from_decimal(sum, 6)?
+            }
             Self::Julian(day, time) => {
                 let fraction = Numeric::from(time).div(&Numeric::from(DAY))?;
                 Numeric::from(day).add(&fraction)?
@@ -67,6 +73,7 @@ impl Part {
                 (value / SECOND) as f64 * 1000.0 + (value % SECOND) as f64 / 1000.0
             }
             Self::Seconds(value) => value as f64 / 1_000_000.0,
+            Self::SecondsAnd(value, seconds) => value as f64 / 1_000_000.0 + f64::from(seconds),
             Self::Julian(day, time) => {
                 let seconds = (time / SECOND) as f64 + (time % SECOND) as f64 / 1_000_000.0;
                 day as f64 + seconds / 86_400.0
@@ -126,7 +133,9 @@ fn extract_unit(name: &str, type_name: &str) -> SqlResult<Unit> {
                 | Word::Late
                 | Word::Early,
             ),
-        ) => Err(not_supported(name, type_name)),
+        ) if type_name.starts_with(['d', 't']) && !type_name.starts_with("time ") => {
+            Err(not_supported(name, type_name))
+        }
         _ => Err(not_recognized(name, type_name)),
     }
 }
@@ -295,8 +304,7 @@ pub fn of_time(name: &str, time: i64, west: Option<i32>) -> SqlResult<Part> {
     let type_name = if west.is_some() { "time with time zone" } else { "time without time zone" };
     let unit = extract_unit(&name, type_name)?;
     if unit == Unit::Epoch {
-        let west = i128::from(west.unwrap_or(0)) * i128::from(SECOND);
-        return Ok(Part::Seconds(i128::from(time) + west));
+        return Ok(Part::SecondsAnd(time, west.unwrap_or(0)));
     }
     time_unit(time, unit)
         .or_else(|| zone_unit(west?, unit).map(Part::Whole))
@@ -371,7 +379,10 @@ pub fn trunc(name: &str, timestamp: i64, clock: Clock<'_>) -> SqlResult<i64> {
         _ => None,
     };
     if let Some(size) = time_size {
-        return Ok(local.div_euclid(size) * size - east);
+        let start = local.div_euclid(size) * size - east;
+        return Some(start)
+            .filter(|start| calendar::is_timestamp(*start))
+            .ok_or_else(timestamp_out_of_range);
     }
     let (year, month, day) = match unit {
         Unit::Day => (year, month, moment.day),

@@ -133,8 +133,12 @@ fn today_age(context: Context<'_>, timestamp: i64, clock: Clock<'_>) -> SqlResul
 }
 
 /// `value <= base ± offset` or `>=`: what the frame of a window function asks.
-fn frame(a: &[Datum], later: impl Fn(bool) -> SqlResult<std::cmp::Ordering>) -> SqlResult<Datum> {
-    if a[2].as_interval().span() < 0 {
+fn frame(
+    a: &[Datum],
+    is_negative: bool,
+    later: impl Fn(bool) -> SqlResult<std::cmp::Ordering>,
+) -> SqlResult<Datum> {
+    if is_negative {
         return Err(SqlError::new(
             SqlState::InvalidPrecedingOrFollowingSize,
             "invalid preceding or following size in window function",
@@ -145,7 +149,9 @@ fn frame(a: &[Datum], later: impl Fn(bool) -> SqlResult<std::cmp::Ordering>) -> 
 }
 
 fn in_range_timestamp(a: &[Datum], value: i64, base: i64, clock: Clock<'_>) -> SqlResult<Datum> {
-    frame(a, |subtract| Ok(value.cmp(&plus_interval(base, &a[2].as_interval(), subtract, clock)?)))
+    frame(a, a[2].as_interval().span() < 0, |subtract| {
+        Ok(value.cmp(&plus_interval(base, &a[2].as_interval(), subtract, clock)?))
+    })
 }
 
 fn in_range_date(a: &[Datum]) -> SqlResult<Datum> {
@@ -155,7 +161,7 @@ fn in_range_date(a: &[Datum]) -> SqlResult<Datum> {
 }
 
 fn in_range_interval(a: &[Datum]) -> SqlResult<Datum> {
-    frame(a, |subtract| {
+    frame(a, a[2].as_interval().span() < 0, |subtract| {
         let (base, offset) = (a[1].as_interval(), a[2].as_interval());
         let bound = if subtract { base.sub(&offset) } else { base.add(&offset) }?;
         Ok(a[0].as_interval().cmp(&bound))
@@ -169,13 +175,13 @@ fn time_bound(time: i64, offset: &Datum, subtract: bool) -> i128 {
 }
 
 fn in_range_time(a: &[Datum]) -> SqlResult<Datum> {
-    frame(a, |subtract| {
+    frame(a, a[2].as_interval().microseconds < 0, |subtract| {
         Ok(i128::from(a[0].as_time()).cmp(&time_bound(a[1].as_time(), &a[2], subtract)))
     })
 }
 
 fn in_range_timetz(a: &[Datum]) -> SqlResult<Datum> {
-    frame(a, |subtract| {
+    frame(a, a[2].as_interval().microseconds < 0, |subtract| {
         let (time, west) = timetz(&a[1]);
         let bound = i64::try_from(time_bound(time, &a[2], subtract)).unwrap_or(if subtract {
             i64::MIN / 2

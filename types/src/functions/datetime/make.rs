@@ -21,46 +21,43 @@ fn out_of_range(message: String) -> SqlError {
 /// A number as C's `%g` prints it.
 fn general(number: f64) -> String {
     if number.is_nan() {
-        return "nan".to_owned();
+        return "NaN".to_owned();
     }
     if number.is_infinite() {
-        return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
     let mut out = Vec::new();
     crate::float::write_general(number, 6, &mut out);
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Year (negative: BC), month and day, checked.
-fn date(a: &[Datum]) -> SqlResult<Moment> {
+/// Year (negative: BC), month and day, checked. `show` is the year that messages show: PostgreSQL
+/// has the one or the other.
+fn date(a: &[Datum], show: fn(i32, i32) -> i32) -> SqlResult<Moment> {
     let (year, month, day) = (a[0].as_int4(), a[1].as_int4(), a[2].as_int4());
     // 1 BC is year 0.
-    let astronomical = if year < 0 { year.checked_add(1) } else { Some(year) };
-    let valid = astronomical
-        .filter(|_| year != 0 && (1..=12).contains(&month))
-        .filter(|year| day >= 1 && day <= days_in_month(*year, month));
-    let Some(astronomical) = valid else {
-        let year = i64::from(year).abs();
+    let astronomical = if (i32::MIN + 1..0).contains(&year) { year + 1 } else { year };
+    let shown = show(year, astronomical);
+    let is_valid = !matches!(year, 0 | i32::MIN)
+        && (1..=12).contains(&month)
+        && (1..=days_in_month(astronomical, month)).contains(&day);
+    if !is_valid {
         return Err(out_of_range(format!(
-            "date field value out of range: {year}-{month:02}-{day:02}"
+            "date field value out of range: {shown}-{month:02}-{day:02}"
         )));
-    };
+    }
     let moment = Moment { year: astronomical, month, day, ..Moment::default() };
     if !moment.is_julian() {
-        return Err(out_of_range(format!("date out of range: {year}-{month:02}-{day:02}")));
+        return Err(out_of_range(format!("date out of range: {shown}-{month:02}-{day:02}")));
     }
     Ok(moment)
 }
 
 fn make_date(a: &[Datum]) -> SqlResult<Datum> {
-    let moment = date(a)?;
+    let moment = date(a, |_, astronomical| astronomical)?;
     checked_date(&moment).map(Datum::Date).ok_or_else(|| {
-        out_of_range(format!(
-            "date out of range: {}-{:02}-{:02}",
-            a[0].as_int4(),
-            moment.month,
-            moment.day
-        ))
+        let Moment { year, month, day, .. } = moment;
+        out_of_range(format!("date out of range: {year}-{month:02}-{day:02}"))
     })
 }
 
@@ -90,7 +87,7 @@ fn time(a: &[Datum]) -> SqlResult<i64> {
 }
 
 fn make_timestamp(a: &[Datum]) -> SqlResult<i64> {
-    let moment = date(a)?;
+    let moment = date(a, |year, _| year)?;
     let time = time(&a[3..6])?;
     let timestamp = i128::from(moment.days()) * i128::from(DAY) + i128::from(time);
     i64::try_from(timestamp).ok().filter(|timestamp| is_timestamp(*timestamp)).ok_or_else(|| {
