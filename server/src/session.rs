@@ -11,11 +11,19 @@
 //!    └─┴────────────────────┘
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use aegis_sql::ast::Statement;
+use aegis_catalog::CatalogSnapshot;
+use aegis_sql::analyze::Analyzed;
+use aegis_sql::ast::{RawStatement, Statement};
+use aegis_sql::ddl::Notice;
 use aegis_sql::query_engine::{CancelFlag, RowStream};
-use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef};
+use aegis_sql::settings::{REPORTED, SessionSettings};
+use aegis_types::{Datum, FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
+
+use crate::instance::Instance;
 
 /// A column of a result.
 #[derive(Clone, Debug)]
@@ -29,7 +37,6 @@ pub struct ResultColumn {
 }
 
 /// A statement analyzed once, to be run many times.
-#[derive(Debug)]
 pub struct Prepared {
     /// The text that it was parsed from.
     pub source: Arc<str>,
@@ -39,6 +46,10 @@ pub struct Prepared {
     pub parameter_types: Vec<TypeRef>,
     /// The columns that it returns; `None` if it returns no rows (`NoData`).
     pub columns: Option<Vec<ResultColumn>>,
+    /// What it means under `catalog`; `None` for statements that are analyzed where they run.
+    analyzed: Option<Arc<Analyzed>>,
+    /// The catalog that it was analyzed with: under another it is analyzed again.
+    catalog: Arc<CatalogSnapshot>,
 }
 
 /// What running a statement gave.
@@ -107,11 +118,135 @@ pub trait CopyOut: Send {
     fn tag(&self) -> String;
 }
 
-/// What a client is told beside its results.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    /// `NOTICE`, `WARNING`, `INFO`.
-    pub severity: &'static str,
-    /// The other fields, as an error carries them.
-    pub fields: SqlError,
+mod block;
+mod bound_relations;
+mod copy;
+mod host;
+mod run;
+mod startup;
+mod utility;
+
+pub use startup::Startup;
+
+/// A session.
+pub struct Session {
+    instance: Arc<Instance>,
+    process_id: i32,
+    database: Oid,
+    database_name: String,
+    user: String,
+    role: Oid,
+    settings: SessionSettings,
+    reported: BTreeMap<&'static str, String>,
+    host: Arc<host::SessionHost>,
+    block: Option<block::Block>,
+    notices: Vec<Notice>,
+    cancel: CancelFlag,
+    statement_timestamp: i64,
+}
+
+/// How long things may take; `None` is for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timeouts {
+    /// `statement_timeout`
+    pub statement: Option<Duration>,
+    /// `idle_in_transaction_session_timeout`
+    pub idle_in_transaction: Option<Duration>,
+    /// `idle_session_timeout`
+    pub idle_session: Option<Duration>,
+}
+
+impl Session {
+    /// Parses a query string.
+    ///
+    /// # Errors
+    /// 42601 and its like.
+    pub fn parse(&mut self, sql: &str) -> SqlResult<Vec<RawStatement>> {
+        self.statement_timestamp = aegis_types::clock::now();
+        aegis_sql::parser::parse(sql)
+    }
+
+    /// `I` idle, `T` in a transaction block, `E` in a failed one.
+    #[must_use]
+    pub fn transaction_status(&self) -> u8 {
+        match &self.block {
+            Some(block) if block.explicit && block.failed => b'E',
+            Some(block) if block.explicit => b'T',
+            _ => b'I',
+        }
+    }
+
+    /// What the client is to be told; forgotten here.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The reported settings that changed since they were last asked for; at first, all.
+    pub fn changed_parameters(&mut self) -> Vec<(String, String)> {
+        let mut changed = Vec::new();
+        for name in REPORTED {
+            let value = self.settings.show(name).unwrap_or_default();
+            if self.reported.get(name) != Some(&value) {
+                self.reported.insert(name, value.clone());
+                changed.push(((*name).to_owned(), value));
+            }
+        }
+        changed
+    }
+
+    /// The settings that values are read and printed with.
+    pub fn format(&mut self) -> Arc<FormatSettings> {
+        self.settings.format()
+    }
+
+    /// `client_min_messages`
+    #[must_use]
+    pub fn client_min_messages(&self) -> &str {
+        self.settings.get("client_min_messages")
+    }
+
+    /// Who answers functions that need a session.
+    #[must_use]
+    pub fn host(&self) -> Arc<dyn Host> {
+        self.host.clone()
+    }
+
+    /// The flag of the statement under way.
+    #[must_use]
+    pub fn cancel_flag(&self) -> CancelFlag {
+        self.cancel.clone()
+    }
+
+    /// Makes a fresh flag for the next statement.
+    pub fn arm_cancel(&mut self) {
+        self.cancel = CancelFlag::default();
+        self.register();
+    }
+
+    /// How long things may take.
+    #[must_use]
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            statement: self.duration("statement_timeout"),
+            idle_in_transaction: self.duration("idle_in_transaction_session_timeout"),
+            idle_session: self.duration("idle_session_timeout"),
+        }
+    }
+
+    fn duration(&self, name: &'static str) -> Option<Duration> {
+        u64::try_from(self.settings.integer(name))
+            .ok()
+            .filter(|milliseconds| *milliseconds > 0)
+            .map(Duration::from_millis)
+    }
+
+    fn notice(&mut self, severity: &'static str, code: SqlState, message: impl Into<String>) {
+        self.notices.push(Notice { severity, fields: SqlError::new(code, message) });
+    }
+
+    /// Ends the session: an open transaction is rolled back.
+    pub async fn close(mut self) {
+        self.roll_back().await;
+        self.instance.unregister(self.process_id);
+    }
 }
