@@ -2,6 +2,7 @@
 //! estimate of its magnitude, is PostgreSQL's; the digits are those of the exact result, rounded.
 
 use std::cmp::Ordering;
+use std::f64::consts::LN_10;
 
 use super::digits::Digits;
 use super::fixed::{self, Fixed, GUARD_PLACES};
@@ -14,10 +15,9 @@ use crate::sqlstate::SqlState;
 
 /// The exponential of this and beyond overflows, of its negative and below is 0.
 const MAX_EXPONENT: f64 = 6_000.0;
-/// lg e, as far as the choice of a scale needs it.
+/// lg e, to the digits with which PostgreSQL estimates magnitudes.
+#[expect(clippy::approx_constant, reason = "scales must come out as PostgreSQL's do")]
 const LOG10_E: f64 = 0.434_294_481_903_252;
-/// ln 10, likewise.
-const LN_10: f64 = 2.302_585_092_994_046;
 /// Decimals of a limb.
 const LIMB_DECIMALS: i32 = 8;
 /// Digits computed beyond those shown.
