@@ -11,4 +11,4 @@ pub mod query_engine;
 pub mod counters;
 pub mod row;
 pub mod settings;
-pub mod ddl;
+
