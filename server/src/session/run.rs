@@ -136,7 +136,7 @@ impl Session {
             parameters,
             infer_parameters,
         })
-        .analyze(statement, source)
+        .analyze(statement)
     }
 
     fn transaction_timestamp(&self) -> i64 {
