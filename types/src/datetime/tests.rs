@@ -206,3 +206,190 @@ fn check_calls(table: &str) {
 fn functions_give_what_postgresql_gives() {
     check_calls(include_str!("calls.tsv"));
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Texts made of what dates and intervals are made of.
+    fn text() -> impl Strategy<Value = String> {
+        let pieces = prop_oneof![
+            "[ -~]{0,4}",
+            "[0-9]{1,12}",
+            any::<String>(),
+            prop::sample::select(vec![
+                "-",
+                ":",
+                ".",
+                "/",
+                " ",
+                "T",
+                "Z",
+                "BC",
+                "am",
+                "pm",
+                "j",
+                "jan",
+                "2001-02-03",
+                "04:05:06",
+                "+02",
+                "-08:30",
+                "MSK",
+                "Europe/Paris",
+                "EST5EDT",
+                "dst",
+                "now",
+                "tomorrow",
+                "infinity",
+                "allballs",
+                "day",
+                "mon",
+                "year",
+                "ago",
+                "P",
+                "1Y",
+                "W",
+                "5874898",
+                "294277",
+                "99999999999",
+                "YYYY",
+                "HH24",
+                "TZH",
+                "FM",
+                "th",
+                "Day",
+            ])
+            .prop_map(str::to_owned),
+        ];
+        prop::collection::vec(pieces, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    fn any_settings() -> impl Strategy<Value = FormatSettings> {
+        prop::sample::select(vec![
+            "UTC|ISO, MDY|postgres",
+            "Europe/Paris|ISO, DMY|iso_8601",
+            "UTC|ISO, YMD|sql_standard",
+            "UTC|SQL, MDY|postgres_verbose",
+            "UTC|SQL, DMY|postgres",
+            "UTC|Postgres, MDY|iso_8601",
+            "UTC|Postgres, DMY|sql_standard",
+            "UTC|German, DMY|postgres_verbose",
+            "<+05:30>-05:30|German, DMY|postgres",
+        ])
+        .prop_map(settings)
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in text(), template in text(), settings in any_settings()) {
+            let context = context(&settings);
+            for name in ["date", "time", "timetz", "timestamp", "timestamptz", "interval"] {
+                through(&settings, name, &text);
+            }
+            let _ = TimeZone::parse(&text);
+            let _ = template::to_date(&text, &template);
+            let _ = template::to_timestamp(&text, &template, &context);
+            let _ = template::timestamp_to_char(1, &template);
+            let _ = template::interval_to_char(&Interval::default(), &template);
+            let _ = parts::of_timestamp(&text, 1, arithmetic::Clock::Plain);
+        }
+
+        #[test]
+        fn dates_and_timestamps_come_back(
+            date in calendar::FIRST_DATE..calendar::END_DATE,
+            timestamp in calendar::FIRST_TIMESTAMP..calendar::END_TIMESTAMP,
+            time in 0..=calendar::DAY,
+            west in -57_599..57_600,
+            settings in any_settings(),
+        ) {
+            let context = context(&settings);
+            let text = print(&Datum::Date(date), &settings);
+            prop_assert_eq!(date_in(&text, &context).unwrap(), date, "{}", text);
+            let text = print(&Datum::Timestamp(timestamp), &settings);
+            prop_assert_eq!(timestamp_in(&text, -1, &context).unwrap(), timestamp, "{}", text);
+            let text = print(&Datum::Timetz(time, west), &settings);
+            prop_assert_eq!(timetz_in(&text, -1, &context).unwrap(), (time, west), "{}", text);
+            let text = print(&Datum::Time(time), &settings);
+            prop_assert_eq!(time_in(&text, -1, &context).unwrap(), time, "{}", text);
+            if settings.date_style == DateStyle::Iso {
+                let text = print(&Datum::Timestamptz(timestamp), &settings);
+                let back = timestamptz_in(&text, -1, &context).unwrap();
+                prop_assert_eq!(back, timestamp, "{}", text);
+            }
+        }
+
+        #[test]
+        fn intervals_come_back(
+            months: i32,
+            days: i32,
+            microseconds in i64::MIN + 1..i64::MAX,
+            settings in any_settings(),
+        ) {
+            let context = context(&settings);
+            // The form of ISO 8601 reads through floating point: to 15 digits.
+            let is_iso = settings.interval_style == IntervalStyle::Iso8601;
+            let microseconds =
+                if is_iso { microseconds % 1_000_000_000_000 } else { microseconds };
+            let interval = Interval { months, days, microseconds };
+            let text = print(&Datum::Interval(interval), &settings);
+            let back = interval_in(&text, -1, &context).unwrap();
+            prop_assert_eq!(
+                (back.months, back.days, back.microseconds),
+                (months, days, microseconds),
+                "{}", text
+            );
+        }
+
+        #[test]
+        fn intervals_order_by_span(
+            left in (any::<i32>(), any::<i32>(), any::<i64>()),
+            right in (any::<i32>(), any::<i32>(), any::<i64>()),
+        ) {
+            let interval = |(months, days, microseconds)| Interval { months, days, microseconds };
+            let (left, right) = (interval(left), interval(right));
+            prop_assert_eq!(left.cmp(&right), left.span().cmp(&right.span()));
+            prop_assert_eq!(left.cmp(&right), right.cmp(&left).reverse());
+            if let Ok(difference) = left.sub(&right) {
+                prop_assert_eq!(difference.span(), left.span() - right.span());
+            }
+        }
+
+        #[test]
+        fn extremes_do_not_panic(
+            timestamp: i64,
+            origin: i64,
+            date: i32,
+            months: i32,
+            days: i32,
+            microseconds: i64,
+            factor: f64,
+            settings in any_settings(),
+        ) {
+            let interval = Interval { months, days, microseconds };
+            let valid = |timestamp: i64| {
+                timestamp.clamp(calendar::FIRST_TIMESTAMP, calendar::END_TIMESTAMP - 1)
+            };
+            let (timestamp, origin) = (valid(timestamp), valid(origin));
+            for clock in [arithmetic::Clock::Plain, arithmetic::Clock::In(&settings.time_zone)] {
+                let _ = arithmetic::plus_interval(timestamp, &interval, true, clock);
+                let _ = arithmetic::plus_interval(timestamp, &interval, false, clock);
+                let _ = arithmetic::timestamp_age(timestamp, origin, clock);
+                let _ = arithmetic::date_to_timestamp(date, clock);
+                arithmetic::compare_date(date, timestamp, clock);
+                for unit in ["week", "century", "hour", "julian", "epoch", "isoyear"] {
+                    let _ = parts::of_timestamp(unit, timestamp, clock).map(parts::Part::numeric);
+                    let _ = parts::of_interval(unit, &interval).map(parts::Part::numeric);
+                    let _ = parts::trunc(unit, timestamp, clock);
+                }
+            }
+            let _ = parts::bin(&interval, timestamp, origin);
+            let _ = (interval.mul(factor), interval.div(factor), interval.neg());
+            let _ = (interval.justify_hours(), interval.justify_days());
+            let _ = interval.justify_interval();
+            let _ = template::interval_to_char(&interval, "J IW IYYY IDDD YYYY RM CC Q W SSSS Y,YYY");
+            print(&Datum::Interval(interval), &settings);
+            print(&Datum::Timestamptz(timestamp), &settings);
+        }
+    }
+}
