@@ -207,6 +207,58 @@ fn functions_give_what_postgresql_gives() {
     check_calls(include_str!("calls.tsv"));
 }
 
+#[test]
+fn words_for_days_follow_the_transaction_in_its_zone() {
+    // The transaction's time is 12:34:56.789 UTC, the 18th already in Auckland.
+    let settings = settings("Pacific/Auckland|ISO, MDY|postgres");
+    for (type_name, text, expected) in [
+        ("date", "today", "2024-05-18"),
+        ("date", "yesterday", "2024-05-17"),
+        ("date", "tomorrow", "2024-05-19"),
+        ("timestamp", "now", "2024-05-18 00:34:56.789"),
+        ("timestamptz", "now", "2024-05-18 00:34:56.789+12"),
+        ("timestamp", "tomorrow 10:20", "2024-05-19 10:20:00"),
+        ("timestamptz", "today allballs", "2024-05-18 12:00:00+12"),
+        ("time", "now", "00:34:56.789"),
+        ("timetz", "10:20", "10:20:00+12"),
+    ] {
+        assert_eq!(through(&settings, type_name, text), expected, "{text}");
+    }
+    let context = context(&settings);
+    assert_eq!(print(&Datum::Date(current_date(&context)), &settings), "2024-05-18");
+    assert_eq!(local_time(0, &context), local_timestamp(0, &context).unwrap() % calendar::DAY);
+}
+
+#[test]
+fn series_keep_the_time_of_day_over_a_change_of_clocks() {
+    let settings = settings("Europe/Paris|ISO, MDY|postgres");
+    let context = context(&settings);
+    let arguments = ["2001-03-24 02:30", "2001-03-27", "1 day"];
+    let series = |arguments: [&str; 3]| {
+        let values: Vec<Datum> = ["timestamptz", "timestamptz", "interval"]
+            .iter()
+            .zip(arguments)
+            .map(|(name, text)| argument(name, text, &context))
+            .collect();
+        let call = crate::CallContext {
+            eval: context,
+            argument_types: &[],
+            result_type: crate::TypeRef::plain(crate::type_oid::TIMESTAMPTZ),
+        };
+        let function = crate::functions::set_returning("generate_series_timestamptz").unwrap();
+        let rows: Vec<String> =
+            function(&call, &values)?.map(|row| print(&row.unwrap(), &settings)).collect();
+        Ok::<_, SqlError>(rows)
+    };
+    let days = ["2001-03-24 02:30:00+01", "2001-03-25 03:30:00+02", "2001-03-26 03:30:00+02"];
+    assert_eq!(series(arguments).unwrap(), days);
+    assert_eq!(series(["2001-03-24", "2001-03-25", "-1 day"]).unwrap(), [""; 0]);
+    assert_eq!(
+        shown(&series(["2001-03-24", "2001-03-25", "0"]).unwrap_err()),
+        "ERROR 22023 step size cannot equal zero"
+    );
+}
+
 mod properties {
     use proptest::prelude::*;
 
@@ -376,7 +428,7 @@ mod properties {
                 let _ = arithmetic::plus_interval(timestamp, &interval, false, clock);
                 let _ = arithmetic::timestamp_age(timestamp, origin, clock);
                 let _ = arithmetic::date_to_timestamp(date, clock);
-                arithmetic::compare_date(date, timestamp, clock);
+                let _ = arithmetic::compare_date(date, timestamp, clock);
                 for unit in ["week", "century", "hour", "julian", "epoch", "isoyear"] {
                     let _ = parts::of_timestamp(unit, timestamp, clock).map(parts::Part::numeric);
                     let _ = parts::of_interval(unit, &interval).map(parts::Part::numeric);
