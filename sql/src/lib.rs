@@ -8,4 +8,7 @@ pub mod parser;
 pub mod bound;
 pub mod evaluate;
 pub mod query_engine;
+pub mod counters;
 pub mod row;
+pub mod settings;
+

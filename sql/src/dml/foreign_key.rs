@@ -379,8 +379,8 @@ impl Changes<'_> {
         text: &str,
         parameters: &KeyValues,
     ) -> SqlResult<(BoundStatement, StatementContext)> {
-        let command = self.txn.next_command();
-        let view = self.txn.newest_view()?.at_command(command);
+        self.txn.next_command();
+        let view = self.txn.newest_view()?;
         let mut context = self.context.over(view);
         context.parameters = parameters.iter().map(|(_, value)| value.clone()).collect();
         let parsed = crate::parser::parse(text)?;
