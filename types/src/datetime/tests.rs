@@ -35,7 +35,7 @@ fn settings(text: &str) -> FormatSettings {
 
 fn context(settings: &FormatSettings) -> EvalContext<'_> {
     // 2024-05-17 12:34:56.789 UTC
-    let now = 769_178_096_789_000;
+    let now = 769_264_496_789_000;
     EvalContext { settings, transaction_timestamp: now, statement_timestamp: now, host: &NoHost }
 }
 
