@@ -13,12 +13,21 @@ mod overlaps;
 mod parts;
 mod make;
 mod zone;
+mod template;
 mod series;
 
 /// All tables of this family, one behind the other.
 pub(super) static SCALARS: LazyLock<Vec<(&'static str, ScalarFunction)>> = LazyLock::new(|| {
-    [compare::TABLE, arithmetic::TABLE, overlaps::TABLE, parts::TABLE, make::TABLE, zone::TABLE]
-        .concat()
+    [
+        compare::TABLE,
+        arithmetic::TABLE,
+        overlaps::TABLE,
+        parts::TABLE,
+        make::TABLE,
+        zone::TABLE,
+        template::TABLE,
+    ]
+    .concat()
 });
 
 pub(super) static SETS: SetTable = series::TABLE;
