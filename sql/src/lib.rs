@@ -5,6 +5,7 @@
 
 pub mod ast;
 pub mod parser;
+pub mod analyze;
 pub mod bound;
 pub mod evaluate;
 pub mod query_engine;
