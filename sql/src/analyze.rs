@@ -51,20 +51,23 @@ mod values;
 mod set_operation;
 mod locking;
 
+mod assignment;
+mod insert;
+mod conflict;
+mod update;
+
 mod walk;
 mod parameter;
 mod standalone;
 
-#[cfg(test)]
-mod tests {}
-
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
 use aegis_types::{EvalContext, Oid, SqlError, SqlResult, SqlState, TypeRef};
 
 use crate::ast;
-use crate::bound::{BoundStatement, Query, Target};
+use crate::bound::{BoundStatement, Expr, Query, Target};
 use crate::query_engine::SystemRelations;
 
 pub use relation::ResolvedRelation;
@@ -131,6 +134,8 @@ pub struct Analyzer<'a> {
     /// Whether the next query's output columns may stay of unknown type, for whoever is around it to
     /// decide.
     keep_unknown_targets: bool,
+    /// The defaults of columns, bound already.
+    defaults: HashMap<(Oid, i16), Expr>,
     /// Where aggregates and window functions were written.
     call_locations: Vec<u32>,
 }
@@ -148,6 +153,7 @@ impl<'a> Analyzer<'a> {
             depth: 0,
             views: Vec::new(),
             keep_unknown_targets: false,
+            defaults: HashMap::new(),
             call_locations: Vec::new(),
         }
     }
@@ -162,9 +168,15 @@ impl<'a> Analyzer<'a> {
             ast::Statement::Select(select) => {
                 BoundStatement::Query(Arc::new(self.top_level_select(select)?))
             }
-            ast::Statement::Insert(_) => return Err(SqlError::unsupported("INSERT")),
-            ast::Statement::Update(_) => return Err(SqlError::unsupported("UPDATE")),
-            ast::Statement::Delete(_) => return Err(SqlError::unsupported("DELETE")),
+            ast::Statement::Insert(insert) => {
+                BoundStatement::Insert(Arc::new(self.insert(insert)?))
+            }
+            ast::Statement::Update(update) => {
+                BoundStatement::Update(Arc::new(self.update(update)?))
+            }
+            ast::Statement::Delete(delete) => {
+                BoundStatement::Delete(Arc::new(self.delete(delete)?))
+            }
             ast::Statement::Merge(_) => return Err(SqlError::unsupported("MERGE")),
             other => BoundStatement::Utility(Arc::new(other.clone())),
         };

@@ -6,6 +6,7 @@
 
 pub mod ast;
 pub mod parser;
+pub mod analyze;
 pub mod bound;
 pub mod analyze;
 pub mod evaluate;

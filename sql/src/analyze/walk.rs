@@ -299,3 +299,13 @@ impl Rewriter for Deepen {
 pub(super) fn deepen_query(query: &mut Query) {
     rewrite_query(query, 0, &mut Deepen);
 }
+
+/// Takes the positions off an expression whose text the client did not write.
+pub(super) fn forget_locations(expr: &mut Expr) {
+    let mut forget = |expr: &mut Expr, _: usize| {
+        if let Expr::Call(call) = expr {
+            call.location = None;
+        }
+    };
+    rewrite_expr(expr, 0, &mut EachExpr(&mut forget));
+}
