@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aegis_catalog::{CatalogSnapshot, Relation};
+use aegis_catalog::CatalogSnapshot;
 use aegis_storage::{Direction, IsolationLevel, KeyRange, ReadView, Transaction, TreeId};
 use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
@@ -164,12 +164,4 @@ impl RowIds {
         counters.insert(tree, counter.clone());
         Ok(counter)
     }
-}
-
-/// The tree of a table's rows.
-pub(crate) fn table_tree(relation: &Relation) -> SqlResult<TreeId> {
-    relation
-        .as_table()
-        .map(|table| TreeId(table.tree))
-        .ok_or_else(|| SqlError::internal(format!("\"{}\" has no rows", relation.name)))
 }

@@ -172,7 +172,7 @@ impl Shared {
                 }
             } else {
                 drop(current);
-                self.flush_frozen(&oldest)?;
+                self.flush_frozen(oldest)?;
             }
             self.flusher.freed.notify_waiters();
         }
@@ -265,12 +265,12 @@ impl Shared {
     }
 
     /// Flushes the oldest frozen source and publishes the tiers without it.
-    fn flush_frozen(&self, frozen: &Arc<Frozen>) -> Result<()> {
+    fn flush_frozen(&self, frozen: Arc<Frozen>) -> Result<()> {
         let dropped = self.current.load().dropped.clone();
         let mut writer = BatchWriter {
             shared: self,
             batch: None,
-            frozen,
+            frozen: &frozen,
             dropped: &dropped,
             noted_target: false,
             rows: 0,
@@ -300,15 +300,16 @@ impl Shared {
                     .tiers
                     .frozen
                     .iter()
-                    .filter(|there| !Arc::ptr_eq(there, frozen))
+                    .filter(|there| !Arc::ptr_eq(there, &frozen))
                     .cloned()
                     .collect(),
                 warm,
             };
             self.store_published(&current, tiers, current.dropped.clone());
         }
-        let applied = frozen.applied.index;
-        self.durable.send_replace(frozen.applied.clone());
+        let (durable, applied) = (frozen.applied.clone(), frozen.applied.index);
+        self.reclaimable.lock().extend(&frozen.drops);
+        drop(frozen);
         // A run may go once no replay can ask for it: when its own entry is behind `applied`.
         self.retired_runs.lock().retain(|(target, run)| {
             let is_needed = *target > applied;
@@ -317,7 +318,8 @@ impl Shared {
             }
             is_needed
         });
-        self.reclaimable.lock().extend(&frozen.drops);
+        // Last: whoever waits for the flush finds all of it done.
+        self.durable.send_replace(durable);
         if let Some(log) = self.log.lock().clone() {
             log.purge_to(applied);
         }

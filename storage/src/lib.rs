@@ -8,31 +8,42 @@
 //!   └──────────────────────── Published { seq, tiers: hot, frozen, warm; catalog }
 //! ```
 
-mod apply;
+// What everything speaks of.
 mod block;
 mod bytes;
 mod codec;
+mod error;
+mod ids;
+mod range;
+
+// What is below: a disk, and a log.
 pub mod commit_log;
 mod disk;
 mod entry;
-mod error;
-mod flush;
+
+// Tiers and snapshots.
 mod hot;
-mod ids;
-mod locks;
-mod memory_log;
-mod proposals;
-mod range;
 mod run;
-mod scan;
-mod serializable;
 mod snapshot;
-mod store;
 mod tiers;
-mod transaction;
-mod view;
 mod warm;
+
+// Reading.
+mod scan;
+mod view;
 mod write_set;
+
+// Transactions.
+mod locks;
+mod proposals;
+mod serializable;
+mod transaction;
+
+// What changes the tiers, and what holds all together.
+mod apply;
+mod flush;
+mod memory_log;
+mod store;
 
 pub use block::{Block, RowRef};
 pub use bytes::{Key, Row, Value};

@@ -415,4 +415,5 @@ impl Drop for Queued {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "server::task is above storage")]
 mod tests;

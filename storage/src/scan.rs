@@ -30,7 +30,7 @@ pub(crate) enum Cursor {
     Own(OwnWrites),
     Hot(Arc<HotTree>, CommitSeq),
     Run(RunCursor),
-    Warm(WarmCursor),
+    Warm(Box<WarmCursor>),
 }
 
 #[derive(Debug)]

@@ -135,7 +135,8 @@ impl ReadView {
                 }
             }
         }
-        cursors.extend(published.tiers.warm.cursor(tree, &range)?.map(Cursor::Warm));
+        let warm = published.tiers.warm.cursor(tree, &range)?;
+        cursors.extend(warm.map(|cursor| Cursor::Warm(Box::new(cursor))));
         Ok(Scan::new(
             Some(self.snapshot.clone()),
             cursors,

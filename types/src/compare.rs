@@ -46,15 +46,13 @@ pub fn compare(type_oid: Oid, left: &Datum, right: &Datum) -> Ordering {
             compare_float(f64::from(*left), f64::from(*right))
         }
         (Datum::Float8(left), Datum::Float8(right)) => compare_float(*left, *right),
-        (Datum::Numeric(_), Datum::Numeric(_)) => crate::pending::no_value(),
+        (Datum::Numeric(left), Datum::Numeric(right)) => left.cmp(right),
         (Datum::Bytea(left), Datum::Bytea(right)) => left.cmp(right),
         (Datum::Char(left), Datum::Char(right)) => left.cmp(right),
         (Datum::Timetz(..), Datum::Timetz(..)) => timetz_key(left).cmp(&timetz_key(right)),
-        (Datum::Interval(left), Datum::Interval(right)) => {
-            crate::key::span(left).cmp(&crate::key::span(right))
-        }
+        (Datum::Interval(left), Datum::Interval(right)) => left.cmp(right),
         (Datum::Uuid(left), Datum::Uuid(right)) => left.cmp(right),
-        (Datum::Jsonb(_), Datum::Jsonb(_)) => crate::pending::no_value(),
+        (Datum::Jsonb(left), Datum::Jsonb(right)) => left.cmp(right),
         (Datum::Oid(left), Datum::Oid(right)) => left.cmp(right),
         (Datum::Array(left), Datum::Array(right)) if type_oid == t::OIDVECTOR => {
             let lengths = left.elements.len().cmp(&right.elements.len());
@@ -145,15 +143,15 @@ pub fn hash(type_oid: Oid, value: &Datum, hasher: &mut impl Hasher) {
         | Datum::Timestamptz(value) => value.hash(hasher),
         Datum::Float4(value) => canonical_float(f64::from(*value)).to_bits().hash(hasher),
         Datum::Float8(value) => canonical_float(*value).to_bits().hash(hasher),
-        Datum::Numeric(_) => crate::pending::no_value(),
+        Datum::Numeric(value) => value.hash(hasher),
         Datum::Text(value) if type_oid == t::BPCHAR => text::trim_blanks(value).hash(hasher),
         Datum::Text(value) => value.hash(hasher),
         Datum::Bytea(value) => value.hash(hasher),
         Datum::Char(value) => value.hash(hasher),
         Datum::Timetz(..) => timetz_key(value).hash(hasher),
-        Datum::Interval(value) => crate::key::span(value).hash(hasher),
+        Datum::Interval(value) => value.span().hash(hasher),
         Datum::Uuid(value) => value.hash(hasher),
-        Datum::Jsonb(_) => crate::pending::no_value(),
+        Datum::Jsonb(value) => value.hash(hasher),
         Datum::Oid(value) => value.hash(hasher),
         Datum::Array(array) => {
             array.elements.len().hash(hasher);

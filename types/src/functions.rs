@@ -50,7 +50,7 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
         array::SCALARS,
         bool::SCALARS,
         bytea::SCALARS,
-        datetime::SCALARS,
+        datetime::SCALARS.as_slice(),
         float::SCALARS,
         integer::SCALARS,
         json::SCALARS,

@@ -36,6 +36,12 @@ pub fn out_of_range(type_name: &str) -> SqlError {
     SqlError::new(SqlState::NumericValueOutOfRange, format!("{type_name} out of range"))
 }
 
+/// `22012`.
+#[must_use]
+pub fn division_by_zero() -> SqlError {
+    SqlError::new(SqlState::DivisionByZero, "division by zero")
+}
+
 fn parse(text: &str, type_name: &str, minimum: i64, maximum: i64) -> SqlResult<i64> {
     let bytes = text.as_bytes();
     let start = bytes.iter().take_while(|byte| is_space(**byte)).count();

@@ -16,12 +16,15 @@ use crate::context::EvalContext;
 use crate::datum::{Array, Datum, Dimension};
 use crate::error::{SqlError, SqlResult};
 use crate::integer::{invalid_syntax, is_space};
+use crate::jsonb::Jsonb;
+use crate::numeric::Numeric;
 use crate::oid::{Oid, TypeRef};
 use crate::sqlstate::SqlState;
-use crate::{bytea, float, integer, text, type_oid as t, uuid};
+use crate::{bytea, datetime, float, integer, interval, json, text, type_oid as t, uuid};
 
 pub mod array;
 pub mod record;
+mod temporal;
 
 /// The message of 22P03 where a value has bytes left over; the protocol adds which parameter.
 pub const INCORRECT_BINARY_FORMAT: &str = "incorrect binary data format";
@@ -73,15 +76,21 @@ pub fn text_in(type_ref: TypeRef, text: &str, ctx: &EvalContext<'_>) -> SqlResul
         t::XID | t::CID => Datum::Oid(Oid(integer::parse_xid(text))),
         t::VOID => Datum::text(""),
         t::INT2VECTOR | t::OIDVECTOR => vector_in(type_ref.oid, text)?,
-        t::NUMERIC
-        | t::DATE
-        | t::TIME
-        | t::TIMETZ
-        | t::TIMESTAMP
-        | t::TIMESTAMPTZ
-        | t::INTERVAL
-        | t::JSON
-        | t::JSONB => crate::pending::text_in(type_ref, text, ctx)?,
+        t::NUMERIC => Datum::Numeric(Numeric::parse(text)?.apply_typmod(type_ref.typmod)?),
+        t::DATE => Datum::Date(datetime::date_in(text, ctx)?),
+        t::TIME => Datum::Time(datetime::time_in(text, type_ref.typmod, ctx)?),
+        t::TIMETZ => {
+            let (time, zone) = datetime::timetz_in(text, type_ref.typmod, ctx)?;
+            Datum::Timetz(time, zone)
+        }
+        t::TIMESTAMP => Datum::Timestamp(datetime::timestamp_in(text, type_ref.typmod, ctx)?),
+        t::TIMESTAMPTZ => Datum::Timestamptz(datetime::timestamptz_in(text, type_ref.typmod, ctx)?),
+        t::INTERVAL => Datum::Interval(interval::interval_in(text, type_ref.typmod, ctx)?),
+        t::JSON => {
+            json::validate(text)?;
+            Datum::text(text)
+        }
+        t::JSONB => Datum::Jsonb(Jsonb::parse(text)?),
         t::RECORD => return Err(anonymous_record()),
         oid if is_reg_type(oid) => Datum::Oid(ctx.host.reg_in(oid, text)?),
         oid => match element_type(oid) {
@@ -201,14 +210,14 @@ pub fn text_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut V
             };
             array::write(array, delimiter(array.element), &mut write, out);
         }
-        Datum::Numeric(_)
-        | Datum::Date(_)
-        | Datum::Time(_)
-        | Datum::Timetz(..)
-        | Datum::Timestamp(_)
-        | Datum::Timestamptz(_)
-        | Datum::Interval(_)
-        | Datum::Jsonb(_) => crate::pending::no_value(),
+        Datum::Numeric(value) => value.write_text(out),
+        Datum::Date(value) => datetime::date_out(*value, ctx.settings, out),
+        Datum::Time(value) => datetime::time_out(*value, out),
+        Datum::Timetz(time, zone) => datetime::timetz_out(*time, *zone, out),
+        Datum::Timestamp(value) => datetime::timestamp_out(*value, ctx.settings, out),
+        Datum::Timestamptz(value) => datetime::timestamptz_out(*value, ctx.settings, out),
+        Datum::Interval(value) => interval::interval_out(value, ctx.settings, out),
+        Datum::Jsonb(value) => value.write_text(out),
         Datum::Record(fields) => {
             let mut write = |_, value: &Datum, out: &mut Vec<u8>| {
                 text_out(usual_type(value), value, ctx, out);
@@ -279,7 +288,8 @@ pub fn binary_out(_: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8
                 |value: &Datum, out: &mut Vec<u8>| binary_out(array.element, value, ctx, out);
             array::send(array, &mut send, out);
         }
-        Datum::Numeric(_) | Datum::Jsonb(_) => crate::pending::no_value(),
+        Datum::Numeric(value) => value.binary_out(out),
+        Datum::Jsonb(value) => value.binary_out(out),
         Datum::Record(fields) => {
             let mut send = |_, value: &Datum, out: &mut Vec<u8>| {
                 let oid = usual_type(value);
@@ -338,15 +348,18 @@ pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlR
         t::UUID => Datum::Uuid(reader.array()?),
         t::OID | t::XID | t::CID => Datum::Oid(reader.oid()?),
         t::VOID => Datum::text(""),
-        t::NUMERIC
-        | t::DATE
-        | t::TIME
-        | t::TIMETZ
-        | t::TIMESTAMP
-        | t::TIMESTAMPTZ
-        | t::INTERVAL
-        | t::JSON
-        | t::JSONB => crate::pending::binary_in(type_ref, reader.rest(), ctx)?,
+        t::NUMERIC => {
+            Datum::Numeric(Numeric::binary_in(reader.rest())?.apply_typmod(type_ref.typmod)?)
+        }
+        t::DATE | t::TIME | t::TIMETZ | t::TIMESTAMP | t::TIMESTAMPTZ | t::INTERVAL => {
+            temporal::receive(type_ref, &mut reader)?
+        }
+        t::JSON => {
+            let text = reader.text()?;
+            json::validate(text)?;
+            Datum::text(text)
+        }
+        t::JSONB => Datum::Jsonb(Jsonb::binary_in(reader.rest())?),
         t::RECORD => return Err(anonymous_record()),
         oid if is_reg_type(oid) => Datum::Oid(reader.oid()?),
         oid => match element_type(oid) {

@@ -13,8 +13,9 @@
 //! | floats | IEEE bits, the sign bit flipped, negative numbers inverted; one NaN, one zero |
 //! | text, `bytea` | the bytes, `00` as `01 01` and `01` as `01 02`, then `00` |
 //! | `char(n)` | likewise, without trailing blanks |
-//! | `numeric` | `Numeric::encode_key` |
+//! | `numeric` | [`Numeric::encode_key`](crate::numeric::Numeric::encode_key) |
 //! | `timetz` | the instant in UTC, then the zone |
+//! | `jsonb` | [`Jsonb::encode_key`](crate::jsonb::Jsonb::encode_key) |
 //! | `interval` | the span in microseconds, 16 bytes |
 //! | arrays | each element behind `01`, or `02` for NULL; `00`; the dimensions |
 //! | records | each field behind `01`, or `02` for NULL; `00` |
@@ -22,11 +23,10 @@
 //! No payload is a prefix of another of the same type, so keys of several columns concatenate, and
 //! `DESC` is the payload with every bit flipped. Encoding loses what equality ignores: a numeric's
 //! display scale, the sign of zero, a NaN's bits, the blanks of `char(n)`, how an interval splits
-//! into its parts, and jsonb altogether: [`is_lossless`] tells.
+//! into its parts: [`is_lossless`] tells.
 
 use crate::datum::{Array, Datum, Dimension};
 use crate::error::{SqlError, SqlResult};
-use crate::interval::Interval;
 use crate::io::{element_type, usual_type};
 use crate::oid::Oid;
 use crate::sqlstate::SqlState;
@@ -118,7 +118,7 @@ fn encode_payload(type_oid: Oid, value: &Datum, out: &mut Vec<u8>) -> SqlResult<
             let flipped = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
             out.extend_from_slice(&flipped.to_be_bytes());
         }
-        Datum::Numeric(_) => crate::pending::no_value(),
+        Datum::Numeric(value) => value.encode_key(out),
         Datum::Text(value) if type_oid == t::BPCHAR => {
             encode_bytes(text::trim_blanks(value).as_bytes(), out);
         }
@@ -131,10 +131,10 @@ fn encode_payload(type_oid: Oid, value: &Datum, out: &mut Vec<u8>) -> SqlResult<
             out.extend_from_slice(&(*zone ^ i32::MIN).to_be_bytes());
         }
         Datum::Interval(value) => {
-            out.extend_from_slice(&(span(value) ^ i128::MIN).to_be_bytes());
+            out.extend_from_slice(&(value.span() ^ i128::MIN).to_be_bytes());
         }
         Datum::Uuid(value) => out.extend_from_slice(value),
-        Datum::Jsonb(_) => return Err(SqlError::unsupported("a key of type jsonb")),
+        Datum::Jsonb(value) => value.encode_key(out),
         Datum::Oid(value) => out.extend_from_slice(&value.0.to_be_bytes()),
         Datum::Array(array) => {
             if type_oid == t::OIDVECTOR {
@@ -171,13 +171,6 @@ fn encode_element(type_oid: Oid, element: &Datum, out: &mut Vec<u8>) -> SqlResul
     }
     out.push(ELEMENT);
     encode_payload(type_oid, element, out)
-}
-
-/// The interval in microseconds, months of 30 days and days of 24 hours: what its order is by.
-pub(crate) fn span(interval: &Interval) -> i128 {
-    const DAY_MICROSECONDS: i128 = 86_400_000_000;
-    let days = i128::from(interval.months) * 30 + i128::from(interval.days);
-    days * DAY_MICROSECONDS + i128::from(interval.microseconds)
 }
 
 fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {

@@ -191,7 +191,7 @@ impl Changes<'_> {
         let Some(probe) = self.parent_probe(key, child, &parent, row)? else {
             return Ok(false);
         };
-        let entry = index.encode_key(&parent.layout, &probe, &[]);
+        let entry = index.encode_key(&parent.layout, &probe, &[])?;
         // The entry may move to another row while we wait for that row's lock: look again then.
         loop {
             let Some(row_key) = self.holder(index, &entry.bytes)? else {
@@ -334,7 +334,7 @@ impl Changes<'_> {
         for (number, (_, value)) in key.target_columns.iter().zip(old) {
             probe[position(*number)] = value.clone();
         }
-        let entry = index.encode_key(&parent.layout, &probe, &[]);
+        let entry = index.encode_key(&parent.layout, &probe, &[])?;
         Ok(self.holder(index, &entry.bytes)?.is_some())
     }
 
@@ -379,7 +379,7 @@ impl Changes<'_> {
         text: &str,
         parameters: &KeyValues,
     ) -> SqlResult<(BoundStatement, StatementContext)> {
-        self.txn.next_command();
+        self.txn.next_command()?;
         let view = self.txn.newest_view()?;
         let mut context = self.context.over(view);
         context.parameters = parameters.iter().map(|(_, value)| value.clone()).collect();
@@ -393,9 +393,10 @@ impl Changes<'_> {
             search_path: &[],
             system_relations: &*context.system_relations,
             eval: context.eval(),
-            parameter_types: parameters.iter().map(|(ty, _)| Some(ty.oid)).collect(),
+            parameters: parameters.iter().map(|(ty, _)| Some(ty.oid)).collect(),
+            infer_parameters: false,
         });
-        let analyzed = analyzer.analyze(&statement.statement, text)?;
+        let analyzed = analyzer.analyze(&statement.statement)?;
         Ok((analyzed.statement, context))
     }
 }

@@ -98,10 +98,8 @@ impl TokenStream<'_> {
             .at(location));
         }
         if !call.agg_order.is_empty() {
-            return Err(
-                SqlError::new(SqlState::SyntaxError, "type modifier cannot have ORDER BY")
-                    .at(call.location),
-            );
+            return Err(SqlError::new(SqlState::SyntaxError, "type modifier cannot have ORDER BY")
+                .at(call.location));
         }
         let location = call.location;
         let mut type_name = TypeName::generic(call.name, location);
@@ -157,10 +155,7 @@ impl TokenStream<'_> {
     /// Whether a parameter's name and its arrow are at hand.
     fn at_argument_name(&self) -> bool {
         self.type_function_name_ahead(0)
-            && matches!(
-                self.peek_ahead(1),
-                TokenKind::ColonEquals | TokenKind::EqualsGreater
-            )
+            && matches!(self.peek_ahead(1), TokenKind::ColonEquals | TokenKind::EqualsGreater)
     }
 
     /// An argument, with its parameter's name or without.
@@ -170,11 +165,7 @@ impl TokenStream<'_> {
             let name = self.take_name();
             self.skip();
             let arg = self.expr()?;
-            return Ok(Expr::NamedArg(Box::new(NamedArgExpr {
-                name,
-                arg,
-                location,
-            })));
+            return Ok(Expr::NamedArg(Box::new(NamedArgExpr { name, arg, location })));
         }
         self.expr()
     }
@@ -253,11 +244,7 @@ impl TokenStream<'_> {
                 typmod = self.integer()?;
                 self.expect_char(')')?;
             }
-            return Ok(Expr::SqlValue(SqlValueFunction {
-                op,
-                typmod,
-                location,
-            }));
+            return Ok(Expr::SqlValue(SqlValueFunction { op, typmod, location }));
         }
         if keyword.word().starts_with("xml") {
             return Err(SqlError::unsupported(keyword.word()).at(location));
@@ -280,11 +267,7 @@ impl TokenStream<'_> {
                 let arg = self.expr()?;
                 self.expect(Kw::As)?;
                 let type_name = self.type_name()?;
-                Ok(Expr::TypeCast(Box::new(TypeCast {
-                    arg,
-                    type_name,
-                    location,
-                })))
+                Ok(Expr::TypeCast(Box::new(TypeCast { arg, type_name, location })))
             }
             Kw::Treat => {
                 let arg = self.expr()?;
@@ -297,10 +280,7 @@ impl TokenStream<'_> {
                     location,
                 ))))
             }
-            Kw::Coalesce => Ok(Expr::Coalesce(CoalesceExpr {
-                args: self.expr_list()?,
-                location,
-            })),
+            Kw::Coalesce => Ok(Expr::Coalesce(CoalesceExpr { args: self.expr_list()?, location })),
             Kw::Greatest | Kw::Least => Ok(Expr::MinMax(MinMaxExpr {
                 least: keyword == Kw::Least,
                 args: self.expr_list()?,
@@ -310,13 +290,7 @@ impl TokenStream<'_> {
                 let left = self.expr()?;
                 self.expect_char(',')?;
                 let right = self.expr()?;
-                Ok(operator(
-                    AExprKind::NullIf,
-                    vec!["=".to_owned()],
-                    Some(left),
-                    right,
-                    location,
-                ))
+                Ok(operator(AExprKind::NullIf, vec!["=".to_owned()], Some(left), right, location))
             }
             Kw::Extract => self.extract_args(location),
             Kw::Normalize => self.normalize_args(location),
@@ -375,11 +349,7 @@ impl TokenStream<'_> {
             }
             return Ok(sql_call("overlay", args, location));
         }
-        Ok(Expr::Func(Box::new(FuncCall::plain(
-            vec!["overlay".to_owned()],
-            args,
-            location,
-        ))))
+        Ok(Expr::Func(Box::new(FuncCall::plain(vec!["overlay".to_owned()], args, location))))
     }
 
     /// `x FROM n FOR m` in its variants, `x SIMILAR p ESCAPE e`, or plain arguments.
@@ -409,10 +379,7 @@ impl TokenStream<'_> {
                 } else {
                     // Without a start it is 1, and the length must be an integer to tell this
                     // function from the one that takes a pattern.
-                    args.push(Expr::Const(Const {
-                        value: ConstValue::Integer(1),
-                        location,
-                    }));
+                    args.push(Expr::Const(Const { value: ConstValue::Integer(1), location }));
                     args.push(Expr::TypeCast(Box::new(TypeCast {
                         arg: length,
                         type_name: TypeName::system("int4", location),
@@ -428,11 +395,7 @@ impl TokenStream<'_> {
                 return Ok(sql_call("substring", args, location));
             }
         }
-        Ok(Expr::Func(Box::new(FuncCall::plain(
-            vec!["substring".to_owned()],
-            args,
-            location,
-        ))))
+        Ok(Expr::Func(Box::new(FuncCall::plain(vec!["substring".to_owned()], args, location))))
     }
 
     /// `[BOTH|LEADING|TRAILING] [characters FROM] x`.

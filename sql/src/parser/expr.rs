@@ -15,7 +15,7 @@ use aegis_types::{SqlError, SqlResult};
 
 use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
-use super::stream::{CHAIN_MAX, TokenStream, too_deep};
+use super::stream::{CHAIN_MAX, NODE_CHAIN_MAX, TokenStream, too_deep};
 use crate::ast::{
     AExpr, AExprKind, BetweenExpr, BoolExpr, BoolOp, BoolTestType, BooleanTest, CallForm,
     CollateClause, Const, ConstValue, Expr, FuncCall, InExpr, NullTest, SubLink, SubLinkKind,
@@ -165,6 +165,7 @@ impl TokenStream<'_> {
         grammar: Grammar,
     ) -> SqlResult<Expr> {
         let mut length = 0;
+        let mut others = 0;
         // Of equal operators the waiting one goes first; at the outset of a chain none has been seen.
         while let Some(binding) = self.infix_binding(grammar) {
             if binding < floor {
@@ -184,11 +185,14 @@ impl TokenStream<'_> {
             if ends {
                 break;
             }
+            left = self.infix(left, binding, grammar)?;
             length += 1;
-            if length > CHAIN_MAX {
+            if !matches!(left, Expr::AExpr(_)) {
+                others += 1;
+            }
+            if length > CHAIN_MAX || others > NODE_CHAIN_MAX {
                 return Err(too_deep());
             }
-            left = self.infix(left, binding, grammar)?;
         }
         Ok(left)
     }

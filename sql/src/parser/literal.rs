@@ -52,17 +52,11 @@ impl EscapedBytes {
             b'U' => return self.unicode(text, position, 8),
             _ => {}
         }
-        let character_length = text[position + 1..]
-            .chars()
-            .next()
-            .map_or(1, char::len_utf8);
+        let character_length = text[position + 1..].chars().next().map_or(1, char::len_utf8);
         self.no_surrogate(text, position)?;
         match rest[0] {
             b'0'..=b'7' => {
-                let digits = rest
-                    .iter()
-                    .take(3)
-                    .take_while(|byte| matches!(byte, b'0'..=b'7'));
+                let digits = rest.iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7'));
                 let (value, length) = digits.fold((0_u32, 0), |(value, length), digit| {
                     (value * 8 + u32::from(digit - b'0'), length + 1)
                 });
@@ -92,10 +86,7 @@ impl EscapedBytes {
     /// `\uXXXX` or `\UXXXXXXXX`.
     fn unicode(&mut self, text: &str, position: usize, digits: usize) -> Result<usize, LexFailure> {
         let length = 2 + digits;
-        let code = text
-            .as_bytes()
-            .get(position + 2..position + length)
-            .and_then(hexadecimal);
+        let code = text.as_bytes().get(position + 2..position + length).and_then(hexadecimal);
         let Some(code) = code else {
             return Err(LexFailure {
                 start: position,
@@ -127,33 +118,22 @@ impl EscapedBytes {
         match char::from_u32(code) {
             Some(character) if code != 0 => {
                 let mut buffer = [0; 4];
-                self.bytes
-                    .extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+                self.bytes.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
                 Ok(())
             }
-            _ => Err(LexFailure::near(
-                "invalid Unicode escape value",
-                &text[start..end],
-                start,
-            )),
+            _ => Err(LexFailure::near("invalid Unicode escape value", &text[start..end], start)),
         }
     }
 
     /// The string, if its bytes are text.
     pub(super) fn finish(self, start: usize) -> Result<String, LexFailure> {
         let invalid = |sequence: &[u8]| {
-            let bytes: Vec<String> = sequence
-                .iter()
-                .map(|byte| format!("0x{byte:02x}"))
-                .collect();
+            let bytes: Vec<String> = sequence.iter().map(|byte| format!("0x{byte:02x}")).collect();
             LexFailure {
                 start,
                 error: SqlError::new(
                     SqlState::CharacterNotInRepertoire,
-                    format!(
-                        "invalid byte sequence for encoding \"UTF8\": {}",
-                        bytes.join(" ")
-                    ),
+                    format!("invalid byte sequence for encoding \"UTF8\": {}", bytes.join(" ")),
                 ),
             }
         };
@@ -227,9 +207,7 @@ pub(super) fn resolve_unicode(
             .flatten();
         let Some((code, length)) = short.or(long) else {
             let mut failure = failure("invalid Unicode escape", at);
-            failure.error = failure
-                .error
-                .hint("Unicode escapes must be \\XXXX or \\+XXXXXX.");
+            failure.error = failure.error.hint("Unicode escapes must be \\XXXX or \\+XXXXXX.");
             return Err(failure);
         };
         let code = match (high_surrogate.take(), code) {

@@ -57,7 +57,7 @@ impl TokenStream<'_> {
     }
 
     /// The value of an option (`def_arg`).
-    fn def_value(&mut self) -> SqlResult<DefValue> {
+    pub(super) fn def_value(&mut self) -> SqlResult<DefValue> {
         match self.peek() {
             TokenKind::String(_) => Ok(DefValue::String(self.string()?)),
             TokenKind::Integer(_) | TokenKind::Float(_) => self.numeric_only(),

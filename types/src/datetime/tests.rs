@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::context::{DateOrder, DateStyle, IntervalStyle, NoHost};
+use crate::datum::Datum;
 use crate::interval::{Interval, Range, interval_in, interval_out};
 use crate::timezone::TimeZone;
 
@@ -87,15 +88,7 @@ fn through(settings: &FormatSettings, type_name: &str, text: &str) -> String {
     };
     match result {
         Ok(()) => String::from_utf8(out).unwrap(),
-        Err(error) => {
-            let hint = error.fields().hint.as_ref().map(|hint| format!(" / {hint}"));
-            format!(
-                "ERROR {} {}{}",
-                error.code().code(),
-                error.fields().message,
-                hint.unwrap_or_default()
-            )
-        }
+        Err(error) => shown(&error),
     }
 }
 
@@ -116,4 +109,100 @@ fn check(table: &str) {
 #[test]
 fn texts_are_read_and_printed_as_postgresql_does() {
     check(include_str!("expectations.tsv"));
+}
+
+/// The value of an argument of a function.
+fn argument(type_name: &str, text: &str, context: &EvalContext<'_>) -> Datum {
+    if text == "NULL" {
+        return Datum::Null;
+    }
+    match type_name {
+        "text" => Datum::text(text),
+        "int4" => Datum::Int4(text.parse().unwrap()),
+        "float8" => Datum::Float8(crate::float::parse_float8(text).unwrap()),
+        "bool" => Datum::Bool(text == "t"),
+        "date" => Datum::Date(date_in(text, context).unwrap()),
+        "time" => Datum::Time(time_in(text, -1, context).unwrap()),
+        "timetz" => {
+            let (time, west) = timetz_in(text, -1, context).unwrap();
+            Datum::Timetz(time, west)
+        }
+        "timestamp" => Datum::Timestamp(timestamp_in(text, -1, context).unwrap()),
+        "timestamptz" => Datum::Timestamptz(timestamptz_in(text, -1, context).unwrap()),
+        "interval" => Datum::Interval(interval_in(text, -1, context).unwrap()),
+        other => panic!("no type: {other}"),
+    }
+}
+
+fn print(datum: &Datum, settings: &FormatSettings) -> String {
+    let mut out = Vec::new();
+    match datum {
+        Datum::Null => return "NULL".to_owned(),
+        Datum::Bool(value) => return value.to_string(),
+        Datum::Int4(value) => return value.to_string(),
+        Datum::Text(text) => return text.to_string(),
+        Datum::Float8(value) => crate::float::write_float8(*value, 1, &mut out),
+        Datum::Numeric(value) => value.write_text(&mut out),
+        Datum::Date(value) => date_out(*value, settings, &mut out),
+        Datum::Time(value) => time_out(*value, &mut out),
+        Datum::Timetz(value, west) => timetz_out(*value, *west, &mut out),
+        Datum::Timestamp(value) => timestamp_out(*value, settings, &mut out),
+        Datum::Timestamptz(value) => timestamptz_out(*value, settings, &mut out),
+        Datum::Interval(value) => interval_out(value, settings, &mut out),
+        other => panic!("no text: {other:?}"),
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn shown(error: &SqlError) -> String {
+    let hint = error.fields().hint.as_ref().map(|hint| format!(" / {hint}"));
+    let message = &error.fields().message;
+    format!("ERROR {} {message}{}", error.code().code(), hint.unwrap_or_default())
+}
+
+/// What a call of a built-in function gives, found as the analyzer finds it.
+fn call(settings: &FormatSettings, signature: &str, arguments: &[&str]) -> String {
+    use crate::builtin::{Implementation, builtins};
+    let context = context(settings);
+    let (name, types) = signature.trim_end_matches(')').split_once('(').unwrap();
+    let types: Vec<&str> = types.split(',').filter(|name| !name.is_empty()).collect();
+    let oids: Vec<_> = types.iter().map(|name| builtins().type_named(name).unwrap().oid).collect();
+    let row = builtins().functions_named(name).find(|row| row.arguments == oids).unwrap();
+    let Implementation::Scalar(function) = row.implementation else {
+        return "not implemented".to_owned();
+    };
+    let values: Vec<Datum> =
+        types.iter().zip(arguments).map(|(name, text)| argument(name, text, &context)).collect();
+    let call = crate::CallContext {
+        eval: context,
+        argument_types: &[],
+        result_type: crate::TypeRef::plain(row.result),
+    };
+    if row.strict && values.iter().any(Datum::is_null) {
+        return "NULL".to_owned();
+    }
+    match function(&call, &values) {
+        Ok(datum) => print(&datum, settings),
+        Err(error) => shown(&error),
+    }
+}
+
+/// Lines of `settings TAB signature TAB arguments … TAB expected`.
+fn check_calls(table: &str) {
+    let mut wrong = 0;
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let (expected, arguments) = columns[2..].split_last().unwrap();
+        let found = call(&settings(columns[0]), columns[1], arguments);
+        if found != *expected {
+            wrong += 1;
+            eprintln!("{line}\n    found {found}");
+        }
+    }
+    assert_eq!(wrong, 0, "of {} lines", table.lines().count());
+}
+
+#[test]
+fn functions_give_what_postgresql_gives() {
+    check_calls(include_str!("calls.tsv"));
 }

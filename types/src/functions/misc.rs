@@ -1,5 +1,36 @@
-//! Functions of no family: pg_typeof, version, hashes.
+//! Functions of no family: pg_typeof, counting NULLs, records, encodings, randomness.
 
 use super::ScalarTable;
+use crate::compare;
+use crate::context::CallContext;
+use crate::datum::Datum;
+use crate::type_oid as t;
 
-pub(super) static SCALARS: ScalarTable = &[];
+pub(super) mod random;
+
+macro_rules! compare_records {
+    ($test:ident) => {
+        |_, a| Ok(Datum::Bool(compare::compare(t::RECORD, &a[0], &a[1]).$test()))
+    };
+}
+
+pub(super) static SCALARS: ScalarTable = &[
+    ("pg_typeof", |context, _| {
+        Ok(context.argument_types.first().map_or(Datum::Null, |type_ref| Datum::Oid(type_ref.oid)))
+    }),
+    ("pg_num_nulls", |context, a| Ok(count_nulls(context, a, true))),
+    ("pg_num_nonnulls", |context, a| Ok(count_nulls(context, a, false))),
+    ("record_eq", compare_records!(is_eq)),
+    ("record_ne", compare_records!(is_ne)),
+    ("record_lt", compare_records!(is_lt)),
+    ("record_le", compare_records!(is_le)),
+    ("record_gt", compare_records!(is_gt)),
+    ("record_ge", compare_records!(is_ge)),
+    ("pg_client_encoding", |_, _| Ok(Datum::text("UTF8"))),
+    ("getdatabaseencoding", |_, _| Ok(Datum::text("UTF8"))),
+];
+
+fn count_nulls(_: &CallContext<'_>, a: &[Datum], nulls: bool) -> Datum {
+    let count = a.iter().filter(|value| value.is_null() == nulls).count();
+    Datum::Int4(i32::try_from(count).unwrap_or(i32::MAX))
+}

@@ -6,6 +6,9 @@ use std::cmp::Ordering;
 use proptest::prelude::*;
 
 use super::*;
+use crate::interval::Interval;
+use crate::jsonb::Jsonb;
+use crate::numeric::Numeric;
 
 fn floats() -> impl Strategy<Value = f64> {
     prop_oneof![
@@ -51,6 +54,34 @@ fn value(type_oid: Oid) -> BoxedStrategy<Datum> {
                 Datum::Interval(Interval { months, days, microseconds })
             })
             .boxed(),
+        t::NUMERIC => prop_oneof![
+            Just("NaN".to_owned()),
+            Just("-Infinity".to_owned()),
+            "-?[0-9]{1,9}(\\.[0-9]{1,9})?",
+        ]
+        .prop_map(|text| Datum::Numeric(Numeric::parse(&text).unwrap()))
+        .boxed(),
+        t::JSONB => proptest::sample::select(
+            &[
+                "null",
+                "true",
+                "0",
+                "-1.50",
+                "\"a\"",
+                "\"ab\"",
+                "[]",
+                "[1]",
+                "[1,2]",
+                "[[]]",
+                "{}",
+                "{\"a\":1}",
+                "{\"a\":2}",
+                "{\"bb\":1}",
+                "{\"a\":1,\"b\":[]}",
+            ][..],
+        )
+        .prop_map(|text| Datum::Jsonb(Jsonb::parse(text).unwrap()))
+        .boxed(),
         t::UUID => any::<[u8; 16]>().prop_map(Datum::Uuid).boxed(),
         t::OID => any::<u32>().prop_map(|oid| Datum::Oid(Oid(oid))).boxed(),
         t::OIDVECTOR => proptest::collection::vec(any::<u32>(), 0..4)
@@ -98,6 +129,8 @@ const TYPES: &[Oid] = &[
     t::TIMESTAMP,
     t::TIMESTAMPTZ,
     t::INTERVAL,
+    t::NUMERIC,
+    t::JSONB,
     t::UUID,
     t::OID,
     t::OIDVECTOR,
