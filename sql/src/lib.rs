@@ -12,3 +12,4 @@ pub mod counters;
 pub mod row;
 pub mod settings;
 pub mod ddl;
+pub mod copy;
