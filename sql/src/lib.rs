@@ -16,3 +16,4 @@ pub mod settings;
 pub mod counters;
 pub mod dml;
 pub mod ddl;
+pub mod copy;
