@@ -45,6 +45,8 @@ mod misc;
 mod numeric;
 mod text;
 
+pub use text::{quote_ident, quote_literal};
+
 static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(|| {
     [
         array::SCALARS,
