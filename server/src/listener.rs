@@ -101,7 +101,8 @@ impl Server {
             let _permit = permit;
             server.serve(stream, peer).await;
         };
-        let tracked = self.shutdown.track(serve.instrument(info_span!("connection", %peer)));
+        let tracked =
+            self.shutdown.track(serve.instrument(info_span!(parent: None, "connection", %peer)));
         // The task ends by itself, and tells of its own panics.
         drop(task::spawn("connection", tracked));
     }

@@ -1,6 +1,6 @@
 //! The binary `aegis`: reads the configuration, opens the instance, listens, and stops in order.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,7 +46,10 @@ fn refuse(error: &dyn std::error::Error) -> ExitCode {
 
 fn start_log(config: &Config) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.log_level)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),
@@ -95,7 +98,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             info!(signal = signal?, "stopping");
             None
         }
-        reason = fatal.recv() => reason,
+        // An instance that lets go of its callback will not fail: the signal is waited for alone.
+        Some(reason) = fatal.recv() => Some(reason),
     };
     shutdown.begin();
     if !server.drain().await {

@@ -191,7 +191,7 @@ pub(super) fn describe_rows(
     output.row_description(columns.len());
     for (at, column) in columns.iter().enumerate() {
         let (relation, attribute) = column.origin.map_or((0, 0), |(oid, column)| (oid.0, column));
-        // What is not built in (enums apart, which clients treat alike) has variable length.
+        // What users define has variable length, enums apart, whose length no client looks at.
         let length = builtins().type_row(column.ty.oid).map_or(-1, |row| row.length);
         let format = match formats.of(at) {
             Format::Text => 0,

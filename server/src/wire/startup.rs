@@ -89,6 +89,7 @@ pub(crate) async fn open(socket: &mut Socket) -> Result<Option<Opening>, Failure
 /// Answers `N`. What a client sent behind its request without waiting for the answer may have been
 /// slipped in by another: it is not read as part of what follows.
 async fn refuse(socket: &mut Socket, what: &str) -> Result<(), Failure> {
+    socket.output.refuse_encryption();
     if socket.has_input() {
         return Err(SqlError::new(
             SqlState::ProtocolViolation,
@@ -98,7 +99,6 @@ async fn refuse(socket: &mut Socket, what: &str) -> Result<(), Failure> {
         .fatal()
         .into());
     }
-    socket.output.refuse_encryption();
     Ok(socket.flush().await?)
 }
 
@@ -126,15 +126,16 @@ fn read_message(version: i32, body: &[u8]) -> SqlResult<StartupMessage> {
         return Err(layout());
     }
     let mut fields = Fields::new(body);
+    let unended = |error: SqlError| match error.code() {
+        SqlState::ProtocolViolation => layout(),
+        _ => error,
+    };
     loop {
-        let name = fields.string()?;
+        let name = fields.string().map_err(unended)?;
         if name.is_empty() {
             break;
         }
-        let value = fields.string().map_err(|error| match error.code() {
-            SqlState::ProtocolViolation => layout(),
-            _ => error,
-        })?;
+        let value = fields.string().map_err(unended)?;
         match name {
             "user" => value.clone_into(&mut message.user),
             "database" => message.database = Some(value.to_owned()).filter(|name| !name.is_empty()),
