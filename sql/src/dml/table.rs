@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{CatalogSnapshot, ConstraintKind, ForeignKey, IndexKey, Relation};
+use aegis_catalog::{CatalogSnapshot, ConstraintKind, ForeignKey, IndexKey, Relation, RelationBody};
 use aegis_storage::TreeId;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io, key};
 
@@ -98,6 +98,33 @@ impl TableAccess {
             referenced_by: table.referenced_by.clone(),
             relation: relation.clone(),
         })
+    }
+
+    /// What fills a column that a COPY does not name: its identity's sequence or its default.
+    ///
+    /// # Errors
+    /// Whatever analyzing the default raises.
+    pub fn default_program(
+        &self,
+        column: &aegis_catalog::Column,
+        context: &StatementContext,
+    ) -> SqlResult<Option<Program>> {
+        let text = if column.identity.is_some() {
+            let owner = Some((self.relation.oid, column.number));
+            let sequence = context
+                .catalog
+                .relations_in(self.relation.schema)
+                .find(|other| match &other.body {
+                    RelationBody::Sequence(body) => body.internal && body.owned_by == owner,
+                    _ => false,
+                })
+                .ok_or_else(|| SqlError::internal("an identity column has no sequence"))?;
+            Some(format!("pg_catalog.nextval('{}'::pg_catalog.regclass)", sequence.oid))
+        } else {
+            column.default.clone()
+        };
+        text.map(|text| compile_over_row(&text, &self.relation, column.ty.oid, context))
+            .transpose()
     }
 
     /// The row key of a row whose key columns are its own.
