@@ -229,7 +229,7 @@ fn queries_answer_as_postgresql_does() {
         let (sql, expected) = case.split_once(" => ").unwrap();
         let got = match database.run(sql) {
             Ok(rows) => rows,
-            Err(error) => format!("{}: {error}", error.code()),
+            Err(error) => format!("{}: {error}", error.code().code()),
         };
         if got.trim_end() != expected.trim_end() {
             failures.push(format!("{sql}\n  expected {expected}\n  got      {got}"));
