@@ -132,8 +132,8 @@ impl Builder {
     }
 
     fn query_body(&mut self, query: &Arc<Query>, depth: usize) -> SqlResult<Plan> {
-        if !query.row_marks.is_empty() && !query.from.is_empty() {
-            tracing::debug!("row marks are taken by whoever runs the statement");
+        if !query.row_marks.is_empty() {
+            return Err(SqlError::unsupported("FOR UPDATE and FOR SHARE"));
         }
         let mut query = (**query).clone();
         let (mut plan, mut layout) = match &query.set_operation {

@@ -102,7 +102,10 @@ type Message = SqlResult<RecordBatch>;
 
 enum State {
     Waiting(Arc<Plan>, Arc<Run>, Handle),
-    Running(mpsc::Receiver<Message>, AbortOnDrop),
+    Running(
+        mpsc::Receiver<Message>,
+        #[expect(dead_code, reason = "held to be dropped")] AbortOnDrop,
+    ),
     Ended,
 }
 
