@@ -1,8 +1,6 @@
 //! `TRUNCATE`: new trees in place of the old ones. And counting rows for `ANALYZE`.
 
-use std::collections::HashSet;
-
-use aegis_catalog::{ConstraintKind, RelationBody};
+use aegis_catalog::RelationBody;
 use aegis_storage::{TableLockMode, TreeId};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
@@ -112,19 +110,5 @@ impl Ddl<'_> {
             }
         }
         self.put_relation(counted).map(drop)
-    }
-
-    /// The tables that the foreign keys of a table reference.
-    pub(super) fn referenced_tables(&self, table: Oid) -> HashSet<Oid> {
-        let relation = self.context.catalog.relation(table);
-        let constraints = relation.and_then(|relation| relation.as_table());
-        constraints
-            .into_iter()
-            .flat_map(|table| &table.constraints)
-            .filter_map(|constraint| match &constraint.kind {
-                ConstraintKind::ForeignKey(key) => Some(key.target),
-                _ => None,
-            })
-            .collect()
     }
 }
