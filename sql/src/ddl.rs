@@ -4,14 +4,36 @@
 //! catalog's tree, so that it commits, rolls back and replicates like any write. The relation is
 //! locked first, then the newest catalog is looked at, then the change is made.
 
+mod name;
+mod expression;
+mod reference;
+
+mod create_table;
+mod constraint;
+mod foreign_key;
+mod index;
+mod sequence;
+mod schema;
+mod database;
+mod view;
+mod create_as;
+
+mod rewrite;
+mod alter_table;
+
+mod dependency;
+mod drop;
+mod comment;
+mod truncate;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use aegis_catalog::{Descriptor, DescriptorKey, store};
+use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
 use aegis_storage::{Store, Transaction};
-use aegis_types::{Oid, SqlError, SqlResult};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
-use crate::ast::Statement;
+use crate::ast::{SelectBody, Statement};
 use crate::counters::Counters;
 use crate::dml::RowIds;
 use crate::query_engine::{QueryEngine, StatementContext};
@@ -83,12 +105,80 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    /// Runs a definition and gives its command tag.
+    /// Runs a definition and gives its command tag. `source` is the text that the statement's
+    /// locations point into.
     ///
     /// # Errors
     /// Whatever the statement raises; 0A000 for one that is not there.
     pub async fn run(&mut self, statement: &Statement, source: &str) -> SqlResult<String> {
-        let _ = source;
-        Err(SqlError::unsupported(format!("{statement:?}")))
+        let tag = match statement {
+            Statement::CreateTable(create) => self.create_table(create, source).await?,
+            Statement::CreateTableAs(create) => return self.create_table_as(create).await,
+            Statement::Select(select) => match &select.body {
+                SelectBody::Simple(simple) if simple.into.is_some() => {
+                    return self.select_into(select).await;
+                }
+                _ => return Err(SqlError::internal("a query is no definition")),
+            },
+            Statement::CreateIndex(create) => self.create_index(create).await?,
+            Statement::CreateSchema(create) => self.create_schema(create, source).await?,
+            Statement::CreateView(create) => self.create_view(create, source).await?,
+            Statement::CreateSequence(create) => self.create_sequence(create).await?,
+            Statement::AlterSequence(alter) => self.alter_sequence(alter).await?,
+            Statement::CreateDatabase(create) => self.create_database(create).await?,
+            Statement::DropDatabase(drop) => self.drop_database(drop).await?,
+            Statement::CreateExtension(create) => self.create_extension(create)?,
+            Statement::Drop(drop) => self.drop_objects(drop).await?,
+            Statement::AlterTable(alter) => self.alter_table(alter, source).await?,
+            Statement::Rename(rename) => self.rename(rename).await?,
+            Statement::AlterObjectSchema(alter) => self.set_schema(alter).await?,
+            Statement::AlterOwner(alter) => self.alter_owner(alter)?,
+            Statement::Comment(comment) => self.comment(comment)?,
+            Statement::Truncate(truncate) => self.truncate(truncate).await?,
+            other => return Err(SqlError::unsupported(statement_words(other))),
+        };
+        Ok(tag.to_owned())
+    }
+
+    fn notice(&mut self, code: SqlState, message: impl Into<String>) {
+        self.notices.push(Notice { severity: "NOTICE", fields: SqlError::new(code, message) });
+    }
+
+    fn put_relation(&mut self, relation: Relation) -> SqlResult<Arc<Relation>> {
+        let relation = Arc::new(relation);
+        self.put(Descriptor::Relation(relation.clone()))?;
+        Ok(relation)
+    }
+}
+
+/// What a statement that is not there is called.
+fn statement_words(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
+        Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
+        Statement::Reindex(_) => "REINDEX",
+        Statement::CreateEnum(_) => "CREATE TYPE ... AS ENUM",
+        Statement::AlterEnum(_) => "ALTER TYPE",
+        Statement::CreateCompositeType(_) => "CREATE TYPE ... AS",
+        Statement::CreateDomain(_) => "CREATE DOMAIN",
+        Statement::AlterDomain(_) => "ALTER DOMAIN",
+        Statement::Define(_) => "this CREATE statement",
+        Statement::CreateRole(_) => "CREATE ROLE",
+        Statement::AlterRole(_) | Statement::AlterRoleSet(_) => "ALTER ROLE",
+        Statement::DropRole(_) => "DROP ROLE",
+        Statement::GrantRole(grant) if grant.is_grant => "GRANT ROLE",
+        Statement::GrantRole(_) => "REVOKE ROLE",
+        Statement::Grant(grant) if grant.is_grant => "GRANT",
+        Statement::Grant(_) => "REVOKE",
+        Statement::AlterDefaultPrivileges(_) => "ALTER DEFAULT PRIVILEGES",
+        Statement::ReassignOwned(_) => "REASSIGN OWNED",
+        Statement::DropOwned(_) => "DROP OWNED",
+        Statement::AlterExtension(_) => "ALTER EXTENSION",
+        Statement::CreateFunction(_) => "CREATE FUNCTION",
+        Statement::AlterFunction(_) => "ALTER FUNCTION",
+        Statement::CreateTrigger(_) => "CREATE TRIGGER",
+        Statement::CreateRule(_) => "CREATE RULE",
+        Statement::Cluster(_) => "CLUSTER",
+        _ => "this statement",
     }
 }

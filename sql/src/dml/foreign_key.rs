@@ -12,8 +12,8 @@ use aegis_catalog::{ConstraintKind, ForeignKey, ReferentialAction, Relation};
 use aegis_storage::RowLockMode;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io};
 
-use super::table::{IndexAccess, TableAccess, position, schema_name};
 use super::Changes;
+use super::table::{IndexAccess, TableAccess, position, schema_name};
 use crate::analyze::{Analyzer, AnalyzerContext};
 use crate::bound::BoundStatement;
 use crate::query_engine::StatementContext;
@@ -51,7 +51,7 @@ type KeyValues = Vec<(TypeRef, Datum)>;
 
 impl Changes<'_> {
     /// Looks for the parents of a new or changed row.
-    pub(super) async fn check_references(
+    pub(crate) async fn check_references(
         &mut self,
         table: &TableAccess,
         row: &[Datum],
@@ -275,7 +275,8 @@ impl Changes<'_> {
                     return Ok(());
                 }
                 let table = qualified(&catalog, child);
-                let query = format!("SELECT 1 FROM ONLY {table} WHERE {}", matches(child, &key.columns));
+                let query =
+                    format!("SELECT 1 FROM ONLY {table} WHERE {}", matches(child, &key.columns));
                 if self.any_row(&query, &old).await? {
                     return Err(still_referenced(name, key, parent, child, &old, self.context));
                 }
@@ -288,16 +289,14 @@ impl Changes<'_> {
                     self.cascade(&format!("DELETE FROM ONLY {table} WHERE {condition}"), old).await
                 }
                 Some(new) => {
-                    let sets = assignments(child, &key.columns, |at| {
-                        format!("${}", old.len() + at + 1)
-                    });
+                    let sets =
+                        assignments(child, &key.columns, |at| format!("${}", old.len() + at + 1));
                     let new = typed(parent, &key.target_columns, new);
                     self.update_children(&catalog, child, key, &sets, [old, new].concat()).await
                 }
             },
             ReferentialAction::SetNull | ReferentialAction::SetDefault => {
-                let value =
-                    if action == ReferentialAction::SetNull { "NULL" } else { "DEFAULT" };
+                let value = if action == ReferentialAction::SetNull { "NULL" } else { "DEFAULT" };
                 let columns =
                     if key.set_columns.is_empty() { &key.columns } else { &key.set_columns };
                 let sets = assignments(child, columns, |_| value.to_owned());
@@ -384,9 +383,8 @@ impl Changes<'_> {
         let mut context = self.context.over(view);
         context.parameters = parameters.iter().map(|(_, value)| value.clone()).collect();
         let parsed = crate::parser::parse(text)?;
-        let statement = parsed
-            .first()
-            .ok_or_else(|| SqlError::internal("a statement of ours is empty"))?;
+        let statement =
+            parsed.first().ok_or_else(|| SqlError::internal("a statement of ours is empty"))?;
         let analyzer = Analyzer::new(AnalyzerContext {
             catalog: &context.catalog,
             database: context.database,
