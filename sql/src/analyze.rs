@@ -60,6 +60,9 @@ mod walk;
 mod parameter;
 mod standalone;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -6,7 +6,6 @@
 
 pub mod ast;
 pub mod parser;
-pub mod analyze;
 pub mod bound;
 pub mod analyze;
 pub mod evaluate;

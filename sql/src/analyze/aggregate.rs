@@ -164,7 +164,7 @@ impl Analyzer<'_> {
             self.aggregate_order(call)?
         };
         if call.agg_distinct {
-            self.check_distinct_aggregate(&args, &order_by)?;
+            self.check_distinct_aggregate(call, &args, &order_by)?;
         }
         let levels_up = self.aggregate_level(call.location, &args, &order_by, filter.as_ref())?;
         let aggregate = Aggregate {
@@ -189,16 +189,23 @@ impl Analyzer<'_> {
         self.sort_nodes(&call.agg_order, nodes)
     }
 
-    fn check_distinct_aggregate(&self, args: &[Node], order_by: &[OrderExpr]) -> SqlResult<()> {
+    fn check_distinct_aggregate(
+        &self,
+        call: &ast::FuncCall,
+        args: &[Node],
+        order_by: &[OrderExpr],
+    ) -> SqlResult<()> {
         for arg in args {
             self.need_equality(arg.oid(), arg.at)?;
         }
-        let stray = order_by.iter().any(|key| !args.iter().any(|arg| same(&arg.expr, &key.expr)));
-        if stray {
+        let stray =
+            order_by.iter().position(|key| !args.iter().any(|arg| same(&arg.expr, &key.expr)));
+        if let Some(stray) = stray {
             return Err(SqlError::new(
                 SqlState::InvalidColumnReference,
                 "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
-            ));
+            )
+            .at_opt(call.agg_order.get(stray).map(|key| key.node.location())));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use aegis_types::{SqlError, SqlResult, SqlState, TypeRef};
 
 use super::Analyzer;
 use super::scope::{CteInfo, Recursion};
+use super::set_operation::target_places;
 use crate::ast::{self, CommonTableExpr, CteMaterialize, SelectBody, SetOp, Statement};
 use crate::bound::{Cte, Query};
 
@@ -137,7 +138,8 @@ impl Analyzer<'_> {
             recursion: Recursion::RecursiveTerm,
         });
         let query = self.subselect(select)?;
-        self.check_recursive_types(cte, &columns, &query)?;
+        let places = target_places(&operation.left);
+        self.check_recursive_types(cte, &columns, &query, &places)?;
         Ok(query)
     }
 
@@ -146,6 +148,7 @@ impl Analyzer<'_> {
         cte: &CommonTableExpr,
         columns: &[(String, TypeRef)],
         query: &Query,
+        places: &[u32],
     ) -> SqlResult<()> {
         for (at, ((_, first), target)) in columns.iter().zip(query.visible_targets()).enumerate() {
             let overall = target.expr.ty();
@@ -162,7 +165,7 @@ impl Analyzer<'_> {
                     ),
                 )
                 .hint("Cast the output of the non-recursive term to the correct type.")
-                .at(cte.location));
+                .at(places.get(at).copied().unwrap_or(cte.location)));
             }
         }
         Ok(())

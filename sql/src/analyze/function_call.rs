@@ -320,7 +320,6 @@ impl Analyzer<'_> {
             | Clause::OrderBy
             | Clause::DistinctOn
             | Clause::GroupBy
-            | Clause::InsertTarget
             | Clause::ValuesSingle => {
                 self.scope().has_set_functions = true;
                 return Ok(());

@@ -5,7 +5,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::Analyzer;
 use super::node::same;
-use super::walk::visit_query;
+use super::walk::{visit_expr, visit_query};
 use crate::bound::{Expr, Query, RteKind};
 
 /// An ungrouped column, and whether a subquery reads it.
@@ -15,9 +15,46 @@ struct Ungrouped {
     in_subquery: bool,
 }
 
+/// How often a column is read in an expression before it is read where it may not be: nothing in
+/// the expression says where it was written.
+fn reads_before(check: &Check<'_>, expr: &Expr, wanted: &Ungrouped) -> usize {
+    fn count(check: &Check<'_>, expr: &Expr, wanted: &Ungrouped, reads: &mut usize) -> bool {
+        if let Expr::Column { entry, column, levels_up: 0, .. } = expr {
+            if (*entry, *column) == (wanted.entry, wanted.column) {
+                *reads += 1;
+            }
+            return false;
+        }
+        let mut done = false;
+        expr.for_each_child(&mut |child| {
+            if done {
+                return;
+            }
+            if matches!(child, Expr::Column { .. }) && check.find(child, 0).is_some() {
+                done = true;
+            } else if check.find(child, 0).is_none() {
+                visit_expr(child, 0, &mut |expr, depth| {
+                    if let Expr::Column { entry, column, levels_up, .. } = expr {
+                        let same = (*entry, *column) == (wanted.entry, wanted.column);
+                        *reads += usize::from(same && *levels_up == depth);
+                    }
+                    true
+                });
+            } else {
+                done = count(check, child, wanted, reads);
+            }
+        });
+        done
+    }
+    let mut reads = 0;
+    if !matches!(expr, Expr::Column { .. }) {
+        count(check, expr, wanted, &mut reads);
+    }
+    reads
+}
+
 /// What is known while a grouped query is checked.
 struct Check<'q> {
-    query: &'q Query,
     /// All expressions grouped by.
     groups: Vec<&'q Expr>,
     /// Those in every grouping set.
@@ -31,6 +68,7 @@ impl Analyzer<'_> {
         &mut self,
         query: &Query,
         places: &[Option<u32>],
+        having_at: Option<u32>,
     ) -> SqlResult<()> {
         let groups: Vec<&Expr> = query.grouping_sets.iter().flatten().collect();
         let common: Vec<&Expr> = match query.grouping_sets.split_first() {
@@ -51,45 +89,67 @@ impl Analyzer<'_> {
                 index.primary.then(|| index.keys.iter().map(|key| key.column).collect())
             })
         };
-        let check = Check { query, groups, common, index_columns: &primary_key };
+        let check = Check { groups, common, index_columns: &primary_key };
         for (at, target) in query.targets.iter().enumerate() {
             if let Some(ungrouped) = check.find(&target.expr, 0) {
                 let from = places.get(at).copied().flatten();
-                return Err(self.ungrouped(query, &ungrouped, from));
+                let before = reads_before(&check, &target.expr, &ungrouped);
+                return Err(self.ungrouped(query, &ungrouped, from, before));
             }
         }
         if let Some(having) = &query.having {
             if let Some(ungrouped) = check.find(having, 0) {
-                return Err(self.ungrouped(query, &ungrouped, None));
+                let before = reads_before(&check, having, &ungrouped);
+                return Err(self.ungrouped(query, &ungrouped, having_at, before));
             }
         }
         for window in &query.windows {
             let keys = window.order_by.iter().map(|key| &key.expr);
             for expr in window.partition_by.iter().chain(keys) {
                 if let Some(ungrouped) = check.find(expr, 0) {
-                    return Err(self.ungrouped(query, &ungrouped, None));
+                    return Err(self.ungrouped(query, &ungrouped, None, 0));
                 }
             }
         }
-        check.check_grouping_arguments(query)
+        let stray = check.stray_grouping_argument(query);
+        stray.map_or(Ok(()), |column| {
+            let place = column.and_then(|(entry, column)| {
+                let mut uses = self.scope().uses.iter();
+                uses.find(|place| (place.entry, place.column) == (entry, column)).map(|p| p.at)
+            });
+            Err(SqlError::new(
+                SqlState::GroupingError,
+                "arguments to GROUPING must be grouping expressions of the associated query level",
+            )
+            .at_opt(place))
+        })
     }
 
-    fn ungrouped(&mut self, query: &Query, found: &Ungrouped, from: Option<u32>) -> SqlError {
+    fn ungrouped(
+        &mut self,
+        query: &Query,
+        found: &Ungrouped,
+        from: Option<u32>,
+        before: usize,
+    ) -> SqlError {
         let entry = &query.range_table[found.entry];
         let column = usize::try_from(found.column - 1)
             .ok()
             .and_then(|at| entry.columns.get(at))
             .map_or("*", |column| column.name.as_str());
         let name = format!("{}.{column}", entry.alias);
-        let matching = self.scope().uses.iter().filter(|place| {
-            place.entry == found.entry && place.column == found.column && !place.in_aggregate
-        });
-        let places: Vec<u32> = matching.map(|place| place.at).collect();
-        let at = places
+        let mut places: Vec<u32> = self
+            .scope()
+            .uses
             .iter()
-            .copied()
-            .find(|place| from.is_none_or(|from| *place >= from))
-            .or(places.first().copied());
+            .filter(|place| place.entry == found.entry && place.column == found.column)
+            .map(|place| place.at)
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        let own = places.iter().copied().filter(|place| from.is_none_or(|from| *place >= from));
+        let own: Vec<u32> = own.collect();
+        let at = own.get(before).or(own.last()).or(places.first()).copied();
         let message = if found.in_subquery {
             format!("subquery uses ungrouped column \"{name}\" from outer query")
         } else {
@@ -176,26 +236,23 @@ impl Check<'_> {
             .is_some_and(|key| key.iter().all(|column| grouped(&self.common, *column)))
     }
 
-    fn check_grouping_arguments(&self, query: &Query) -> SqlResult<()> {
-        let mut failure = None;
+    /// The first argument of a `GROUPING` that is not grouped by: which column, if it is one.
+    fn stray_grouping_argument(&self, query: &Query) -> Option<Option<(usize, i16)>> {
+        let mut stray = None;
         let mut check = |expr: &Expr| {
-            super::walk::visit_expr(expr, 0, &mut |expr, depth| {
-                if let (Expr::Grouping(args), 0) = (expr, depth) {
-                    let all = args.iter().all(|arg| self.groups.iter().any(|g| same(g, arg)));
-                    if !all {
-                        failure = Some(SqlError::new(
-                            SqlState::GroupingError,
-                            "arguments to GROUPING must be grouping expressions of the associated \
-                             query level",
-                        ));
-                    }
+            visit_expr(expr, 0, &mut |expr, depth| {
+                if let (Expr::Grouping(args), 0, None) = (expr, depth, stray) {
+                    let found = args.iter().find(|arg| !self.groups.iter().any(|g| same(g, arg)));
+                    stray = found.map(|arg| match arg {
+                        Expr::Column { entry, column, .. } => Some((*entry, *column)),
+                        _ => None,
+                    });
                 }
                 true
             });
         };
         query.targets.iter().for_each(|target| check(&target.expr));
         query.having.iter().for_each(&mut check);
-        let _ = self.query;
-        failure.map_or(Ok(()), Err)
+        stray
     }
 }

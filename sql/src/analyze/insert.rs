@@ -7,10 +7,11 @@ use aegis_types::{SqlError, SqlResult, SqlState, type_oid as t};
 
 use super::Analyzer;
 use super::assignment::{Assigned, check_identity};
-use super::from::query_columns;
+use super::from::{alias_name, query_columns, relation_columns};
 use super::node::Node;
 use super::scope::{Clause, EntryInfo};
 use super::select::finished_ctes;
+use super::set_operation::target_places;
 use crate::ast::{self, Expr as Ast, InsertStmt, OverridingKind, SelectBody, SelectStmt};
 use crate::bound::{Expr, Insert, JoinTree, Query, RangeTableEntry, RteColumn, RteKind, Target};
 
@@ -21,7 +22,7 @@ enum Rows {
     /// Several rows of `VALUES`, of the columns' types.
     Many(Vec<Vec<Assigned>>),
     /// A query.
-    Query(Box<Query>),
+    Query(Box<Query>, Vec<u32>),
 }
 
 impl Analyzer<'_> {
@@ -41,7 +42,14 @@ impl Analyzer<'_> {
         }
         let table = self.target_table(&insert.relation, "INSERT")?;
         let columns = self.insert_columns(&table, insert)?;
+        self.scope().insert_target = Some(RangeTableEntry {
+            alias: alias_name(insert.relation.alias.as_ref(), &table.name),
+            kind: RteKind::Row(table.clone()),
+            columns: relation_columns(&table),
+            lateral: false,
+        });
         let rows = self.insert_rows(insert, &columns)?;
+        self.scope().insert_target = None;
         let source = self.insert_source(&table, &columns, rows, insert.overriding)?;
 
         // ON CONFLICT and RETURNING see the row itself, not the source's tables.
@@ -123,7 +131,7 @@ impl Analyzer<'_> {
         let query = query?;
         let given = query.visible_targets().count();
         check_count(given, columns, insert, select_place(select, columns.len()))?;
-        Ok(Rows::Query(Box::new(query)))
+        Ok(Rows::Query(Box::new(query), target_places(select)))
     }
 
     fn insert_values(
@@ -224,8 +232,8 @@ impl Analyzer<'_> {
                     given.push((column.number, source_column(entry, at, column.ty)));
                 }
             }
-            Rows::Query(mut inner) => {
-                self.query_values(table, &columns, &mut inner, overriding, &mut given)?;
+            Rows::Query(mut inner, places) => {
+                given = self.query_values(table, &columns, &mut inner, overriding, &places)?;
                 let types = query_columns(&inner);
                 let kind = RteKind::Subquery(Arc::new(*inner));
                 let entry = self.source_entry("*SELECT*", kind, types);
@@ -252,8 +260,9 @@ impl Analyzer<'_> {
         columns: &[Column],
         inner: &mut Query,
         overriding: OverridingKind,
-        given: &mut Vec<(i16, Expr)>,
-    ) -> SqlResult<()> {
+        places: &[u32],
+    ) -> SqlResult<Vec<(i16, Expr)>> {
+        let mut given = Vec::new();
         let entry = self.scope().range_table.len();
         let visible: Vec<usize> = inner
             .targets
@@ -264,14 +273,15 @@ impl Analyzer<'_> {
             .collect();
         for (at, (number, column)) in visible.into_iter().zip(columns).enumerate() {
             let target = &mut inner.targets[number];
+            let place = places.get(at).copied();
             let expr = if target.expr.ty().oid == t::UNKNOWN {
-                let node = Node::unwritten(target.expr.clone());
+                let node = Node { expr: target.expr.clone(), at: place };
                 let value = self.assign(column, node, None)?;
                 target.expr = value.clone();
                 value
             } else {
                 let read = source_column(entry, at, target.expr.ty());
-                self.assign(column, Node::unwritten(read), None)?
+                self.assign(column, Node { expr: read, at: place }, None)?
             };
             let assigned = Assigned::Value(expr);
             check_identity(column, &assigned, overriding)?;
@@ -279,7 +289,7 @@ impl Analyzer<'_> {
                 given.push((column.number, value));
             }
         }
-        Ok(())
+        Ok(given)
     }
 
     /// The value itself, or nothing where the default stands instead.

@@ -23,7 +23,6 @@ pub(super) enum Clause {
     WindowFrameRows,
     WindowFrameGroups,
     SelectTarget,
-    InsertTarget,
     UpdateSource,
     GroupBy,
     OrderBy,
@@ -57,7 +56,6 @@ impl Clause {
             Self::WindowFrameRows => "window ROWS",
             Self::WindowFrameGroups => "window GROUPS",
             Self::SelectTarget => "SELECT",
-            Self::InsertTarget => "INSERT",
             Self::UpdateSource => "UPDATE",
             Self::GroupBy => "GROUP BY",
             Self::OrderBy => "ORDER BY",
@@ -101,6 +99,8 @@ pub(super) struct Scope {
     /// The names of those that cannot be named yet.
     pub(super) future_ctes: Vec<String>,
     pub(super) clause: Clause,
+    /// The table that INSERT fills: its columns cannot be named yet, but are suggested.
+    pub(super) insert_target: Option<RangeTableEntry>,
     /// Whether lateral references are allowed here.
     pub(super) lateral_active: bool,
     pub(super) has_aggregates: bool,

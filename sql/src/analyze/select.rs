@@ -92,7 +92,7 @@ impl Analyzer<'_> {
         };
         if grouped {
             query.range_table.clone_from(&self.scope().range_table);
-            self.check_grouping(&query, &places)?;
+            self.check_grouping(&query, &places, simple.having.as_ref().map(ast::Expr::location))?;
         }
         query.row_marks = self.row_marks(select, &query)?;
         Ok(query)

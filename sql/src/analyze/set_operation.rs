@@ -227,7 +227,8 @@ impl Analyzer<'_> {
                 }
             }
             if op != SetOperator::Union || !operation.all {
-                self.need_equality(common, b.at.or(a.at))?;
+                let best = if a.oid() == common { &a } else { &b };
+                self.need_equality(common, best.at)?;
             }
             columns.push(Node { expr: set_column(at, ty), at: a.at });
         }
@@ -342,9 +343,21 @@ fn set_column(at: usize, ty: TypeRef) -> Expr {
 }
 
 /// Where each output column of a plain `SELECT` without stars was written.
-fn target_places(select: &SelectStmt) -> Vec<u32> {
+pub(super) fn target_places(select: &SelectStmt) -> Vec<u32> {
     match &select.body {
-        SelectBody::Simple(simple) => simple.targets.iter().map(|target| target.location).collect(),
+        SelectBody::Simple(simple) if !simple.targets.iter().any(is_star) => {
+            simple.targets.iter().map(|target| target.location).collect()
+        }
         _ => Vec::new(),
+    }
+}
+
+fn is_star(target: &ast::ResTarget) -> bool {
+    match &target.value {
+        ast::Expr::ColumnRef(column) => column.star,
+        ast::Expr::Indirection(indirection) => {
+            matches!(indirection.indirection.last(), Some(ast::IndirectionElement::Star))
+        }
+        _ => false,
     }
 }

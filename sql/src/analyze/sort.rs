@@ -181,35 +181,35 @@ impl Analyzer<'_> {
         let mut on = Vec::with_capacity(list.len());
         for expr in list {
             let target = self.find_target(expr, targets, Clause::DistinctOn)?;
-            if !on.contains(&target) {
-                on.push(target);
+            if on.iter().all(|(other, _)| *other != target) {
+                on.push((target, expr.location()));
             }
         }
-        let mismatch = |at: Option<u32>| {
+        let mismatch = |at: u32| {
             SqlError::new(
                 SqlState::InvalidColumnReference,
                 "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
             )
-            .at_opt(at)
+            .at(at)
         };
         let mut ordered = Vec::with_capacity(on.len());
         let mut skipped = false;
         for key in keys {
-            if on.contains(&key.target) {
+            if let Some((_, at)) = on.iter().find(|(target, _)| *target == key.target) {
                 if skipped {
-                    return Err(mismatch(targets[key.target].node.at));
+                    return Err(mismatch(*at));
                 }
                 ordered.push(key.target);
             } else {
                 skipped = true;
             }
         }
-        for target in on {
+        for (target, at) in on {
             if ordered.contains(&target) {
                 continue;
             }
             if skipped {
-                return Err(mismatch(targets[target].node.at));
+                return Err(mismatch(at));
             }
             targets[target].node = self.known_type(targets[target].node.clone())?;
             self.need_equality(targets[target].node.oid(), targets[target].node.at)?;

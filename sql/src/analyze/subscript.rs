@@ -57,8 +57,17 @@ impl Analyzer<'_> {
                 return Ok(field);
             }
         }
+        let whole = node.expr.clone();
         if let Some(node) = self.column_as_function(name, node, at.unwrap_or_default())? {
             return Ok(node);
+        }
+        if let Expr::Column { entry, column: 0, levels_up, .. } = &whole {
+            let alias = &self.scopes[self.scopes.len() - 1 - levels_up].range_table[*entry].alias;
+            return Err(SqlError::new(
+                SqlState::UndefinedColumn,
+                format!("column {alias}.{name} does not exist"),
+            )
+            .at_opt(at));
         }
         let error = if composite {
             SqlError::new(

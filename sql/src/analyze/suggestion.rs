@@ -75,7 +75,7 @@ impl Analyzer<'_> {
     fn closest_column(&self, qualifier: Option<&str>, column: &str) -> Closest {
         let mut closest = Closest { distance: DISTANCE_MAX + 1, first: None, second: None };
         for scope in self.scopes.iter().rev() {
-            for entry in &scope.range_table {
+            for entry in scope.insert_target.iter().chain(&scope.range_table) {
                 let penalty = qualifier.map_or(0, |qualifier| levenshtein(qualifier, &entry.alias));
                 let penalty = penalty.min(DISTANCE_MAX + 1);
                 let mut exact = false;

@@ -185,6 +185,7 @@ fn builtin_name(ty: TypeRef, name: &str) -> String {
             let scale = ((typmod & 0x7ff) ^ 1024) - 1024;
             format!("numeric({},{scale})", (typmod >> 16) & 0xffff)
         }
+        t::NUMERIC => "numeric".to_owned(),
         t::VARCHAR => length("character varying"),
         // Without a length it is not `character`, which means `character(1)`.
         t::BPCHAR if typmod < 0 => "bpchar".to_owned(),
