@@ -29,9 +29,7 @@ pub(super) static FUNCTIONS: HostTable = &[
             return Ok(Datum::Null);
         };
         Ok(text_or_null(match call.arg(1) {
-            Datum::Int4(column) if *column != 0 => {
-                definition::index_column(&names, index, *column)
-            }
+            Datum::Int4(column) if *column != 0 => definition::index_column(&names, index, *column),
             _ => definition::index_definition(&names, index, call.boolean(2)),
         }))
     }),
@@ -51,9 +49,7 @@ pub(super) static FUNCTIONS: HostTable = &[
         let rule = call.seen.catalog.relation(call.oid(0)).and_then(|view| {
             let query = definition::view_definition(&names, view)?;
             let name = names.qualified_relation_name(view.oid)?;
-            Some(format!(
-                "CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {query}"
-            ))
+            Some(format!("CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {query}"))
         });
         Ok(text_or_null(rule))
     }),
@@ -148,12 +144,9 @@ fn describe(call: &Call<'_>) -> SqlResult<Datum> {
     let text = match class {
         Oid::NONE => None,
         PG_CLASS => catalog.relation(object).and_then(|relation: &std::sync::Arc<Relation>| {
-            let whole =
-                format!("{} {}", kind_word(relation.kind()), names.relation_name(object)?);
+            let whole = format!("{} {}", kind_word(relation.kind()), names.relation_name(object)?);
             match relation.column(column) {
-                Some(column) => {
-                    Some(format!("column {} of {whole}", quote_ident(&column.name)))
-                }
+                Some(column) => Some(format!("column {} of {whole}", quote_ident(&column.name))),
                 None => Some(whole),
             }
         }),

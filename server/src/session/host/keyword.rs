@@ -12,11 +12,7 @@ pub(super) static FUNCTIONS: HostTable = &[("pg_get_keywords", |_| {
         .iter()
         .map(|keyword| {
             let category = u8::try_from(keyword.category.code()).unwrap_or(b'?');
-            let label = if keyword.bare_label {
-                "can be bare label"
-            } else {
-                "requires AS"
-            };
+            let label = if keyword.bare_label { "can be bare label" } else { "requires AS" };
             Datum::Record(Arc::new([
                 Datum::text(keyword.word),
                 Datum::Char(category),

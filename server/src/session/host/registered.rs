@@ -73,17 +73,17 @@ pub(super) fn lookup(names: &Names<'_>, reg_type: Oid, text: &str) -> SqlResult<
         t::REGROLE => role(names, &single(text)?),
         t::REGCOLLATION => {
             let (_, name) = in_pg_catalog(text)?;
-            collations().into_iter().find(|(_, known)| *known == name).map(|(oid, _)| oid).ok_or_else(
-                || {
-                    undefined(format!(
-                        "collation \"{name}\" for encoding \"UTF8\" does not exist"
-                    ))
-                },
-            )
+            collations()
+                .into_iter()
+                .find(|(_, known)| *known == name)
+                .map(|(oid, _)| oid)
+                .ok_or_else(|| {
+                    undefined(format!("collation \"{name}\" for encoding \"UTF8\" does not exist"))
+                })
         }
-        t::REGCONFIG => Err(undefined(format!(
-            "text search configuration \"{text}\" does not exist"
-        ))),
+        t::REGCONFIG => {
+            Err(undefined(format!("text search configuration \"{text}\" does not exist")))
+        }
         _ => Err(undefined(format!("text search dictionary \"{text}\" does not exist"))),
     }
 }
@@ -93,8 +93,7 @@ fn undefined(message: String) -> SqlError {
 }
 
 fn parts(text: &str) -> SqlResult<Vec<String>> {
-    split_qualified(text)
-        .ok_or_else(|| SqlError::new(SqlState::InvalidName, "invalid name syntax"))
+    split_qualified(text).ok_or_else(|| SqlError::new(SqlState::InvalidName, "invalid name syntax"))
 }
 
 /// A name that has no schema.
@@ -297,9 +296,8 @@ fn operator_with_arguments(names: &Names<'_>, text: &str) -> SqlResult<Oid> {
     let (left, right) = match types.as_slice() {
         [left, right] => (*left, *right),
         [_] => {
-            return Err(SqlError::new(SqlState::UndefinedParameter, "missing argument").hint(
-                "Use NONE to denote the missing argument of a unary operator.",
-            ));
+            return Err(SqlError::new(SqlState::UndefinedParameter, "missing argument")
+                .hint("Use NONE to denote the missing argument of a unary operator."));
         }
         _ => {
             return Err(SqlError::new(SqlState::TooManyArguments, "too many arguments")

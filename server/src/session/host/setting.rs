@@ -5,14 +5,12 @@ use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use super::{Call, HostTable, PendingSetting};
 
 pub(super) static FUNCTIONS: HostTable = &[
-    ("current_setting", |call| {
-        match pending_value(call, call.text(0)) {
-            Some(value) => Ok(Datum::text(value)),
-            None => match call.seen.settings.show(call.text(0)) {
-                Err(_) if call.boolean(1) => Ok(Datum::Null),
-                other => other.map(Datum::text),
-            },
-        }
+    ("current_setting", |call| match pending_value(call, call.text(0)) {
+        Some(value) => Ok(Datum::text(value)),
+        None => match call.seen.settings.show(call.text(0)) {
+            Err(_) if call.boolean(1) => Ok(Datum::Null),
+            other => other.map(Datum::text),
+        },
     }),
     ("set_config", set_config),
 ];
@@ -30,10 +28,7 @@ fn pending_value(call: &Call<'_>, name: &str) -> Option<String> {
 
 fn set_config(call: &Call<'_>) -> SqlResult<Datum> {
     let Datum::Text(name) = call.arg(0) else {
-        return Err(SqlError::new(
-            SqlState::NullValueNotAllowed,
-            "SET requires parameter name",
-        ));
+        return Err(SqlError::new(SqlState::NullValueNotAllowed, "SET requires parameter name"));
     };
     let value = match call.arg(1) {
         Datum::Text(value) => Some(value.to_string()),

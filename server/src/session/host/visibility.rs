@@ -18,12 +18,8 @@ pub(super) static FUNCTIONS: HostTable = &[
         let visible = names.type_parts(oid).map(|(_, name)| names.type_on_path(&name) == Some(oid));
         Ok(visible.map_or(Datum::Null, Datum::Bool))
     }),
-    ("pg_function_is_visible", |call| {
-        Ok(if_there(builtins().function(call.oid(0)).is_some()))
-    }),
-    ("pg_operator_is_visible", |call| {
-        Ok(if_there(builtins().operator(call.oid(0)).is_some()))
-    }),
+    ("pg_function_is_visible", |call| Ok(if_there(builtins().function(call.oid(0)).is_some()))),
+    ("pg_operator_is_visible", |call| Ok(if_there(builtins().operator(call.oid(0)).is_some()))),
     ("pg_opclass_is_visible", |call| Ok(listed(call, "pg_catalog.pg_opclass"))),
     ("pg_opfamily_is_visible", |call| Ok(listed(call, "pg_catalog.pg_opfamily"))),
     ("pg_collation_is_visible", |call| Ok(listed(call, "pg_catalog.pg_collation"))),
