@@ -324,5 +324,11 @@ pub fn relation_of_row_type(oid: Oid) -> Option<&'static SystemRelation> {
     BY_ROW_TYPE.get(&oid).copied()
 }
 
+/// The rows of a relation whose rows never change, such as `pg_catalog.pg_opclass`; none of others.
+#[must_use]
+pub fn fixed_rows(name: &str) -> Vec<Vec<Datum>> {
+    name.strip_prefix("pg_catalog.").map_or_else(Vec::new, stored::rows)
+}
+
 #[cfg(test)]
 mod tests;

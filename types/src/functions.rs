@@ -67,7 +67,7 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
 });
 
 static SETS: LazyLock<HashMap<&'static str, SetFunction>> = LazyLock::new(|| {
-    [array::SETS, datetime::SETS, integer::SETS, json::SETS, numeric::SETS, text::SETS]
+    [array::SETS, datetime::SETS, host::SETS, integer::SETS, json::SETS, numeric::SETS, text::SETS]
         .into_iter()
         .flatten()
         .copied()
