@@ -30,7 +30,7 @@ pub enum StartError {
 }
 
 /// Told, with the reason, when the node must stop: it can no longer promise what it acknowledges.
-pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
+pub type OnFatal = Arc<dyn Fn(String) + Send + Sync>;
 
 /// One running server.
 pub struct Instance {
@@ -80,9 +80,9 @@ impl Instance {
             aegis_types::clock::now() + aegis_types::clock::POSTGRES_EPOCH_UNIX_SECONDS * 1_000_000
         });
         let options = StoreOptions::new("store", memory_bytes, clock);
-        let store = Store::open(options, Arc::new(RealDisk::open(data_dir)?))?;
+        let store = Store::open(options, Arc::new(RealDisk::new(data_dir)))?;
         let told = on_fatal.clone();
-        store.on_fatal(Box::new(move |reason| told(reason)));
+        store.on_fatal(Box::new(move |reason| told(reason.to_owned())));
         store.set_catalog_builder(Box::new(|tree| tree == CATALOG_TREE), builder())?;
         let log_dir = data_dir.join("log");
         std::fs::create_dir_all(&log_dir)?;
@@ -90,7 +90,7 @@ impl Instance {
             &log_dir,
             RaftLogOptions::default(),
             Arc::new(store.clone()),
-            move |error| on_fatal(&error.to_string()),
+            move |error| on_fatal(error.to_string()),
         )
         .await?;
         store.attach_log(log.clone());

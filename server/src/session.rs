@@ -140,6 +140,7 @@ pub struct Session {
     reported: BTreeMap<&'static str, String>,
     host: Arc<host::SessionHost>,
     block: Option<block::Block>,
+    statements: BTreeMap<String, Arc<Prepared>>,
     notices: Vec<Notice>,
     cancel: CancelFlag,
     statement_timestamp: i64,
@@ -166,6 +167,32 @@ impl Session {
         aegis_sql::parser::parse(sql)
     }
 
+    /// The prepared statement with this name; the empty name is the unnamed one.
+    #[must_use]
+    pub fn statement(&self, name: &str) -> Option<Arc<Prepared>> {
+        self.statements.get(name).cloned()
+    }
+
+    /// Keeps a prepared statement. The unnamed one replaces its predecessor.
+    ///
+    /// # Errors
+    /// 42P05 if the name is taken.
+    pub fn store_statement(&mut self, name: &str, prepared: Arc<Prepared>) -> SqlResult<()> {
+        if !name.is_empty() && self.statements.contains_key(name) {
+            return Err(SqlError::new(
+                SqlState::DuplicatePstatement,
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        self.statements.insert(name.to_owned(), prepared);
+        Ok(())
+    }
+
+    /// Forgets a prepared statement, if it is there.
+    pub fn drop_statement(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+
     /// `I` idle, `T` in a transaction block, `E` in a failed one.
     #[must_use]
     pub fn transaction_status(&self) -> u8 {
@@ -176,9 +203,17 @@ impl Session {
         }
     }
 
-    /// What the client is to be told; forgotten here.
+    /// What the client is to be told, as far as `client_min_messages` lets it through; forgotten
+    /// here.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+        let least = self.settings.get("client_min_messages");
+        let passes = |severity: &str| match severity {
+            "INFO" => true,
+            "WARNING" => least != "error",
+            _ => !matches!(least, "error" | "warning"),
+        };
+        let notices = std::mem::take(&mut self.notices);
+        notices.into_iter().filter(|notice| passes(notice.severity)).collect()
     }
 
     /// The reported settings that changed since they were last asked for; at first, all.
@@ -197,12 +232,6 @@ impl Session {
     /// The settings that values are read and printed with.
     pub fn format(&mut self) -> Arc<FormatSettings> {
         self.settings.format()
-    }
-
-    /// `client_min_messages`
-    #[must_use]
-    pub fn client_min_messages(&self) -> &str {
-        self.settings.get("client_min_messages")
     }
 
     /// Who answers functions that need a session.

@@ -77,6 +77,7 @@ impl Session {
             reported: BTreeMap::new(),
             host: Arc::new(host),
             block: None,
+            statements: BTreeMap::new(),
             notices: Vec::new(),
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),

@@ -310,6 +310,8 @@ impl Session {
         let tag = match target {
             ast::DiscardTarget::All => {
                 self.refuse_in_block("DISCARD ALL")?;
+                self.statements.clear();
+                self.host.forget_sequences();
                 self.settings.reset_all();
                 "DISCARD ALL"
             }
