@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use aegis_sql::bound::Query;
 use aegis_sql::query_engine::{QueryEngine, QueryPlan, RowBatch, RowStream, StatementContext};
-use aegis_types::{Datum, SqlResult, TypeRef};
+use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::execution::TaskContext;
@@ -105,6 +105,7 @@ enum State {
     Running(
         mpsc::Receiver<Message>,
         #[expect(dead_code, reason = "held to be dropped")] AbortOnDrop,
+        tokio::task::JoinHandle<()>,
     ),
     Ended,
 }
@@ -150,9 +151,10 @@ impl RowStream for Stream {
         if let State::Waiting(plan, run, runtime) = &self.state {
             let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
             let task = runtime.spawn(feed(plan.clone(), run.clone(), sender));
-            self.state = State::Running(receiver, AbortOnDrop(task.abort_handle()));
+            let abort = AbortOnDrop(task.abort_handle());
+            self.state = State::Running(receiver, abort, task);
         }
-        let State::Running(receiver, _) = &mut self.state else { return Ok(None) };
+        let State::Running(receiver, _, task) = &mut self.state else { return Ok(None) };
         loop {
             match receiver.recv().await {
                 Some(Ok(batch)) if batch.num_rows() == 0 => {}
@@ -164,8 +166,13 @@ impl RowStream for Stream {
                     return Err(error);
                 }
                 None => {
+                    // The end, unless the query's task broke off: a short result is no result.
+                    let ended = task.await;
                     self.state = State::Ended;
-                    return Ok(None);
+                    return match ended {
+                        Ok(()) => Ok(None),
+                        Err(broken) => Err(SqlError::internal(format!("the query failed: {broken}"))),
+                    };
                 }
             }
         }

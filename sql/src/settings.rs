@@ -170,7 +170,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("seq_page_cost", "1", Kind::Real, Context::User),
     setting("server_encoding", "UTF8", Kind::Text, Context::Internal),
     setting("server_version", "15.0", Kind::Text, Context::Internal),
-    setting("server_version_num", "150000", Kind::Integer(150018, 150018, Unit::None), Context::Internal),
+    setting("server_version_num", "150000", Kind::Integer(150000, 150000, Unit::None), Context::Internal),
     setting("session_replication_role", "origin", Kind::Enum(&["origin", "replica", "local"]), Context::User),
     setting("shared_buffers", "16384", Kind::Integer(16, 1073741823, Unit::Blocks), Context::Postmaster),
     setting("standard_conforming_strings", "on", Kind::Bool, Context::User),

@@ -123,6 +123,9 @@ impl Session {
     /// # Errors
     /// 54000 after four thousand million commands.
     pub async fn end_statement(&mut self) -> SqlResult<()> {
+        for setting in self.host.take_settings() {
+            self.apply_setting(&setting.name, setting.value.as_deref(), setting.local).await?;
+        }
         if let Some(block) = &self.block
             && let Some(txn) = block.txn.lock().await.as_mut()
         {

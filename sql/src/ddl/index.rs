@@ -176,7 +176,7 @@ impl Ddl<'_> {
             self.context.cancel.check()?;
             for stored in block.iter() {
                 let row = access.layout.decode(stored.value)?;
-                let entry = index.encode_key(&access.layout, &row, stored.key);
+                let entry = index.encode_key(&access.layout, &row, stored.key)?;
                 if entry.exclusive && self.txn.get_newest(index.tree, &entry.bytes)?.is_some() {
                     let detail =
                         access.key_detail(&index.columns(), &row, &self.context.evaluation());

@@ -72,7 +72,7 @@ impl Ddl<'_> {
                 for number in &row_key {
                     let at = usize::try_from(number - 1).unwrap_or_default();
                     let ty = layout.column_type(at).oid;
-                    aegis_types::key::encode(ty, &row[at], false, false, &mut key);
+                    aegis_types::key::encode(ty, &row[at], false, false, &mut key)?;
                 }
                 value.clear();
                 layout.encode(&row, &mut value)?;

@@ -78,7 +78,13 @@ impl TableAccess {
             match &constraint.kind {
                 ConstraintKind::Check { expression, .. } => checks.push(Check {
                     name: constraint.name.clone(),
-                    program: compile_over_row(expression, relation, ExprPlace::Check, context)?,
+                    program: compile_over_row(
+                        expression,
+                        relation,
+                        ExprPlace::Check,
+                        None,
+                        context,
+                    )?,
                 }),
                 ConstraintKind::ForeignKey(key) => {
                     foreign_keys.push((constraint.name.clone(), key.clone()));
@@ -123,8 +129,11 @@ impl TableAccess {
         } else {
             column.default.clone()
         };
-        text.map(|text| compile_over_row(&text, &self.relation, column.ty.oid, context))
-            .transpose()
+        let target = (column.ty, column.name.as_str());
+        text.map(|text| {
+            compile_over_row(&text, &self.relation, ExprPlace::Default, Some(target), context)
+        })
+        .transpose()
     }
 
     /// The row key of a row whose key columns are its own.
@@ -294,6 +303,7 @@ pub(crate) fn compile_over_row(
     text: &str,
     relation: &Arc<Relation>,
     place: ExprPlace,
+    coerce_to: Option<(TypeRef, &str)>,
     context: &StatementContext,
 ) -> SqlResult<Program> {
     let parsed = crate::parser::parse_expr(text)?;
@@ -307,6 +317,6 @@ pub(crate) fn compile_over_row(
         parameters: Vec::new(),
         infer_parameters: false,
     });
-    let expr = analyzer.analyze_expr_over_relation(&parsed, relation, place, None)?;
+    let expr = analyzer.analyze_expr_over_relation(&parsed, relation, place, coerce_to)?;
     Program::compile(&expr, &mut |_, column, _| Ok(position(column)))
 }
