@@ -83,6 +83,10 @@ use scope::Scope;
 /// walks the bound tree too.
 pub const DEPTH_MAX: usize = 512;
 
+/// How many expressions, queries and copies of expressions one statement may come to: some syntax
+/// stands for its operand several times, and nested it would grow without bound.
+const WORK_MAX: usize = 2_000_000;
+
 /// What a statement is analyzed against.
 #[derive(Clone)]
 pub struct AnalyzerContext<'a> {
@@ -132,6 +136,8 @@ pub struct Analyzer<'a> {
     /// What is known of the parameters' types so far.
     parameters: Vec<Option<TypeRef>>,
     depth: usize,
+    /// How much was analyzed so far, of at most [`WORK_MAX`].
+    work: usize,
     /// The views that are being expanded, so that none can contain itself.
     views: Vec<Oid>,
     /// Whether the next query's output columns may stay of unknown type, for whoever is around it to
@@ -154,6 +160,7 @@ impl<'a> Analyzer<'a> {
             scopes: Vec::new(),
             parameters,
             depth: 0,
+            work: 0,
             views: Vec::new(),
             keep_unknown_targets: false,
             defaults: HashMap::new(),
@@ -197,10 +204,10 @@ impl<'a> Analyzer<'a> {
     }
 
     fn top_level_select(&mut self, select: &ast::SelectStmt) -> SqlResult<Query> {
-        if let ast::SelectBody::Simple(simple) = &select.body {
-            if simple.into.is_some() {
-                return Err(SqlError::unsupported("SELECT INTO"));
-            }
+        if let ast::SelectBody::Simple(simple) = &select.body
+            && simple.into.is_some()
+        {
+            return Err(SqlError::unsupported("SELECT INTO"));
         }
         self.query(select)
     }
@@ -213,10 +220,36 @@ impl<'a> Analyzer<'a> {
         if self.depth >= DEPTH_MAX {
             return Err(too_deep());
         }
+        self.charge(1)?;
         self.depth += 1;
         let result = analyze(self);
         self.depth -= 1;
         result
+    }
+}
+
+impl Analyzer<'_> {
+    /// Counts work, so that small text cannot mean a tree without bound.
+    ///
+    /// # Errors
+    /// 54001 beyond [`WORK_MAX`].
+    fn charge(&mut self, work: usize) -> SqlResult<()> {
+        self.work = self.work.saturating_add(work);
+        if self.work > WORK_MAX {
+            return Err(SqlError::new(SqlState::StatementTooComplex, "statement too complex"));
+        }
+        Ok(())
+    }
+
+    /// A copy of an expression that its syntax means more than once.
+    fn copied(&mut self, node: &node::Node) -> SqlResult<node::Node> {
+        let mut size = 0;
+        walk::visit_expr(&node.expr, 0, &mut |_, _| {
+            size += 1;
+            true
+        });
+        self.charge(size)?;
+        Ok(node.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use aegis_types::builtin::CastContext;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Analyzer;
+use super::join::without_position;
 use super::node::{Node, null};
 use super::relation::ResolvedRelation;
 use super::scope::{Clause, EntryInfo, Scope};
@@ -163,7 +164,7 @@ impl Analyzer<'_> {
             self.default_value(node, column.ty, &column.name)
         });
         self.scopes = outer;
-        let mut expr = result?;
+        let mut expr = result.map_err(without_position)?;
         super::walk::forget_locations(&mut expr);
         self.defaults.insert((relation.oid, column.number), expr.clone());
         Ok(expr)

@@ -43,12 +43,11 @@ impl Analyzer<'_> {
                 CastMethod::InOut => Pathway::Text,
             });
         }
-        if !matches!(target, t::OIDVECTOR | t::INT2VECTOR) {
-            if let (Some(to), Some(from)) = (self.element_type(target), self.element_type(source)) {
-                if self.pathway(to, from, context).is_some() {
-                    return Some(Pathway::Array);
-                }
-            }
+        if !matches!(target, t::OIDVECTOR | t::INT2VECTOR)
+            && let (Some(to), Some(from)) = (self.element_type(target), self.element_type(source))
+            && self.pathway(to, from, context).is_some()
+        {
+            return Some(Pathway::Array);
         }
         let by_text = (context >= CastContext::Assignment && self.category(target).0 == b'S')
             || (context >= CastContext::Explicit && self.category(source).0 == b'S');
@@ -145,7 +144,7 @@ impl Analyzer<'_> {
             return Ok(Node { expr, at });
         }
         if source == t::RECORD && self.composite(target.oid).is_some() {
-            return self.coerce_record(Node { expr, at }, target, context, form, location);
+            return self.coerce_record(Node { expr, at }, target, context, location);
         }
         if matches!(target.oid, t::RECORD | t::RECORD_ARRAY) {
             return Ok(Node { expr, at });
@@ -282,7 +281,6 @@ impl Analyzer<'_> {
         node: Node,
         target: TypeRef,
         context: CastContext,
-        form: CallForm,
         location: Option<u32>,
     ) -> SqlResult<Node> {
         let at = node.at;
@@ -334,7 +332,6 @@ impl Analyzer<'_> {
             names.push(name);
         }
         let row = Expr::Row { fields: converted, names, ty: TypeRef::plain(target.oid) };
-        let _ = form;
         Ok(Node { expr: row, at })
     }
 

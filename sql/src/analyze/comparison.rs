@@ -30,7 +30,11 @@ impl Analyzer<'_> {
             match (&left_fields, item) {
                 (Some(fields), Ast::Row(row)) => {
                     let right = self.expr_list(&row.args)?;
-                    tests.push(self.row_comparison(&name, fields.clone(), right, at)?);
+                    let mut left = Vec::with_capacity(fields.len());
+                    for field in fields {
+                        left.push(self.copied(field)?);
+                    }
+                    tests.push(self.row_comparison(&name, left, right, at)?);
                 }
                 (Some(_), item) => {
                     let left = self.expr(&in_expr.left)?;
@@ -45,15 +49,16 @@ impl Analyzer<'_> {
             let (constant, variable): (Vec<Node>, Vec<Node>) =
                 items.into_iter().partition(|item| !has_columns(&item.expr));
             let mut rest = constant;
-            if rest.len() > 1 {
-                if let Some(array) = self.in_array(&left, &rest, at)? {
-                    let all = in_expr.negated;
-                    tests.push(self.array_comparison(&name, all, left.clone(), array, at)?);
-                    rest = Vec::new();
-                }
+            if rest.len() > 1
+                && let Some(array) = self.in_array(&left, &rest, at)?
+            {
+                let all = in_expr.negated;
+                tests.push(self.array_comparison(&name, all, left.clone(), array, at)?);
+                rest = Vec::new();
             }
             for item in rest.into_iter().chain(variable) {
-                tests.push(self.operator(&name, Some(left.clone()), item, at)?);
+                let left = self.copied(&left)?;
+                tests.push(self.operator(&name, Some(left), item, at)?);
             }
         }
         let mut conditions = Vec::with_capacity(tests.len());
@@ -96,8 +101,10 @@ impl Analyzer<'_> {
         let node_at = leftmost(arg.at, Some(at));
         let (lower, upper) = if between.negated { ("<", ">") } else { (">=", "<=") };
         let range = |analyzer: &mut Self, low: Node, high: Node| {
-            let below = analyzer.operator(&symbol(lower), Some(arg.clone()), low, at)?;
-            let above = analyzer.operator(&symbol(upper), Some(arg.clone()), high, at)?;
+            let first = analyzer.copied(&arg)?;
+            let second = analyzer.copied(&arg)?;
+            let below = analyzer.operator(&symbol(lower), Some(first), low, at)?;
+            let above = analyzer.operator(&symbol(upper), Some(second), high, at)?;
             let word = if between.negated { "OR" } else { "AND" };
             let both = vec![
                 analyzer.coerce_to_boolean(below, word)?,
@@ -106,7 +113,8 @@ impl Analyzer<'_> {
             SqlResult::Ok(if between.negated { Expr::Or(both) } else { Expr::And(both) })
         };
         let expr = if between.symmetric {
-            let straight = range(self, low.clone(), high.clone())?;
+            let (low_again, high_again) = (self.copied(&low)?, self.copied(&high)?);
+            let straight = range(self, low_again, high_again)?;
             let crossed = range(self, high, low)?;
             if between.negated {
                 Expr::And(vec![straight, crossed])

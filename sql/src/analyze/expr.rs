@@ -158,10 +158,10 @@ impl Analyzer<'_> {
     fn plain_operation(&mut self, operation: &ast::AExpr) -> SqlResult<Node> {
         let at = operation.location;
         if let Some(left) = &operation.left {
-            if let (Ast::Row(_), Ast::SubLink(link)) = (left, &operation.right) {
-                if link.kind == ast::SubLinkKind::Expr {
-                    return self.row_compare_subquery(left, &operation.name, link, at);
-                }
+            if let (Ast::Row(_), Ast::SubLink(link)) = (left, &operation.right)
+                && link.kind == ast::SubLinkKind::Expr
+            {
+                return self.row_compare_subquery(left, &operation.name, link, at);
             }
             if let (Ast::Row(left), Ast::Row(right)) = (left, &operation.right) {
                 let left = self.expr_list(&left.args)?;

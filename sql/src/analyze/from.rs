@@ -7,6 +7,7 @@ use aegis_catalog::snapshot::PG_CATALOG;
 use aegis_catalog::{Relation, RelationBody};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef};
 
+use super::join::without_position;
 use super::relation::ResolvedRelation;
 use super::scope::{Clause, EntryInfo, NamespaceItem, Recursion};
 use super::{Analyzer, AnalyzerContext};
@@ -19,10 +20,10 @@ const VIEW_NESTING_MAX: usize = 64;
 
 impl Analyzer<'_> {
     /// A `FROM` list: the namespace of the query is complete afterwards (`transformFromClause`).
-    pub(super) fn from_clause(&mut self, items: &[FromItem]) -> SqlResult<Vec<JoinTree>> {
+    pub(super) fn bind_from(&mut self, items: &[FromItem]) -> SqlResult<Vec<JoinTree>> {
         let mut trees = Vec::with_capacity(items.len());
         for item in items {
-            let (tree, names) = self.from_item(item)?;
+            let (tree, names) = self.bind_from_item(item)?;
             self.check_name_conflicts(&names)?;
             let mut names = names;
             for name in &mut names {
@@ -46,14 +47,17 @@ impl Analyzer<'_> {
     }
 
     /// One item, and the names that it makes visible.
-    pub(super) fn from_item(
+    pub(super) fn bind_from_item(
         &mut self,
         item: &FromItem,
     ) -> SqlResult<(JoinTree, Vec<NamespaceItem>)> {
-        self.deeper(|analyzer| analyzer.from_item_here(item))
+        self.deeper(|analyzer| analyzer.bind_from_item_here(item))
     }
 
-    fn from_item_here(&mut self, item: &FromItem) -> SqlResult<(JoinTree, Vec<NamespaceItem>)> {
+    fn bind_from_item_here(
+        &mut self,
+        item: &FromItem,
+    ) -> SqlResult<(JoinTree, Vec<NamespaceItem>)> {
         let entry = match item {
             FromItem::Relation(name) => self.relation_entry(name)?,
             FromItem::Subselect(subselect) => self.subselect_entry(subselect)?,
@@ -68,10 +72,11 @@ impl Analyzer<'_> {
     }
 
     fn relation_entry(&mut self, name: &RangeVar) -> SqlResult<usize> {
-        if name.schema.is_none() && name.catalog.is_none() {
-            if let Some(entry) = self.cte_entry(name)? {
-                return Ok(entry);
-            }
+        if name.schema.is_none()
+            && name.catalog.is_none()
+            && let Some(entry) = self.cte_entry(name)?
+        {
+            return Ok(entry);
         }
         let resolved = self.find_relation(name).map_err(|error| error.at(name.location))?;
         match resolved {
@@ -79,7 +84,7 @@ impl Analyzer<'_> {
             Some(ResolvedRelation::System(full, columns)) => {
                 let kind = RteKind::System(full.clone());
                 let mut columns = plain_columns(columns);
-                rename_columns(&mut columns, name.alias.as_ref(), &name.name)?;
+                rename_columns(&mut columns, name.alias.as_ref())?;
                 let alias = alias_name(name.alias.as_ref(), &name.name);
                 let info = EntryInfo {
                     aliased: name.alias.is_some(),
@@ -141,13 +146,13 @@ impl Analyzer<'_> {
             }
         };
         let mut columns = relation_columns(relation);
-        rename_columns(&mut columns, name.alias.as_ref(), &name.name)
+        rename_columns(&mut columns, name.alias.as_ref())
             .map_err(|error| error.at(name.location))?;
         Ok(self.add_entry(RangeTableEntry { alias, kind, columns, lateral: false }, info))
     }
 
     /// A view's query, bound as when it was defined: nothing but its own text counts.
-    fn view(&self, relation: &Relation, definition: &str) -> SqlResult<Query> {
+    fn view(&mut self, relation: &Relation, definition: &str) -> SqlResult<Query> {
         if self.views.contains(&relation.oid) || self.views.len() >= VIEW_NESTING_MAX {
             return Err(SqlError::new(
                 SqlState::InvalidObjectDefinition,
@@ -176,7 +181,11 @@ impl Analyzer<'_> {
         analyzer.views.clone_from(&self.views);
         analyzer.views.push(relation.oid);
         analyzer.depth = self.depth;
-        analyzer.query(select)
+        analyzer.work = self.work;
+        let query = analyzer.query(select);
+        self.work = analyzer.work;
+        // A position in the view's text would point anywhere in the client's.
+        query.map_err(without_position)
     }
 
     fn cte_entry(&mut self, name: &RangeVar) -> SqlResult<Option<usize>> {
@@ -202,7 +211,7 @@ impl Analyzer<'_> {
             .at(name.location));
         }
         let mut columns = plain_columns(cte.columns.clone());
-        rename_columns(&mut columns, name.alias.as_ref(), &name.name)
+        rename_columns(&mut columns, name.alias.as_ref())
             .map_err(|error| error.at(name.location))?;
         let alias = alias_name(name.alias.as_ref(), &name.name);
         let info = EntryInfo {
@@ -224,7 +233,7 @@ impl Analyzer<'_> {
         })?;
         let mut columns = query_columns(&query);
         let default = "unnamed_subquery";
-        rename_columns(&mut columns, subselect.alias.as_ref(), default)?;
+        rename_columns(&mut columns, subselect.alias.as_ref())?;
         let alias = alias_name(subselect.alias.as_ref(), default);
         let info = EntryInfo { aliased: true, ..EntryInfo::default() };
         let kind = RteKind::Subquery(Arc::new(query));
@@ -263,15 +272,10 @@ pub(super) fn alias_name(alias: Option<&Alias>, name: &str) -> String {
 }
 
 /// Gives the first columns the names of an alias's list.
-pub(super) fn rename_columns(
-    columns: &mut [RteColumn],
-    alias: Option<&Alias>,
-    name: &str,
-) -> SqlResult<()> {
+pub(super) fn rename_columns(columns: &mut [RteColumn], alias: Option<&Alias>) -> SqlResult<()> {
     let Some(alias) = alias else {
         return Ok(());
     };
-    let _ = name;
     let live = columns.iter().filter(|column| !column.dropped).count();
     if alias.columns.len() > live {
         return Err(SqlError::new(
@@ -298,10 +302,10 @@ pub(super) fn conflicts(present: &[NamespaceItem], added: &[NamespaceItem]) -> S
                 continue;
             }
             // The same name in two schemas is no conflict while both can be qualified.
-            if let (Some(a), Some(b)) = (old.relation, new.relation) {
-                if a != b {
-                    continue;
-                }
+            if let (Some(a), Some(b)) = (old.relation, new.relation)
+                && a != b
+            {
+                continue;
             }
             return Err(SqlError::new(
                 SqlState::DuplicateAlias,

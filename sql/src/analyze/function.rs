@@ -54,10 +54,10 @@ impl Analyzer<'_> {
         let best = match exact {
             Some(exact) => Some(exact.clone()),
             None => {
-                if let ([arg], false) = (args, argument_names.iter().any(Option::is_some)) {
-                    if let Some(target) = self.coercion_by_name(name, arg) {
-                        return Ok(Detail::Coercion(target));
-                    }
+                if let ([arg], false) = (args, argument_names.iter().any(Option::is_some))
+                    && let Some(target) = self.coercion_by_name(name, arg)
+                {
+                    return Ok(Detail::Coercion(target));
                 }
                 let matching =
                     self.matching(&types, candidates, |candidate: &Candidate| &candidate.args[..]);
@@ -120,10 +120,10 @@ impl Analyzer<'_> {
         if let [database, _] = qualifiers {
             self.check_database(database, name)?;
         }
-        if let Some(schema) = qualifiers.last() {
-            if self.schema_oid(schema)? != PG_CATALOG {
-                return Ok(Vec::new());
-            }
+        if let Some(schema) = qualifiers.last()
+            && self.schema_oid(schema)? != PG_CATALOG
+        {
+            return Ok(Vec::new());
         }
         let named = argument_names.iter().any(Option::is_some);
         let mut candidates: Vec<Candidate> = Vec::new();

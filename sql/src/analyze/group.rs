@@ -123,14 +123,14 @@ impl Analyzer<'_> {
 
     /// The expressions that one of the list stands for: a row in parentheses is several.
     fn group_exprs(&mut self, expr: &Ast, targets: &mut [TargetItem]) -> SqlResult<Vec<Expr>> {
-        if let Ast::Row(row) = expr {
-            if row.implicit {
-                let mut exprs = Vec::with_capacity(row.args.len());
-                for arg in &row.args {
-                    exprs.extend(self.group_exprs(arg, targets)?);
-                }
-                return Ok(exprs);
+        if let Ast::Row(row) = expr
+            && row.implicit
+        {
+            let mut exprs = Vec::with_capacity(row.args.len());
+            for arg in &row.args {
+                exprs.extend(self.group_exprs(arg, targets)?);
             }
+            return Ok(exprs);
         }
         let found = self.find_target_sql92(expr, targets, Clause::GroupBy)?;
         let node = match found {

@@ -97,11 +97,11 @@ impl Analyzer<'_> {
                 return Err(self.ungrouped(query, &ungrouped, from, before));
             }
         }
-        if let Some(having) = &query.having {
-            if let Some(ungrouped) = check.find(having, 0) {
-                let before = reads_before(&check, having, &ungrouped);
-                return Err(self.ungrouped(query, &ungrouped, having_at, before));
-            }
+        if let Some(having) = &query.having
+            && let Some(ungrouped) = check.find(having, 0)
+        {
+            let before = reads_before(&check, having, &ungrouped);
+            return Err(self.ungrouped(query, &ungrouped, having_at, before));
         }
         for window in &query.windows {
             let keys = window.order_by.iter().map(|key| &key.expr);

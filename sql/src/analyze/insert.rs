@@ -116,14 +116,14 @@ impl Analyzer<'_> {
         if let (SelectBody::Values(rows), true) = (&select.body, plain) {
             return self.insert_values(rows, insert, columns);
         }
-        if let SelectBody::Simple(simple) = &select.body {
-            if let Some(into) = &simple.into {
-                return Err(SqlError::new(
-                    SqlState::SyntaxError,
-                    "SELECT ... INTO is not allowed here",
-                )
-                .at(into.relation.location));
-            }
+        if let SelectBody::Simple(simple) = &select.body
+            && let Some(into) = &simple.into
+        {
+            return Err(SqlError::new(
+                SqlState::SyntaxError,
+                "SELECT ... INTO is not allowed here",
+            )
+            .at(into.relation.location));
         }
         self.keep_unknown_targets = matches!(select.body, SelectBody::Simple(_));
         let query = self.query(select);
@@ -195,7 +195,7 @@ impl Analyzer<'_> {
             Rows::One(values) => {
                 for (assigned, column) in values.into_iter().zip(&columns) {
                     check_identity(column, &assigned, overriding)?;
-                    if let Some(value) = self.overridden(table, column, assigned, overriding)? {
+                    if let Some(value) = overridden(column, assigned, overriding) {
                         given.push((column.number, value));
                     }
                 }
@@ -207,12 +207,10 @@ impl Analyzer<'_> {
                     let mut values = Vec::with_capacity(width);
                     for (assigned, column) in row.into_iter().zip(&columns) {
                         check_identity(column, &assigned, overriding)?;
-                        values.push(
-                            match self.overridden(table, column, assigned, overriding)? {
-                                Some(value) => value,
-                                None => self.column_default(table, column)?,
-                            },
-                        );
+                        values.push(match overridden(column, assigned, overriding) {
+                            Some(value) => value,
+                            None => self.column_default(table, column)?,
+                        });
                     }
                     bound.push(values);
                 }
@@ -233,7 +231,7 @@ impl Analyzer<'_> {
                 }
             }
             Rows::Query(mut inner, places) => {
-                given = self.query_values(table, &columns, &mut inner, overriding, &places)?;
+                given = self.query_values(&columns, &mut inner, overriding, &places)?;
                 let types = query_columns(&inner);
                 let kind = RteKind::Subquery(Arc::new(*inner));
                 let entry = self.source_entry("*SELECT*", kind, types);
@@ -256,7 +254,6 @@ impl Analyzer<'_> {
     /// by the columns that they go into.
     fn query_values(
         &mut self,
-        table: &Relation,
         columns: &[Column],
         inner: &mut Query,
         overriding: OverridingKind,
@@ -285,30 +282,11 @@ impl Analyzer<'_> {
             };
             let assigned = Assigned::Value(expr);
             check_identity(column, &assigned, overriding)?;
-            if let Some(value) = self.overridden(table, column, assigned, overriding)? {
+            if let Some(value) = overridden(column, assigned, overriding) {
                 given.push((column.number, value));
             }
         }
         Ok(given)
-    }
-
-    /// The value itself, or nothing where the default stands instead.
-    fn overridden(
-        &mut self,
-        _table: &Relation,
-        column: &Column,
-        assigned: Assigned,
-        overriding: OverridingKind,
-    ) -> SqlResult<Option<Expr>> {
-        Ok(match assigned {
-            Assigned::Default => None,
-            Assigned::Value(_)
-                if column.identity.is_some() && overriding == OverridingKind::UserValue =>
-            {
-                None
-            }
-            Assigned::Value(value) => Some(value),
-        })
     }
 
     fn source_entry(&mut self, alias: &str, kind: RteKind, columns: Vec<RteColumn>) -> usize {
@@ -361,5 +339,18 @@ fn select_place(select: &SelectStmt, at: usize) -> Option<u32> {
     match &select.body {
         SelectBody::Simple(simple) => simple.targets.get(at).map(|target| target.location),
         _ => None,
+    }
+}
+
+/// The value itself, or nothing where the default stands instead.
+fn overridden(column: &Column, assigned: Assigned, overriding: OverridingKind) -> Option<Expr> {
+    match assigned {
+        Assigned::Default => None,
+        Assigned::Value(_)
+            if column.identity.is_some() && overriding == OverridingKind::UserValue =>
+        {
+            None
+        }
+        Assigned::Value(value) => Some(value),
     }
 }

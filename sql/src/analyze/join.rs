@@ -16,7 +16,7 @@ impl Analyzer<'_> {
         &mut self,
         join: &ast::JoinExpr,
     ) -> SqlResult<(JoinTree, Vec<NamespaceItem>)> {
-        let (left, left_names) = self.from_item(&join.left)?;
+        let (left, left_names) = self.bind_from_item(&join.left)?;
         // The right side sees the left one laterally, unless the join would have to make rows up.
         let lateral_ok = matches!(join.join_type, JoinType::Inner | JoinType::Left);
         let outer = self.scope().namespace.len();
@@ -26,7 +26,7 @@ impl Analyzer<'_> {
             name
         });
         self.scope().namespace.extend(visible.collect::<Vec<_>>());
-        let (right, right_names) = self.from_item(&join.right)?;
+        let (right, right_names) = self.bind_from_item(&join.right)?;
         self.scope().namespace.truncate(outer);
         conflicts(&left_names, &right_names)?;
 
@@ -222,10 +222,13 @@ fn rename(columns: &mut [NamespaceColumn], alias: &ast::Alias) -> SqlResult<()> 
     Ok(())
 }
 
-/// `USING` has no position of its own for the operator.
-fn without_position(error: SqlError) -> SqlError {
+/// The error without its position, where the client wrote nothing to point at.
+pub(super) fn without_position(error: SqlError) -> SqlError {
     let fields = error.fields();
     let mut plain = SqlError::new(fields.code, fields.message.clone());
+    if let Some(detail) = &fields.detail {
+        plain = plain.detail(detail.clone());
+    }
     if let Some(hint) = &fields.hint {
         plain = plain.hint(hint.clone());
     }

@@ -94,13 +94,13 @@ pub(super) fn check(statement: &mut BoundStatement, types: &[TypeRef]) -> SqlRes
     }
     let mut failure = None;
     rewrite_statement(statement, &mut |expr| {
-        if let Expr::Param { number, ty } = expr {
-            if types.get(*number - 1).is_none_or(|expected| expected.oid != ty.oid) {
-                failure = Some(SqlError::new(
-                    SqlState::AmbiguousParameter,
-                    format!("could not determine data type of parameter ${number}"),
-                ));
-            }
+        if let Expr::Param { number, ty } = expr
+            && types.get(*number - 1).is_none_or(|expected| expected.oid != ty.oid)
+        {
+            failure = Some(SqlError::new(
+                SqlState::AmbiguousParameter,
+                format!("could not determine data type of parameter ${number}"),
+            ));
         }
     });
     failure.map_or(Ok(()), Err)

@@ -40,7 +40,7 @@ impl Analyzer<'_> {
             }
         }
         let mut columns = plain_columns(columns);
-        rename_columns(&mut columns, alias, &name)?;
+        rename_columns(&mut columns, alias)?;
         let info =
             EntryInfo { aliased: alias.is_some(), scalar_function: scalar, ..EntryInfo::default() };
         let kind = RteKind::Functions { calls, with_ordinality: function.ordinality };
@@ -56,17 +56,17 @@ impl Analyzer<'_> {
         let mut columns = Vec::new();
         let mut entry_name = None;
         for item in &function.functions {
-            for call in self.unnest_parts(&item.function, function.is_rows_from) {
+            for call in unnest_parts(&item.function) {
                 let name = ast::figure_column_name(&call);
                 let node = self.expr(&call)?;
-                if let Expr::Call(call) = &node.expr {
-                    if call.args.iter().any(returns_set) {
-                        return Err(SqlError::new(
-                            SqlState::FeatureNotSupported,
-                            "set-returning functions must appear at top level of FROM",
-                        )
-                        .at_opt(node.at));
-                    }
+                if let Expr::Call(call) = &node.expr
+                    && call.args.iter().any(returns_set)
+                {
+                    return Err(SqlError::new(
+                        SqlState::FeatureNotSupported,
+                        "set-returning functions must appear at top level of FROM",
+                    )
+                    .at_opt(node.at));
                 }
                 let own =
                     self.function_columns(&node.expr, &name).map_err(|e| e.at_opt(node.at))?;
@@ -76,29 +76,6 @@ impl Analyzer<'_> {
             }
         }
         Ok((calls, columns, entry_name.unwrap_or_default()))
-    }
-
-    /// `unnest` of several arrays stands for as many functions in `ROWS FROM` or alone.
-    fn unnest_parts(&self, function: &Ast, _rows_from: bool) -> Vec<Ast> {
-        match function {
-            Ast::Func(call)
-                if call.name.last().is_some_and(|name| name == "unnest")
-                    && (call.name.len() == 1 || call.name[0] == "pg_catalog")
-                    && call.args.len() > 1
-                    && call.agg_order.is_empty()
-                    && !call.func_variadic =>
-            {
-                call.args
-                    .iter()
-                    .map(|arg| {
-                        let mut part = (**call).clone();
-                        part.args = vec![arg.clone()];
-                        Ast::Func(Box::new(part))
-                    })
-                    .collect()
-            }
-            other => vec![other.clone()],
-        }
     }
 
     /// The columns that a function gives as a table.
@@ -149,5 +126,28 @@ impl Analyzer<'_> {
             columns.push((name, TypeRef::plain(ty)));
         }
         Some(columns)
+    }
+}
+
+/// `unnest` of several arrays stands for as many functions in `ROWS FROM` or alone.
+fn unnest_parts(function: &Ast) -> Vec<Ast> {
+    match function {
+        Ast::Func(call)
+            if call.name.last().is_some_and(|name| name == "unnest")
+                && (call.name.len() == 1 || call.name[0] == "pg_catalog")
+                && call.args.len() > 1
+                && call.agg_order.is_empty()
+                && !call.func_variadic =>
+        {
+            call.args
+                .iter()
+                .map(|arg| {
+                    let mut part = (**call).clone();
+                    part.args = vec![arg.clone()];
+                    Ast::Func(Box::new(part))
+                })
+                .collect()
+        }
+        other => vec![other.clone()],
     }
 }

@@ -45,17 +45,17 @@ impl Analyzer<'_> {
         if let Some(with) = &select.with {
             self.with_clause(with)?;
         }
-        if let Some(into) = &simple.into {
-            if self.scopes.len() > 1 {
-                return Err(SqlError::new(
-                    SqlState::SyntaxError,
-                    "SELECT ... INTO is not allowed here",
-                )
-                .at(into.relation.location));
-            }
+        if let Some(into) = &simple.into
+            && self.scopes.len() > 1
+        {
+            return Err(SqlError::new(
+                SqlState::SyntaxError,
+                "SELECT ... INTO is not allowed here",
+            )
+            .at(into.relation.location));
         }
         self.scope().named_windows.clone_from(&simple.window);
-        let from = self.from_clause(&simple.from)?;
+        let from = self.bind_from(&simple.from)?;
         let mut targets = self.targets(&simple.targets, Clause::SelectTarget)?;
         let filter = self.condition(simple.where_clause.as_ref(), Clause::Where)?;
         let having = self.condition(simple.having.as_ref(), Clause::Having)?;
@@ -68,7 +68,7 @@ impl Analyzer<'_> {
             Some(DistinctClause::On(list)) => self.distinct_on(list, &mut targets, &order_by)?,
         };
         let (limit, offset) = self.limit_clause(select)?;
-        let windows = self.bind_windows(&mut targets)?;
+        let windows = self.bind_windows()?;
         if !keep_unknown {
             self.resolve_unknowns(&mut targets)?;
         }

@@ -144,14 +144,14 @@ impl Analyzer<'_> {
                 self.deeper(|analyzer| analyzer.set_node(operation))
             }
             _ => {
-                if let SelectBody::Simple(simple) = &select.body {
-                    if let Some(into) = &simple.into {
-                        return Err(SqlError::new(
-                            SqlState::SyntaxError,
-                            "INTO is only allowed on first SELECT of UNION/INTERSECT/EXCEPT",
-                        )
-                        .at(into.relation.location));
-                    }
+                if let SelectBody::Simple(simple) = &select.body
+                    && let Some(into) = &simple.into
+                {
+                    return Err(SqlError::new(
+                        SqlState::SyntaxError,
+                        "INTO is only allowed on first SELECT of UNION/INTERSECT/EXCEPT",
+                    )
+                    .at(into.relation.location));
                 }
                 self.keep_unknown_targets = matches!(select.body, SelectBody::Simple(_));
                 let query = self.in_clause(Clause::None, |analyzer| analyzer.query(select));

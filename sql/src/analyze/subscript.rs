@@ -52,10 +52,10 @@ impl Analyzer<'_> {
     fn field(&mut self, node: Node, name: &str) -> SqlResult<Node> {
         let (oid, at) = (node.oid(), node.at);
         let composite = self.composite(oid).is_some();
-        if composite || oid == t::RECORD {
-            if let Some(field) = self.field_of(&node, name)? {
-                return Ok(field);
-            }
+        if (composite || oid == t::RECORD)
+            && let Some(field) = self.field_of(&node, name)?
+        {
+            return Ok(field);
         }
         let whole = node.expr.clone();
         if let Some(node) = self.column_as_function(name, node, at.unwrap_or_default())? {
@@ -178,6 +178,9 @@ impl Analyzer<'_> {
                 "record type has not been registered",
             )
             .at_opt(node.at));
+        }
+        for _ in &fields {
+            self.copied(&node)?;
         }
         Ok(fields
             .into_iter()

@@ -72,12 +72,11 @@ impl Analyzer<'_> {
 
     /// The name of an unlabelled column; a scalar subquery's first column is known only bound.
     fn figure_name(&self, value: &Ast, node: &Node) -> String {
-        if let (Ast::SubLink(link), Expr::Subquery(subquery)) = (value, &node.expr) {
-            if link.kind == ast::SubLinkKind::Expr {
-                if let Some(target) = subquery.query.visible_targets().next() {
-                    return target.name.clone();
-                }
-            }
+        if let (Ast::SubLink(link), Expr::Subquery(subquery)) = (value, &node.expr)
+            && link.kind == ast::SubLinkKind::Expr
+            && let Some(target) = subquery.query.visible_targets().next()
+        {
+            return target.name.clone();
         }
         ast::figure_column_name(value)
     }

@@ -628,3 +628,25 @@ fn deep_expressions_are_refused_and_do_not_overflow_the_stack() {
     let sql = format!("select {}1", "1+".repeat(5000));
     assert!(describe(&sql).starts_with("54001 stack depth limit exceeded"));
 }
+
+#[test]
+fn nesting_at_the_limit_fits_the_stack() {
+    let abs = format!("select {}1{}", "abs(".repeat(240), ")".repeat(240));
+    assert_eq!(describe(&abs), "abs integer");
+    let case = format!("select {}1{}", "case when true then ".repeat(240), " end".repeat(240));
+    assert_eq!(describe(&case), "case integer");
+    let from = format!("select {}1{}", "(select * from (select ".repeat(70), ") q)".repeat(70));
+    assert_eq!(describe(&from), "?column? integer");
+    let sum = format!("select {}1", "1+".repeat(500));
+    assert_eq!(describe(&sum), "?column? integer");
+}
+
+#[test]
+fn small_text_that_means_a_huge_tree_is_refused() {
+    let between =
+        format!("select {}true{}", "(".repeat(60), " between true and j)".repeat(60)) + " from t";
+    assert!(describe(&between).starts_with("54001"), "{}", describe(&between));
+    let within =
+        format!("select {}true{}", "(".repeat(60), " in (j, a = 1))".repeat(60)) + " from t";
+    assert!(describe(&within).starts_with("54001"), "{}", describe(&within));
+}

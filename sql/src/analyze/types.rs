@@ -125,12 +125,12 @@ impl Analyzer<'_> {
 
     /// The type's name as messages have it (`format_type_be`).
     pub(super) fn type_name(&self, oid: Oid) -> String {
-        format_type(&self.context.catalog, self.context.search_path, TypeRef::plain(oid))
+        format_type(self.context.catalog, self.context.search_path, TypeRef::plain(oid))
     }
 
     /// The type's name with its modifier.
     pub(super) fn type_name_with_typmod(&self, ty: TypeRef) -> String {
-        format_type(&self.context.catalog, self.context.search_path, ty)
+        format_type(self.context.catalog, self.context.search_path, ty)
     }
 }
 

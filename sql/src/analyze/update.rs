@@ -84,7 +84,7 @@ impl Analyzer<'_> {
         hidden.lateral_only = true;
         hidden.lateral_ok = false;
         self.scope().namespace = vec![hidden];
-        let from = self.from_clause(items)?;
+        let from = self.bind_from(items)?;
         self.scope().namespace[0] = target.clone();
         Ok(from)
     }

@@ -7,7 +7,6 @@ use super::Analyzer;
 use super::comparison::has_columns;
 use super::node::Node;
 use super::scope::Clause;
-use super::target::TargetItem;
 use crate::ast;
 use crate::bound::{Expr, Frame, FrameBound, FrameExclusion, FrameUnit, OrderExpr, Window};
 
@@ -31,7 +30,7 @@ impl Analyzer<'_> {
     }
 
     /// Binds all windows of the query, those named but unused too.
-    pub(super) fn bind_windows(&mut self, targets: &mut Vec<TargetItem>) -> SqlResult<Vec<Window>> {
+    pub(super) fn bind_windows(&mut self) -> SqlResult<Vec<Window>> {
         let mut bound: Vec<Window> = Vec::new();
         let mut at = 0;
         while let Some(definition) = self.scope().named_windows.get(at).cloned() {
@@ -45,7 +44,7 @@ impl Analyzer<'_> {
                     .at(definition.location));
                 }
             }
-            let window = self.bind_window(&definition, &bound, at, targets)?;
+            let window = self.bind_window(&definition, &bound, at)?;
             bound.push(window);
             at += 1;
         }
@@ -57,7 +56,6 @@ impl Analyzer<'_> {
         definition: &ast::WindowDef,
         bound: &[Window],
         number: usize,
-        targets: &[TargetItem],
     ) -> SqlResult<Window> {
         let at = definition.location;
         let base = match &definition.refname {
@@ -70,13 +68,13 @@ impl Analyzer<'_> {
         };
         let mut partition_by = Vec::with_capacity(definition.partition.len());
         for expr in &definition.partition {
-            let node = self.window_key(expr, Clause::WindowPartition, targets)?;
+            let node = self.window_key(expr, Clause::WindowPartition)?;
             self.need_equality(node.oid(), node.at)?;
             partition_by.push(node.expr);
         }
         let mut nodes = Vec::with_capacity(definition.order.len());
         for key in &definition.order {
-            nodes.push(self.window_key(&key.node, Clause::WindowOrder, targets)?);
+            nodes.push(self.window_key(&key.node, Clause::WindowOrder)?);
         }
         let mut order_by = self.sort_nodes(&definition.order, nodes)?;
         if let Some((name, base)) = base {
@@ -113,12 +111,7 @@ impl Analyzer<'_> {
     }
 
     /// A key of a window: an expression, never an output column's name or number.
-    fn window_key(
-        &mut self,
-        expr: &ast::Expr,
-        clause: Clause,
-        _targets: &[TargetItem],
-    ) -> SqlResult<Node> {
+    fn window_key(&mut self, expr: &ast::Expr, clause: Clause) -> SqlResult<Node> {
         let node = self.expr_in(expr, clause)?;
         self.known_type(node)
     }
