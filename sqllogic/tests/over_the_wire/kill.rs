@@ -1,0 +1,142 @@
+//! SIGKILL under a ledger load: every acknowledged transfer is there afterwards, none half.
+//!
+//! Four clients move money between ten accounts and write each transfer into a journal table in the
+//! same transaction, with a number of their own. After the kill the sum must be what it was, and the
+//! journal must hold every number whose COMMIT was answered. `AEGIS_KILLS` sets how many kills; the
+//! moments come from `AEGIS_SEED`, which is printed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aegis_sqllogic::wire::{Client, Protocol};
+
+use crate::server::Server;
+
+const ACCOUNTS: u64 = 10;
+const CLIENTS: u64 = 4;
+const START_BALANCE: u64 = 1000;
+
+/// The setting of a run, from its environment.
+#[expect(clippy::disallowed_methods, reason = "a soak is longer than CI's run of the same test")]
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// xorshift64*: enough for moments and accounts.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % bound
+    }
+}
+
+#[test]
+fn acknowledged_transfers_survive_a_kill() {
+    let kills = setting("AEGIS_KILLS", 5);
+    let seed = setting("AEGIS_SEED", 42);
+    println!("AEGIS_SEED={seed} AEGIS_KILLS={kills}");
+    let mut random = Random(seed.max(1));
+    let data = tempfile::tempdir().unwrap();
+    let mut server = Server::start(data.path());
+    let mut client = server.connect();
+    client.run("CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL)").unwrap();
+    client.run("CREATE TABLE journal (client int, number int, PRIMARY KEY (client, number))").unwrap();
+    for id in 0..ACCOUNTS {
+        client.run(&format!("INSERT INTO account VALUES ({id}, {START_BALANCE})")).unwrap();
+    }
+    let mut acknowledged = vec![0_u64; usize::try_from(CLIENTS).unwrap()];
+    for kill in 0..kills {
+        let life = Duration::from_millis(20 + random.below(400));
+        let stop = AtomicBool::new(false);
+        let address = server.address.clone();
+        let seeds: Vec<u64> = (0..CLIENTS).map(|_| random.below(u64::MAX) | 1).collect();
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = acknowledged
+                .iter_mut()
+                .zip(&seeds)
+                .enumerate()
+                .map(|(worker, (last, seed))| {
+                    let (address, stop) = (&address, &stop);
+                    scope.spawn(move || transfer_until(address, worker, last, *seed, stop))
+                })
+                .collect();
+            // The moment of the kill is the point of the test: nothing is awaited here.
+            std::thread::sleep(life);
+            server.kill();
+            stop.store(true, Ordering::Relaxed);
+            for worker in workers {
+                worker.join().unwrap();
+            }
+        });
+        server = Server::start(data.path());
+        check(&server, &acknowledged, kill);
+    }
+}
+
+/// Transfers until the server is gone; `last` is the number of the last acknowledged one.
+fn transfer_until(address: &str, worker: usize, last: &mut u64, seed: u64, stop: &AtomicBool) {
+    let Ok(mut client) = Client::connect(address, "postgres", "postgres", Protocol::Simple) else {
+        return;
+    };
+    let mut random = Random(seed);
+    // A transfer that was sent but not answered may be there or not: its number is not used again.
+    let mut number = *last + 1_000_000;
+    number -= number % 1_000_000;
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        let (from, to) = (random.below(ACCOUNTS), random.below(ACCOUNTS));
+        let (low, high) = (from.min(to), from.max(to));
+        let script = format!(
+            "BEGIN; UPDATE account SET balance = balance - 1 WHERE id = {low}; \
+             UPDATE account SET balance = balance + 1 WHERE id = {high}; \
+             INSERT INTO journal VALUES ({worker}, {number}); COMMIT"
+        );
+        match client.run(&script) {
+            Ok(_) => *last = number,
+            Err(error) if error.sql_state() == Some("40P01") => {
+                if client.run("ROLLBACK").is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                assert!(error.sql_state().is_none(), "the server is alive and refuses: {error}");
+                return;
+            }
+        }
+    }
+}
+
+fn check(server: &Server, acknowledged: &[u64], kill: u64) {
+    let mut client = server.connect();
+    let sum = client.run("SELECT sum(balance) FROM account").unwrap();
+    let expected = (ACCOUNTS * START_BALANCE).to_string();
+    assert_eq!(sum.rows[0][0].as_deref(), Some(expected.as_str()), "half a transfer, kill {kill}");
+    for (worker, last) in acknowledged.iter().enumerate().filter(|(_, last)| **last > 0) {
+        let found = client
+            .run(&format!(
+                "SELECT count(*) FROM journal WHERE client = {worker} AND number = {last}"
+            ))
+            .unwrap();
+        assert_eq!(
+            found.rows[0][0].as_deref(),
+            Some("1"),
+            "transfer {last} of client {worker} was acknowledged and is gone, kill {kill}"
+        );
+        let dense = client
+            .run(&format!(
+                "SELECT count(*) FROM journal WHERE client = {worker} AND number <= {last} \
+                 AND number > {last} - {last} % 1000000"
+            ))
+            .unwrap();
+        let expected = (last % 1_000_000).to_string();
+        assert_eq!(
+            dense.rows[0][0].as_deref(),
+            Some(expected.as_str()),
+            "an acknowledged transfer of client {worker} is gone, kill {kill}"
+        );
+    }
+}

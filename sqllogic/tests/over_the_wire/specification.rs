@@ -1,0 +1,46 @@
+//! Every `.slt` file, in both protocols.
+
+use std::path::{Path, PathBuf};
+
+use aegis_sqllogic::runner::{Target, run_all};
+use aegis_sqllogic::wire::Protocol;
+
+use crate::server::Server;
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "slt") {
+            found.push(path);
+        }
+    }
+    found.sort();
+}
+
+#[test]
+fn every_file_passes_in_both_protocols() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut found = Vec::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../slt"), &mut found);
+    assert!(!found.is_empty(), "the specification is there");
+    let target = Target { address: server.address.clone(), user: "postgres".to_owned() };
+    let protocols = [Protocol::Simple, Protocol::Extended];
+    let reports = run_all(&target, &found, &protocols, 2);
+    let mut failures = Vec::new();
+    let mut passed = 0;
+    for report in reports {
+        passed += report.passed;
+        for failure in report.failures {
+            failures.push(format!("{} ({:?}): {failure}", report.file.display(), report.protocol));
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{passed} passed, {} failed:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
