@@ -171,7 +171,9 @@ impl RowStream for Stream {
                     self.state = State::Ended;
                     return match ended {
                         Ok(()) => Ok(None),
-                        Err(broken) => Err(SqlError::internal(format!("the query failed: {broken}"))),
+                        Err(broken) => {
+                            Err(SqlError::internal(format!("the query failed: {broken}")))
+                        }
                     };
                 }
             }

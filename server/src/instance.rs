@@ -102,10 +102,7 @@ impl Instance {
         let instance = Arc::new(Self {
             engine: Arc::new(DataFusionEngine::new(query_runtime.handle().clone())),
             row_ids: RowIds::default(),
-            counters: Arc::new(Counters::new(
-                store.clone(),
-                tokio::runtime::Handle::current(),
-            )),
+            counters: Arc::new(Counters::new(store.clone(), tokio::runtime::Handle::current())),
             query_memory_bytes: usize::try_from(memory_bytes / 4).unwrap_or(usize::MAX),
             start_time: aegis_types::clock::now(),
             log,

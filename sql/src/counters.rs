@@ -178,10 +178,7 @@ impl Counters {
 
 fn sequence(relation: &Relation) -> SqlResult<&SequenceBody> {
     relation.as_sequence().ok_or_else(|| {
-        SqlError::new(
-            SqlState::WrongObjectType,
-            format!("\"{}\" is not a sequence", relation.name),
-        )
+        SqlError::new(SqlState::WrongObjectType, format!("\"{}\" is not a sequence", relation.name))
     })
 }
 

@@ -43,12 +43,7 @@ pub(crate) struct ApplyState {
 
 impl ApplyState {
     pub(crate) fn new(applied: AppliedPoint) -> Self {
-        Self {
-            applied,
-            drops: Vec::new(),
-            append_next: BTreeMap::new(),
-            live: Vec::new(),
-        }
+        Self { applied, drops: Vec::new(), append_next: BTreeMap::new(), live: Vec::new() }
     }
 }
 
@@ -76,10 +71,7 @@ impl Shared {
         for entry in entries {
             if entry.index <= state.applied.index {
                 // Delivered twice: what it did is there.
-                answers.push(Applied {
-                    index: entry.index,
-                    commit_seq: batch.seq,
-                });
+                answers.push(Applied { index: entry.index, commit_seq: batch.seq });
                 continue;
             }
             if !entry.payload.is_empty() {
@@ -105,10 +97,7 @@ impl Shared {
                 timestamp_us: batch.timestamp_us,
                 log_state: entry.log_state.clone(),
             };
-            answers.push(Applied {
-                index: entry.index,
-                commit_seq: batch.seq,
-            });
+            answers.push(Applied { index: entry.index, commit_seq: batch.seq });
         }
         let active_bytes = batch.tiers.active.bytes();
         self.publish(batch)?;
@@ -189,10 +178,7 @@ impl Shared {
         if !batch.dropped.is_empty() && batch.dropped.contains(&tree) {
             return;
         }
-        let version = Version {
-            seq: batch.seq,
-            value: value.map(Value::new),
-        };
+        let version = Version { seq: batch.seq, value: value.map(Value::new) };
         batch.tiers.active.insert(tree, key, version, &state.live);
         if let Changed::Keys(keys) = &mut batch.changed
             && self.is_system_tree(tree)
@@ -253,10 +239,8 @@ impl Shared {
             drops: Vec::new(),
         });
         batch.tiers = current.tiers.clone();
-        batch.tiers.frozen = [frozen]
-            .into_iter()
-            .chain(batch.tiers.frozen.iter().cloned())
-            .collect();
+        batch.tiers.frozen =
+            [frozen].into_iter().chain(batch.tiers.frozen.iter().cloned()).collect();
         self.flusher.wake();
         Ok(())
     }
@@ -280,10 +264,7 @@ impl Shared {
         });
         let tiers = Tiers {
             active: Arc::new(HotMap::new(self.hot_account.clone())),
-            frozen: [frozen]
-                .into_iter()
-                .chain(current.tiers.frozen.iter().cloned())
-                .collect(),
+            frozen: [frozen].into_iter().chain(current.tiers.frozen.iter().cloned()).collect(),
             warm: current.tiers.warm.clone(),
         };
         self.store_published(&current, tiers, current.dropped.clone());

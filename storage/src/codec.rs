@@ -37,10 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8]> {
-        let (bytes, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or_else(|| self.corrupted())?;
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or_else(|| self.corrupted())?;
         self.rest = rest;
         Ok(bytes)
     }

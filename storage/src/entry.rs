@@ -31,24 +31,11 @@ const USE_RUN: u8 = 6;
 /// One operation of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation<'a> {
-    Put {
-        tree: TreeId,
-        key: &'a [u8],
-        value: &'a [u8],
-    },
-    Delete {
-        tree: TreeId,
-        key: &'a [u8],
-    },
+    Put { tree: TreeId, key: &'a [u8], value: &'a [u8] },
+    Delete { tree: TreeId, key: &'a [u8] },
     DropTree(TreeId),
-    Append {
-        tree: TreeId,
-        value: &'a [u8],
-    },
-    UseRun {
-        hash: RunHash,
-        rows: u64,
-    },
+    Append { tree: TreeId, value: &'a [u8] },
+    UseRun { hash: RunHash, rows: u64 },
 }
 
 /// One transaction of an entry.
@@ -75,12 +62,7 @@ impl EntryBuilder {
         head[..8].copy_from_slice(&origin.to_le_bytes());
         head[8..16].copy_from_slice(&token.to_le_bytes());
         head[16..].copy_from_slice(&timestamp_us.to_le_bytes());
-        Self {
-            head,
-            operations: 0,
-            body: Vec::new(),
-            tree: None,
-        }
+        Self { head, operations: 0, body: Vec::new(), tree: None }
     }
 
     pub(crate) fn push(&mut self, operation: Operation<'_>) {
@@ -182,40 +164,22 @@ fn decode_transaction<'a>(reader: &mut Reader<'a>) -> Result<Transaction<'a>> {
                 let key_len = reader.length()?;
                 let key = reader.bytes(key_len)?;
                 let value_len = reader.length()?;
-                Operation::Put {
-                    tree: tree?,
-                    key,
-                    value: reader.bytes(value_len)?,
-                }
+                Operation::Put { tree: tree?, key, value: reader.bytes(value_len)? }
             }
             DELETE => {
                 let key_len = reader.length()?;
-                Operation::Delete {
-                    tree: tree?,
-                    key: reader.bytes(key_len)?,
-                }
+                Operation::Delete { tree: tree?, key: reader.bytes(key_len)? }
             }
             DROP_TREE => Operation::DropTree(tree?),
             APPEND => {
                 let value_len = reader.length()?;
-                Operation::Append {
-                    tree: tree?,
-                    value: reader.bytes(value_len)?,
-                }
+                Operation::Append { tree: tree?, value: reader.bytes(value_len)? }
             }
-            USE_RUN => Operation::UseRun {
-                hash: RunHash(reader.array()?),
-                rows: reader.varint()?,
-            },
+            USE_RUN => Operation::UseRun { hash: RunHash(reader.array()?), rows: reader.varint()? },
             _ => return Err(reader.corrupted()),
         });
     }
-    Ok(Transaction {
-        origin,
-        token,
-        timestamp_us,
-        operations,
-    })
+    Ok(Transaction { origin, token, timestamp_us, operations })
 }
 
 /// The run files that an entry names: a log that is about to be trusted with it, or a follower
@@ -262,24 +226,11 @@ mod tests {
 
     fn borrow(op: &Owned) -> Operation<'_> {
         match op {
-            Owned::Put(tree, key, value) => Operation::Put {
-                tree: TreeId(*tree),
-                key,
-                value,
-            },
-            Owned::Delete(tree, key) => Operation::Delete {
-                tree: TreeId(*tree),
-                key,
-            },
+            Owned::Put(tree, key, value) => Operation::Put { tree: TreeId(*tree), key, value },
+            Owned::Delete(tree, key) => Operation::Delete { tree: TreeId(*tree), key },
             Owned::DropTree(tree) => Operation::DropTree(TreeId(*tree)),
-            Owned::Append(tree, value) => Operation::Append {
-                tree: TreeId(*tree),
-                value,
-            },
-            Owned::UseRun(hash, rows) => Operation::UseRun {
-                hash: RunHash(*hash),
-                rows: *rows,
-            },
+            Owned::Append(tree, value) => Operation::Append { tree: TreeId(*tree), value },
+            Owned::UseRun(hash, rows) => Operation::UseRun { hash: RunHash(*hash), rows: *rows },
         }
     }
 

@@ -80,11 +80,7 @@ impl Flusher {
     /// From now on frozen maps go to redb whatever is pinned.
     pub(crate) fn insist(&self, on: bool) {
         let mut work = self.work.lock();
-        work.insisting = if on {
-            work.insisting + 1
-        } else {
-            work.insisting - 1
-        };
+        work.insisting = if on { work.insisting + 1 } else { work.insisting - 1 };
         work.wake = true;
         self.woken.notify_all();
     }
@@ -133,11 +129,7 @@ pub(crate) fn run(flusher: &Arc<Flusher>, store: &Weak<Shared>) {
             break;
         }
         shared.settle_abandoned();
-        idle = if shared.proposals.has_abandoned() {
-            ABANDONED
-        } else {
-            IDLE
-        };
+        idle = if shared.proposals.has_abandoned() { ABANDONED } else { IDLE };
         if let Err(error) = shared.flush_round(freeze) {
             if !flusher.is_stopping() {
                 shared.fail(&format!("flush: {error}"));
@@ -192,15 +184,9 @@ impl Shared {
         } else {
             flushed.saturating_sub(oldest.tiers.warm.flushed_bytes)
         };
-        let frozen: u64 = current
-            .tiers
-            .frozen
-            .iter()
-            .map(|frozen| frozen.source.memory_bytes())
-            .sum();
-        let hot = self
-            .hot_bytes()
-            .saturating_sub(current.tiers.active.bytes() + frozen);
+        let frozen: u64 =
+            current.tiers.frozen.iter().map(|frozen| frozen.source.memory_bytes()).sum();
+        let hot = self.hot_bytes().saturating_sub(current.tiers.active.bytes() + frozen);
         warm + hot
     }
 
@@ -219,15 +205,10 @@ impl Shared {
     /// Writes frozen maps to run files, in place. False if there was none to write.
     fn freeze_into_runs(&self, current: &Published) -> Result<bool> {
         let Some((frozen, map)) =
-            current
-                .tiers
-                .frozen
-                .iter()
-                .rev()
-                .find_map(|frozen| match &frozen.source {
-                    FrozenSource::Memory(map) => Some((frozen.clone(), map.clone())),
-                    FrozenSource::Run(..) => None,
-                })
+            current.tiers.frozen.iter().rev().find_map(|frozen| match &frozen.source {
+                FrozenSource::Memory(map) => Some((frozen.clone(), map.clone())),
+                FrozenSource::Run(..) => None,
+            })
         else {
             return Ok(false);
         };
@@ -252,13 +233,11 @@ impl Shared {
         tiers.frozen = tiers
             .frozen
             .iter()
-            .map(|there| {
-                if Arc::ptr_eq(there, &frozen) {
-                    replacement.clone()
-                } else {
-                    there.clone()
-                }
-            })
+            .map(
+                |there| {
+                    if Arc::ptr_eq(there, &frozen) { replacement.clone() } else { there.clone() }
+                },
+            )
             .collect();
         self.store_published(&current, tiers, current.dropped.clone());
         Ok(true)
@@ -358,10 +337,7 @@ fn each_block(
     let Some(hot) = map.tree(tree) else {
         return Ok(());
     };
-    let limits = FillLimits {
-        rows_max: 1024,
-        bytes_max: 1 << 20,
-    };
+    let limits = FillLimits { rows_max: 1024, bytes_max: 1 << 20 };
     let mut block = Block::default();
     let mut rest = Rest::Range(KeyRange::all());
     while let Rest::Range(range) = rest {
@@ -455,9 +431,7 @@ impl BatchWriter<'_> {
             batch.commit()?;
         }
         let written = self.bytes as u64;
-        self.shared
-            .flushed_bytes
-            .fetch_add(written, Ordering::Relaxed);
+        self.shared.flushed_bytes.fetch_add(written, Ordering::Relaxed);
         (self.rows, self.bytes) = (0, 0);
         Ok(())
     }

@@ -60,9 +60,7 @@ impl Hasher for TreeHasher {
     }
 
     fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0 ^ n)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .rotate_left(29);
+        self.0 = (self.0 ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
     }
 }
 
@@ -145,11 +143,7 @@ pub(crate) struct HotMap {
 
 impl HotMap {
     pub(crate) fn new(account: Arc<AtomicU64>) -> Self {
-        Self {
-            trees: Default::default(),
-            bytes: AtomicU64::new(0),
-            account,
-        }
+        Self { trees: Default::default(), bytes: AtomicU64::new(0), account }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -157,19 +151,13 @@ impl HotMap {
     }
 
     pub(crate) fn tree(&self, tree: TreeId) -> Option<Arc<HotTree>> {
-        self.trees[tree.0 as usize % TREE_MAPS]
-            .read()
-            .get(&tree)
-            .cloned()
+        self.trees[tree.0 as usize % TREE_MAPS].read().get(&tree).cloned()
     }
 
     /// What a snapshot sees of a key: `None` if this map does not know, else the version, which
     /// may be a tombstone.
     pub(crate) fn get(&self, tree: TreeId, key: &[u8], seq: CommitSeq) -> Option<Version> {
-        self.trees[tree.0 as usize % TREE_MAPS]
-            .read()
-            .get(&tree)?
-            .get(key, seq)
+        self.trees[tree.0 as usize % TREE_MAPS].read().get(&tree)?.get(key, seq)
     }
 
     /// Its trees, ascending.
@@ -200,8 +188,7 @@ impl HotMap {
 
 impl Drop for HotMap {
     fn drop(&mut self) {
-        self.account
-            .fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        self.account.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
     }
 }
 
@@ -228,11 +215,7 @@ struct Shard {
 
 impl Default for HotTree {
     fn default() -> Self {
-        let shard = Shard {
-            lower: Key::default(),
-            upper: None,
-            map: BTreeMap::new(),
-        };
+        let shard = Shard { lower: Key::default(), upper: None, map: BTreeMap::new() };
         Self {
             directory: ArcSwap::from_pointee(Directory {
                 lowers: vec![Key::default()],
@@ -253,19 +236,16 @@ impl Directory {
         match upper {
             Bound::Unbounded => self.lowers.len() - 1,
             Bound::Included(key) => self.holding(key),
-            Bound::Excluded(key) => self
-                .lowers
-                .partition_point(|lower| lower < key)
-                .saturating_sub(1),
+            Bound::Excluded(key) => {
+                self.lowers.partition_point(|lower| lower < key).saturating_sub(1)
+            }
         }
     }
 }
 
 impl Shard {
     fn covers(&self, key: &[u8]) -> bool {
-        self.upper
-            .as_ref()
-            .is_none_or(|upper| key < upper.as_bytes())
+        self.upper.as_ref().is_none_or(|upper| key < upper.as_bytes())
     }
 
     /// Whether every key below the bound that is not in an earlier shard is in this one.
@@ -307,17 +287,8 @@ impl HotTree {
         let key = Key::new(key);
         let grown =
             version_bytes(&version) + (key.heap_bytes() as u64 + ENTRY_OVERHEAD_BYTES) as i64;
-        let is_last = shard
-            .map
-            .last_key_value()
-            .is_some_and(|(last, _)| key > *last);
-        shard.map.insert(
-            key,
-            Chain {
-                newest: version,
-                older: None,
-            },
-        );
+        let is_last = shard.map.last_key_value().is_some_and(|(last, _)| key > *last);
+        shard.map.insert(key, Chain { newest: version, older: None });
         if shard.map.len() > SHARD_KEYS_MAX {
             self.split(&directory, at, &mut shard, is_last);
         }
@@ -327,11 +298,7 @@ impl HotTree {
     /// Moves the upper part of a shard into one of its own. Keys that come in order leave nearly
     /// full shards behind.
     fn split(&self, directory: &Directory, at: usize, shard: &mut Shard, ascending: bool) {
-        let keep = if ascending {
-            SHARD_KEYS_MAX * 9 / 10
-        } else {
-            SHARD_KEYS_MAX / 2
-        };
+        let keep = if ascending { SHARD_KEYS_MAX * 9 / 10 } else { SHARD_KEYS_MAX / 2 };
         let middle = shard
             .map
             .keys()
@@ -456,10 +423,7 @@ fn fill_forward(
                 Bound::Excluded(key) if key == upper => range.lower.clone(),
                 _ => Bound::Included(upper.clone()),
             };
-            Step::ShardEnd(KeyRange {
-                lower: next,
-                upper: range.upper.clone(),
-            })
+            Step::ShardEnd(KeyRange { lower: next, upper: range.upper.clone() })
         }
     }
 }
@@ -493,16 +457,10 @@ fn fill_backward(
 mod tests {
     use super::*;
 
-    const LIMITS: FillLimits = FillLimits {
-        rows_max: 100,
-        bytes_max: 1 << 20,
-    };
+    const LIMITS: FillLimits = FillLimits { rows_max: 100, bytes_max: 1 << 20 };
 
     fn version(seq: u64, value: &str) -> Version {
-        Version {
-            seq: CommitSeq(seq),
-            value: Some(Value::new(value.as_bytes())),
-        }
+        Version { seq: CommitSeq(seq), value: Some(Value::new(value.as_bytes())) }
     }
 
     fn keys(tree: &HotTree, range: KeyRange, direction: Direction) -> Vec<Vec<u8>> {
@@ -544,16 +502,10 @@ mod tests {
         assert!(tree.directory.load().shards.len() > 5);
         assert_eq!(keys(&tree, KeyRange::all(), Direction::Forward), expected);
         let part = KeyRange::half_open(&expected[777], &expected[15_000]);
-        assert_eq!(
-            keys(&tree, part.clone(), Direction::Forward),
-            expected[777..15_000]
-        );
+        assert_eq!(keys(&tree, part.clone(), Direction::Forward), expected[777..15_000]);
         expected.reverse();
         assert_eq!(keys(&tree, KeyRange::all(), Direction::Backward), expected);
-        assert_eq!(
-            keys(&tree, part, Direction::Backward),
-            expected[20_000 - 15_000..20_000 - 777]
-        );
+        assert_eq!(keys(&tree, part, Direction::Backward), expected[20_000 - 15_000..20_000 - 777]);
     }
 
     #[test]

@@ -57,11 +57,7 @@ fn conflicts(tag: &Tag, mode: Mode) -> u8 {
         Tag::Row(..) => RowLockMode::ALL[usize::from(mode)].conflicts(),
         Tag::Tree(_) => {
             let rows = RowLockMode::ALL[usize::from(mode % 4)].conflicts();
-            if mode < 4 {
-                rows << 4
-            } else {
-                rows << 4 | rows
-            }
+            if mode < 4 { rows << 4 } else { rows << 4 | rows }
         }
     }
 }
@@ -96,10 +92,7 @@ struct LockState {
 
 impl LockState {
     fn held_by(&self, id: TransactionId) -> u8 {
-        self.holders
-            .iter()
-            .find(|holder| holder.id == id)
-            .map_or(0, |holder| holder.modes)
+        self.holders.iter().find(|holder| holder.id == id).map_or(0, |holder| holder.modes)
     }
 
     fn held_by_others(&self, id: TransactionId) -> u8 {
@@ -112,10 +105,7 @@ impl LockState {
     fn hold(&mut self, id: TransactionId, mode: Mode) {
         match self.holders.iter_mut().find(|holder| holder.id == id) {
             Some(holder) => holder.modes |= 1 << mode,
-            None => self.holders.push(Holder {
-                id,
-                modes: 1 << mode,
-            }),
+            None => self.holders.push(Holder { id, modes: 1 << mode }),
         }
     }
 
@@ -164,9 +154,7 @@ pub(crate) enum Asked {
 
 impl LockTable {
     pub(crate) fn new() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-        }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
     fn shard(&self, tag: &Tag) -> MutexGuard<'_, Shard> {
@@ -194,10 +182,7 @@ impl LockTable {
         if held != 0 && excluding & !held_excludes == 0 {
             return Asked::Held;
         }
-        let waiting = state
-            .waiters
-            .iter()
-            .fold(0, |modes, waiter| modes | 1 << waiter.mode);
+        let waiting = state.waiters.iter().fold(0, |modes, waiter| modes | 1 << waiter.mode);
         if state.held_by_others(owner.id) & excluding == 0
             && (held != 0 || waiting & excluding == 0)
         {
@@ -273,9 +258,7 @@ impl LockTable {
                 (deadline, detect_at) => deadline.or(detect_at),
             };
             let granted = match wake {
-                Some(wake) => tokio::time::timeout_at(wake, &mut queued.receiver)
-                    .await
-                    .ok(),
+                Some(wake) => tokio::time::timeout_at(wake, &mut queued.receiver).await.ok(),
                 None => Some((&mut queued.receiver).await),
             };
             if granted.is_some() {
@@ -365,11 +348,7 @@ fn describe(
         let (mode, object) = match tag {
             Tag::Table(object_id) => (
                 TableLockMode::ALL[usize::from(waiter.mode)].name(),
-                format!(
-                    "relation {} of database {}",
-                    *object_id as u32,
-                    object_id >> 32
-                ),
+                format!("relation {} of database {}", *object_id as u32, object_id >> 32),
             ),
             Tag::Row(..) | Tag::Tree(_) => ("ShareLock", format!("transaction {}", next.0)),
         };

@@ -64,8 +64,7 @@ impl Proposals {
 
     fn take(&self, token: u64) -> Option<Proposal> {
         let proposal = self.by_token.lock().remove(&token)?;
-        self.reserved
-            .fetch_sub(proposal.reserved, Ordering::Relaxed);
+        self.reserved.fetch_sub(proposal.reserved, Ordering::Relaxed);
         Some(proposal)
     }
 
@@ -126,9 +125,7 @@ impl Shared {
         self.proposals.by_token.lock().insert(token, proposal);
         if let Some((reads, seen)) = &reads {
             let check = Some((&**reads, *seen));
-            let entered = self
-                .window
-                .check_and_enter(check, token, || written_keys(&writes));
+            let entered = self.window.check_and_enter(check, token, || written_keys(&writes));
             if let Err(error) = entered {
                 self.resolve(token, None);
                 return Err(error);
@@ -138,11 +135,7 @@ impl Shared {
             run.keep();
         }
         drop((writes, reads, run));
-        let mut awaited = Awaited {
-            answer: Some(log.propose(entry)),
-            token,
-            shared: self.clone(),
-        };
+        let mut awaited = Awaited { answer: Some(log.propose(entry)), token, shared: self.clone() };
         let answer = awaited.answer.as_mut().expect("it was put there just now");
         let outcome = answer.await;
         awaited.answer = None;
@@ -193,17 +186,14 @@ impl Shared {
     /// Looks at answers that nobody awaits.
     pub(crate) fn settle_abandoned(&self) {
         let mut settled = Vec::new();
-        self.proposals
-            .abandoned
-            .lock()
-            .retain_mut(|(token, answer)| match answer.try_recv() {
-                Err(TryRecvError::Empty) => true,
-                Err(TryRecvError::Closed) => false,
-                Ok(outcome) => {
-                    settled.push((*token, outcome));
-                    false
-                }
-            });
+        self.proposals.abandoned.lock().retain_mut(|(token, answer)| match answer.try_recv() {
+            Err(TryRecvError::Empty) => true,
+            Err(TryRecvError::Closed) => false,
+            Ok(outcome) => {
+                settled.push((*token, outcome));
+                false
+            }
+        });
         for (token, outcome) in settled {
             if let Err(error) = self.settle(token, Some(outcome)) {
                 tracing::debug!(%error, "a commit that nobody awaits did not happen");
@@ -305,10 +295,7 @@ fn push_rest(writes: &WriteSet, entry: &mut EntryBuilder) -> u64 {
     let mut operations = 0;
     writes.each_append(|append| {
         operations += 1;
-        entry.push(Operation::Append {
-            tree: append.tree,
-            value: &append.value,
-        });
+        entry.push(Operation::Append { tree: append.tree, value: &append.value });
     });
     for tree in writes.dropped_trees() {
         operations += 1;
@@ -319,10 +306,7 @@ fn push_rest(writes: &WriteSet, entry: &mut EntryBuilder) -> u64 {
 
 /// What the window of SERIALIZABLE is told: keys, and of spilled write sets whole trees.
 fn written_keys(writes: &WriteSet) -> WrittenKeys {
-    let mut written = WrittenKeys {
-        keys: Vec::new(),
-        trees: writes.dropped_trees(),
-    };
+    let mut written = WrittenKeys { keys: Vec::new(), trees: writes.dropped_trees() };
     if writes.has_spilled() {
         written.trees.extend(writes.trees());
     } else {

@@ -80,10 +80,7 @@ pub(crate) enum Stamps {
     /// Every row has this sequence.
     Commit(CommitSeq),
     /// It is a command id: rows below `below` and outside of the dead ranges are seen.
-    Commands {
-        below: u32,
-        dead: Arc<Vec<(u32, u32)>>,
-    },
+    Commands { below: u32, dead: Arc<Vec<(u32, u32)>> },
 }
 
 impl Stamps {
@@ -179,20 +176,12 @@ impl RunWriter {
             self.last.1.extend_from_slice(key);
         }
         if self.block.is_empty() {
-            self.index.push(IndexEntry {
-                offset: self.offset,
-                len: 0,
-                tree,
-                key: key.into(),
-            });
+            self.index.push(IndexEntry { offset: self.offset, len: 0, tree, key: key.into() });
         }
         put_varint(&mut self.block, tree.0);
         put_varint(&mut self.block, stamp);
         put_varint(&mut self.block, key.len() as u64);
-        put_varint(
-            &mut self.block,
-            value.map_or(0, |value| value.len() as u64 + 1),
-        );
+        put_varint(&mut self.block, value.map_or(0, |value| value.len() as u64 + 1));
         self.block.extend_from_slice(key);
         self.block.extend_from_slice(value.unwrap_or_default());
         self.rows += 1;
@@ -216,10 +205,7 @@ impl RunWriter {
         let len = u32::try_from(block.len())
             .map_err(|_| StorageError::LimitExceeded("a row of a run is too large".into()))?;
         self.write(&block)?;
-        self.index
-            .last_mut()
-            .expect("the first row of a block made its index entry")
-            .len = len;
+        self.index.last_mut().expect("the first row of a block made its index entry").len = len;
         block.clear();
         self.block = block;
         Ok(())
@@ -375,13 +361,7 @@ impl RunBlock {
                 }
                 None => None,
             };
-            rows.push(RunRow {
-                tree,
-                stamp,
-                start,
-                key_len,
-                value_len,
-            });
+            rows.push(RunRow { tree, stamp, start, key_len, value_len });
         }
         Ok(Self { bytes, rows })
     }
@@ -512,10 +492,9 @@ impl Run {
             && block.key(row_at) == key
         {
             if let Some(seq) = stamps.visible(block.rows[row_at].stamp) {
-                return Ok(Some(block.value(row_at).map(|value| Row {
-                    seq,
-                    value: Value::new(value),
-                })));
+                return Ok(Some(
+                    block.value(row_at).map(|value| Row { seq, value: Value::new(value) }),
+                ));
             }
             row_at += 1;
         }
@@ -557,18 +536,11 @@ fn decode_index(bytes: &[u8], end: u64) -> Result<(Vec<IndexEntry>, BTreeSet<Tre
         let tree = TreeId(reader.varint()?);
         let key_len = reader.length()?;
         let key = reader.bytes(key_len)?.into();
-        let in_file = offset
-            .checked_add(u64::from(len))
-            .is_some_and(|block_end| block_end <= end);
+        let in_file = offset.checked_add(u64::from(len)).is_some_and(|block_end| block_end <= end);
         if len < 4 || !in_file {
             return Err(reader.corrupted());
         }
-        index.push(IndexEntry {
-            offset,
-            len,
-            tree,
-            key,
-        });
+        index.push(IndexEntry { offset, len, tree, key });
     }
     let mut trees = BTreeSet::new();
     for _ in 0..reader.length()? {
@@ -588,12 +560,7 @@ pub(crate) struct RunCursor {
 
 impl RunCursor {
     pub(crate) fn new(run: Arc<Run>, tree: TreeId, stamps: Stamps) -> Self {
-        Self {
-            run,
-            tree,
-            stamps,
-            current: None,
-        }
+        Self { run, tree, stamps, current: None }
     }
 
     fn load(&mut self, at: usize) -> Result<Arc<RunBlock>> {
@@ -664,11 +631,9 @@ impl RunCursor {
     ) -> Result<Rest> {
         let (lower, upper) = range.as_bounds();
         let last_block = match upper {
-            Bound::Unbounded => self
-                .run
-                .index
-                .partition_point(|entry| entry.tree <= self.tree)
-                .saturating_sub(1),
+            Bound::Unbounded => {
+                self.run.index.partition_point(|entry| entry.tree <= self.tree).saturating_sub(1)
+            }
             Bound::Included(key) | Bound::Excluded(key) => self.run.block_holding(self.tree, key),
         };
         for at in (0..=last_block).rev() {
@@ -731,27 +696,17 @@ mod tests {
     use super::*;
     use crate::MemoryDisk;
 
-    const LIMITS: FillLimits = FillLimits {
-        rows_max: 7,
-        bytes_max: 1 << 20,
-    };
+    const LIMITS: FillLimits = FillLimits { rows_max: 7, bytes_max: 1 << 20 };
 
     fn read(run: &Arc<Run>, tree: u64, range: &KeyRange, direction: Direction) -> Vec<u32> {
-        let stamps = Stamps::Commands {
-            below: 10,
-            dead: Arc::new(vec![(5, 6)]),
-        };
+        let stamps = Stamps::Commands { below: 10, dead: Arc::new(vec![(5, 6)]) };
         let mut cursor = RunCursor::new(run.clone(), TreeId(tree), stamps);
         let mut found = Vec::new();
         let mut rest = Rest::Range(range.clone());
         while let Rest::Range(range) = rest {
             let mut block = Block::default();
             rest = cursor.fill(&mut block, &range, direction, LIMITS).unwrap();
-            found.extend(
-                block
-                    .iter()
-                    .map(|row| u32::from_be_bytes(row.key.try_into().unwrap())),
-            );
+            found.extend(block.iter().map(|row| u32::from_be_bytes(row.key.try_into().unwrap())));
         }
         found
     }
@@ -762,53 +717,26 @@ mod tests {
         let mut writer = RunWriter::create(disk.clone(), Path::new("runs")).unwrap();
         for tree in [1, 3] {
             for n in 0..5000_u32 {
-                writer
-                    .push(TreeId(tree), &n.to_be_bytes(), Some(b"unseen"), 12)
-                    .unwrap();
-                writer
-                    .push(TreeId(tree), &n.to_be_bytes(), Some(&[b'v'; 20]), 4)
-                    .unwrap();
+                writer.push(TreeId(tree), &n.to_be_bytes(), Some(b"unseen"), 12).unwrap();
+                writer.push(TreeId(tree), &n.to_be_bytes(), Some(&[b'v'; 20]), 4).unwrap();
             }
-            writer
-                .push(TreeId(tree), &5000_u32.to_be_bytes(), Some(b"dead"), 5)
-                .unwrap();
+            writer.push(TreeId(tree), &5000_u32.to_be_bytes(), Some(b"dead"), 5).unwrap();
         }
         let run = writer.publish().unwrap();
         assert!(run.blocks() > 10);
         let run = Run::open(disk, Path::new("runs"), run.hash().unwrap()).unwrap();
         let run = Arc::new(run);
         let mut expected: Vec<u32> = (0..5000).collect();
-        assert_eq!(
-            read(&run, 1, &KeyRange::all(), Direction::Forward),
-            expected
-        );
-        assert_eq!(
-            read(&run, 3, &KeyRange::all(), Direction::Forward),
-            expected
-        );
+        assert_eq!(read(&run, 1, &KeyRange::all(), Direction::Forward), expected);
+        assert_eq!(read(&run, 3, &KeyRange::all(), Direction::Forward), expected);
         assert!(read(&run, 2, &KeyRange::all(), Direction::Forward).is_empty());
         assert!(read(&run, 2, &KeyRange::all(), Direction::Backward).is_empty());
         let part = KeyRange::half_open(&100_u32.to_be_bytes(), &4000_u32.to_be_bytes());
-        assert_eq!(
-            read(&run, 3, &part, Direction::Forward),
-            expected[100..4000]
-        );
+        assert_eq!(read(&run, 3, &part, Direction::Forward), expected[100..4000]);
         expected.reverse();
-        assert_eq!(
-            read(&run, 1, &KeyRange::all(), Direction::Backward),
-            expected
-        );
-        assert_eq!(
-            read(&run, 1, &part, Direction::Backward),
-            expected[1000..4900]
-        );
-        let row = run
-            .get(
-                TreeId(3),
-                &7_u32.to_be_bytes(),
-                &Stamps::Commit(CommitSeq(9)),
-            )
-            .unwrap();
+        assert_eq!(read(&run, 1, &KeyRange::all(), Direction::Backward), expected);
+        assert_eq!(read(&run, 1, &part, Direction::Backward), expected[1000..4900]);
+        let row = run.get(TreeId(3), &7_u32.to_be_bytes(), &Stamps::Commit(CommitSeq(9))).unwrap();
         assert_eq!(row.unwrap().unwrap().seq, CommitSeq(9));
     }
 
@@ -817,18 +745,12 @@ mod tests {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let mut writer = RunWriter::create(disk.clone(), Path::new("runs")).unwrap();
         for n in 0..100_u32 {
-            writer
-                .push(TreeId(1), &n.to_be_bytes(), Some(b"value"), 1)
-                .unwrap();
+            writer.push(TreeId(1), &n.to_be_bytes(), Some(b"value"), 1).unwrap();
         }
         let run = writer.publish().unwrap();
         let hash = run.hash().unwrap();
-        let file = disk
-            .open(
-                &Path::new("runs").join(hash.file_name()),
-                OpenMode::Existing,
-            )
-            .unwrap();
+        let file =
+            disk.open(&Path::new("runs").join(hash.file_name()), OpenMode::Existing).unwrap();
         let len = file.len().unwrap();
         for at in 0..len {
             let mut byte = [0];
@@ -837,10 +759,7 @@ mod tests {
             let result = Run::open(disk.clone(), Path::new("runs"), hash)
                 .and_then(|run| (0..run.blocks()).try_for_each(|at| run.block(at).map(drop)));
             let in_row_count = (len - 16..len - 8).contains(&at);
-            assert!(
-                in_row_count || result.is_err(),
-                "flipped byte {at} of {len}"
-            );
+            assert!(in_row_count || result.is_err(), "flipped byte {at} of {len}");
             file.write_at(&byte, at).unwrap();
         }
     }

@@ -44,12 +44,7 @@ struct Source {
 
 impl Source {
     fn new(cursor: Cursor, range: KeyRange) -> Self {
-        Self {
-            cursor,
-            rest: Some(range),
-            block: Block::default(),
-            at: 0,
-        }
+        Self { cursor, rest: Some(range), block: Block::default(), at: 0 }
     }
 
     fn key(&self) -> Option<&[u8]> {
@@ -75,17 +70,9 @@ impl Scan {
         range: &KeyRange,
         direction: Direction,
     ) -> Self {
-        let sources = cursors
-            .into_iter()
-            .map(|cursor| Source::new(cursor, range.clone()))
-            .collect();
-        Self {
-            sources,
-            direction,
-            rows_max: FIRST_ROWS,
-            keep_tombstones: false,
-            snapshot,
-        }
+        let sources =
+            cursors.into_iter().map(|cursor| Source::new(cursor, range.clone())).collect();
+        Self { sources, direction, rows_max: FIRST_ROWS, keep_tombstones: false, snapshot }
     }
 
     /// Yields tombstones too.
@@ -102,10 +89,7 @@ impl Scan {
         if let Some(snapshot) = &self.snapshot {
             snapshot.check()?;
         }
-        let limits = FillLimits {
-            rows_max: self.rows_max,
-            bytes_max: BYTES_MAX,
-        };
+        let limits = FillLimits { rows_max: self.rows_max, bytes_max: BYTES_MAX };
         self.rows_max = (self.rows_max * 4).min(ROWS_MAX);
         while !limits.reached(block) {
             self.refill(limits)?;
@@ -193,9 +177,7 @@ impl Scan {
             let Some(key) = self.sources[at].key() else {
                 continue;
             };
-            let first_key = self.sources[first]
-                .key()
-                .expect("the least source has a row");
+            let first_key = self.sources[first].key().expect("the least source has a row");
             if key == first_key {
                 // Overridden. The stretch is this row alone: what follows here is not known yet.
                 self.take_one(first, out);

@@ -154,11 +154,7 @@ impl Window {
                 }
             }
         }
-        let written = Written {
-            token,
-            seq: None,
-            what: writes(),
-        };
+        let written = Written { token, seq: None, what: writes() };
         state.keys += written.len();
         state.written.push_back(written);
         Ok(())
@@ -167,11 +163,7 @@ impl Window {
     /// A proposal was published, or nothing came of it.
     pub(crate) fn resolve(&self, token: u64, seq: Option<CommitSeq>) {
         let mut state = self.0.lock();
-        let Some(at) = state
-            .written
-            .iter()
-            .position(|written| written.token == token)
-        else {
+        let Some(at) = state.written.iter().position(|written| written.token == token) else {
             return;
         };
         match seq {

@@ -52,10 +52,7 @@ pub(crate) struct Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self {
-            chunks: [const { OnceLock::new() }; CHUNKS_MAX],
-            used: AtomicUsize::new(0),
-        }
+        Self { chunks: [const { OnceLock::new() }; CHUNKS_MAX], used: AtomicUsize::new(0) }
     }
 }
 
@@ -180,10 +177,8 @@ pub(crate) struct Pinned {
 impl Pinned {
     pub(crate) fn take(current: &ArcSwap<Published>, registry: &Arc<Registry>) -> Result<Self> {
         let mut published = current.load_full();
-        let claim = Claim {
-            registry: registry.clone(),
-            slot: registry.claim(published.seq.0 + 1)?,
-        };
+        let claim =
+            Claim { registry: registry.clone(), slot: registry.claim(published.seq.0 + 1)? };
         loop {
             fence(Ordering::SeqCst);
             let again = current.load_full();
@@ -221,10 +216,8 @@ impl Snapshot {
 
     /// A snapshot of a state that nobody can trim now, because the caller is apply.
     pub(crate) fn of_apply(published: Arc<Published>, registry: &Arc<Registry>) -> Result<Self> {
-        let claim = Claim {
-            registry: registry.clone(),
-            slot: registry.claim(published.seq.0 + 1)?,
-        };
+        let claim =
+            Claim { registry: registry.clone(), slot: registry.claim(published.seq.0 + 1)? };
         Ok(Self::holding(published, claim))
     }
 
@@ -232,17 +225,10 @@ impl Snapshot {
         let (seq, timestamp_us) = (published.seq, published.timestamp_us);
         let registry = claim.registry.clone();
         let slot = claim.slot;
-        let state = Arc::new(SnapshotState {
-            published: ArcSwapOption::new(Some(published)),
-            claim,
-            seq,
-        });
+        let state =
+            Arc::new(SnapshotState { published: ArcSwapOption::new(Some(published)), claim, seq });
         *registry.slot(slot).holder.lock() = Arc::downgrade(&state);
-        Self {
-            state,
-            seq,
-            timestamp_us,
-        }
+        Self { state, seq, timestamp_us }
     }
 
     pub(crate) fn seq(&self) -> CommitSeq {
@@ -263,10 +249,7 @@ impl Snapshot {
 
     /// What it sees. Errors: 72000.
     pub(crate) fn published(&self) -> Result<Arc<Published>> {
-        self.state
-            .published
-            .load_full()
-            .ok_or(StorageError::SnapshotTooOld)
+        self.state.published.load_full().ok_or(StorageError::SnapshotTooOld)
     }
 
     /// Reads a key without touching the state's reference count.

@@ -268,17 +268,14 @@ impl Shared {
     pub(crate) fn check_can_write(&self) -> Result<()> {
         self.check_running()?;
         if self.warm.full_disk().is_full() {
-            return Err(StorageError::DiskFull {
-                file: "warm.redb".into(),
-            });
+            return Err(StorageError::DiskFull { file: "warm.redb".into() });
         }
         Ok(())
     }
 
     pub(crate) fn is_system_tree(&self, tree: TreeId) -> bool {
         let hook = self.catalog.read();
-        hook.as_ref()
-            .is_some_and(|hook| (hook.is_system_tree)(tree))
+        hook.as_ref().is_some_and(|hook| (hook.is_system_tree)(tree))
     }
 
     /// The node must stop: says so once, and refuses writes from here on.
@@ -303,11 +300,7 @@ impl Shared {
 
     fn check_ready(&self) -> Result<()> {
         self.check_running()?;
-        if *self.ready_for_all.borrow() {
-            Ok(())
-        } else {
-            Err(StorageError::Starting)
-        }
+        if *self.ready_for_all.borrow() { Ok(()) } else { Err(StorageError::Starting) }
     }
 }
 
@@ -401,10 +394,7 @@ impl Store {
     /// that was ever acknowledged is replayed, the log knows.)
     pub async fn wait_ready(&self) -> Result<()> {
         let mut ready = self.shared.ready_for_all.subscribe();
-        ready
-            .wait_for(|ready| *ready)
-            .await
-            .map_err(|_| StorageError::ShuttingDown)?;
+        ready.wait_for(|ready| *ready).await.map_err(|_| StorageError::ShuttingDown)?;
         self.shared.check_running()
     }
 
@@ -415,10 +405,7 @@ impl Store {
         is_system_tree: Box<dyn Fn(TreeId) -> bool + Send + Sync>,
         builder: CatalogBuilder,
     ) -> Result<()> {
-        *self.shared.catalog.write() = Some(CatalogHook {
-            is_system_tree,
-            builder,
-        });
+        *self.shared.catalog.write() = Some(CatalogHook { is_system_tree, builder });
         if self.shared.ready.load(Ordering::SeqCst) {
             self.shared.rebuild_catalog()?;
         }
@@ -484,12 +471,8 @@ impl Store {
         // While the applier's mutex is held no run comes into use.
         let _state = shared.apply.lock();
         let current = shared.current.load_full();
-        let mut used: HashSet<RunHash> = shared
-            .retired_runs
-            .lock()
-            .iter()
-            .filter_map(|(_, run)| run.hash())
-            .collect();
+        let mut used: HashSet<RunHash> =
+            shared.retired_runs.lock().iter().filter_map(|(_, run)| run.hash()).collect();
         for frozen in current.tiers.frozen.iter() {
             if let FrozenSource::Run(run, _) = &frozen.source {
                 used.extend(run.hash());
@@ -533,11 +516,7 @@ impl Store {
             write_set_bytes: shared.write_set_bytes(),
             reserved_bytes: shared.proposals.reserved_bytes(),
             warm_file_bytes: shared.warm.file_bytes(),
-            replay_bytes: shared
-                .log
-                .lock()
-                .as_ref()
-                .map_or(0, |log| log.replay_bytes()),
+            replay_bytes: shared.log.lock().as_ref().map_or(0, |log| log.replay_bytes()),
             oldest_snapshot,
             snapshots,
             durable_applied: shared.durable.borrow().index.0,

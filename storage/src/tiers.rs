@@ -65,10 +65,7 @@ impl Published {
             return Ok(None);
         }
         let row = |version: crate::hot::Version| {
-            version.value.map(|value| Row {
-                seq: version.seq,
-                value,
-            })
+            version.value.map(|value| Row { seq: version.seq, value })
         };
         if let Some(version) = self.tiers.active.get(tree, key, self.seq) {
             return Ok(row(version));

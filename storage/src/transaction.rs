@@ -120,17 +120,10 @@ impl Transaction {
         let serializable = is_serializable.then(|| {
             let opened_at = shared.current.load().seq;
             shared.window.open(opened_at);
-            Serializable {
-                shared: shared.clone(),
-                reads: Arc::default(),
-                opened_at,
-            }
+            Serializable { shared: shared.clone(), reads: Arc::default(), opened_at }
         });
-        let locks = HeldLocks::new(
-            shared.locks.clone(),
-            owner,
-            shared.options.row_locks_per_tree_max,
-        );
+        let locks =
+            HeldLocks::new(shared.locks.clone(), owner, shared.options.row_locks_per_tree_max);
         Self {
             writes: Arc::new(shared.new_write_set()),
             options,
@@ -174,11 +167,7 @@ impl Transaction {
         self.serializable = (isolation == IsolationLevel::Serializable).then(|| {
             let opened_at = self.shared.current.load().seq;
             self.shared.window.open(opened_at);
-            Serializable {
-                shared: self.shared.clone(),
-                reads: Arc::default(),
-                opened_at,
-            }
+            Serializable { shared: self.shared.clone(), reads: Arc::default(), opened_at }
         });
         Ok(())
     }
@@ -284,9 +273,7 @@ impl Transaction {
         {
             return Ok(found);
         }
-        Pinned::take(&self.shared.current, &self.shared.registry)?
-            .published
-            .get(tree, key)
+        Pinned::take(&self.shared.current, &self.shared.registry)?.published.get(tree, key)
     }
 
     /// Scans a range in the current view.
@@ -428,26 +415,14 @@ impl Transaction {
             Some(row) => row.seq <= snapshot.seq(),
             None => snapshot.get(tree, key)?.is_none(),
         };
-        Ok(if unchanged {
-            RowLockOutcome::Unchanged
-        } else {
-            RowLockOutcome::Changed(row)
-        })
+        Ok(if unchanged { RowLockOutcome::Unchanged } else { RowLockOutcome::Changed(row) })
     }
 
     /// Commits: resolves once the commit is durable and published. Once proposed, dropping the
     /// future changes nothing: the locks are the proposal's. Errors: 40000, 40001, 53100, 53200,
     /// 08007. Without writes, nothing goes to the log.
     pub async fn commit(self) -> Result<CommitSeq> {
-        let Self {
-            shared,
-            snapshot,
-            writes,
-            has_written,
-            serializable,
-            locks,
-            ..
-        } = self;
+        let Self { shared, snapshot, writes, has_written, serializable, locks, .. } = self;
         let seen = snapshot.as_ref().map(|snapshot| snapshot.seq());
         if !has_written || writes.is_empty() {
             return Ok(seen.unwrap_or_else(|| shared.current.load().seq));

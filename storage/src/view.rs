@@ -58,12 +58,7 @@ impl ReadView {
         writes: Option<Arc<WriteSet>>,
         reads: Option<Arc<ReadSet>>,
     ) -> Self {
-        Self {
-            snapshot,
-            command,
-            own: writes.map(|writes| OwnView::new(writes, command.0)),
-            reads,
-        }
+        Self { snapshot, command, own: writes.map(|writes| OwnView::new(writes, command.0)), reads }
     }
 
     /// The last commit that it sees.
@@ -137,12 +132,7 @@ impl ReadView {
         }
         let warm = published.tiers.warm.cursor(tree, &range)?;
         cursors.extend(warm.map(|cursor| Cursor::Warm(Box::new(cursor))));
-        Ok(Scan::new(
-            Some(self.snapshot.clone()),
-            cursors,
-            &range,
-            direction,
-        ))
+        Ok(Scan::new(Some(self.snapshot.clone()), cursors, &range, direction))
     }
 
     /// Up to `n - 1` keys, ascending, that cut the range into parts of about the same size:

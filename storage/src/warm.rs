@@ -67,20 +67,12 @@ impl AppliedPoint {
         let body_len = bytes.len().saturating_sub(4);
         let (index, seq) = (LogIndex(reader.u64()?), CommitSeq(reader.u64()?));
         let timestamp_us = i64::from_le_bytes(reader.array()?);
-        let state_len = reader
-            .remaining()
-            .checked_sub(4)
-            .ok_or_else(|| reader.corrupted())?;
+        let state_len = reader.remaining().checked_sub(4).ok_or_else(|| reader.corrupted())?;
         let log_state = reader.bytes(state_len)?.into();
         if reader.u32()? != crc32c::crc32c(&bytes[..body_len]) {
             return Err(reader.corrupted());
         }
-        Ok(Self {
-            index,
-            seq,
-            timestamp_us,
-            log_state,
-        })
+        Ok(Self { index, seq, timestamp_us, log_state })
     }
 }
 
@@ -194,10 +186,7 @@ impl Warm {
     pub(crate) fn open(disk: &dyn Disk, dir: &Path, cache_bytes: u64) -> Result<(Self, WarmState)> {
         let file = disk.open(&dir.join(FILE), OpenMode::OpenOrCreate)?;
         let full = Arc::new(FullDisk::default());
-        let backend = Backend {
-            file: file.clone(),
-            full: full.clone(),
-        };
+        let backend = Backend { file: file.clone(), full: full.clone() };
         let db = Database::builder()
             .set_cache_size(usize::try_from(cache_bytes).unwrap_or(usize::MAX))
             .create_with_backend(backend)
@@ -269,15 +258,13 @@ impl WarmBatch {
 
     pub(crate) fn note_flush_target(&mut self, target: LogIndex) -> Result<()> {
         let mut meta = self.txn.open_table(META).map_err(redb_error)?;
-        meta.insert("flush_target", target.0.to_le_bytes().as_slice())
-            .map_err(redb_error)?;
+        meta.insert("flush_target", target.0.to_le_bytes().as_slice()).map_err(redb_error)?;
         Ok(())
     }
 
     pub(crate) fn note_applied(&mut self, applied: &AppliedPoint) -> Result<()> {
         let mut meta = self.txn.open_table(META).map_err(redb_error)?;
-        meta.insert("applied", applied.encode().as_slice())
-            .map_err(redb_error)?;
+        meta.insert("applied", applied.encode().as_slice()).map_err(redb_error)?;
         Ok(())
     }
 
@@ -293,9 +280,7 @@ impl WarmBatch {
     /// Frees the pages of a dropped tree.
     pub(crate) fn reclaim(&mut self, tree: TreeId) -> Result<()> {
         let name = table_name(tree);
-        self.txn
-            .delete_table(TableDefinition::<&[u8], &[u8]>::new(&name))
-            .map_err(redb_error)?;
+        self.txn.delete_table(TableDefinition::<&[u8], &[u8]>::new(&name)).map_err(redb_error)?;
         let mut drops = self.txn.open_table(DROPS).map_err(redb_error)?;
         drops.remove(tree.0).map_err(redb_error)?;
         Ok(())
@@ -311,8 +296,7 @@ impl WarmBatch {
         match format {
             Some(FORMAT) => {}
             None => {
-                meta.insert("format", FORMAT.to_le_bytes().as_slice())
-                    .map_err(redb_error)?;
+                meta.insert("format", FORMAT.to_le_bytes().as_slice()).map_err(redb_error)?;
             }
             Some(other) => {
                 return Err(StorageError::Corrupted(format!(
@@ -333,11 +317,7 @@ impl WarmBatch {
         for entry in drops.iter().map_err(redb_error)? {
             trees.push(TreeId(entry.map_err(redb_error)?.0.value()));
         }
-        Ok(WarmState {
-            applied,
-            flush_target,
-            drops: trees,
-        })
+        Ok(WarmState { applied, flush_target, drops: trees })
     }
 
     pub(crate) fn commit(self) -> Result<()> {
@@ -390,10 +370,7 @@ impl WarmSnapshot {
             return Ok(None);
         };
         let (seq, value) = split_stored(stored.value())?;
-        Ok(Some(Row {
-            seq,
-            value: Value::new(value),
-        }))
+        Ok(Some(Row { seq, value: Value::new(value) }))
     }
 
     /// A cursor over a range; `None` where the tree has no rows here.

@@ -94,13 +94,7 @@ impl Drop for WriteSet {
 
 impl WriteSet {
     pub(crate) fn new(account: Arc<AtomicU64>, disk: Arc<dyn Disk>, runs_dir: PathBuf) -> Self {
-        Self {
-            state: RwLock::default(),
-            views: Mutex::default(),
-            account,
-            disk,
-            runs_dir,
-        }
+        Self { state: RwLock::default(), views: Mutex::default(), account, disk, runs_dir }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -148,16 +142,11 @@ impl WriteSet {
                 tree.0
             )));
         }
-        let write = Write {
-            command: command.0,
-            value: value.map(Value::new),
-        };
+        let write = Write { command: command.0, value: value.map(Value::new) };
         let mut grown = write_bytes(&write) as i64;
         let writes = state.trees.entry(tree).or_default();
         if let Some(chain) = writes.get_mut(key) {
-            let newest = chain
-                .first_mut()
-                .filter(|newest| newest.command == command.0);
+            let newest = chain.first_mut().filter(|newest| newest.command == command.0);
             if let Some(newest) = newest {
                 grown -= write_bytes(newest) as i64;
                 *newest = write;
@@ -222,11 +211,7 @@ impl WriteSet {
             ));
         }
         state.append_bytes += bytes;
-        state.appends.push(Append {
-            command: command.0,
-            tree,
-            value: Value::new(value),
-        });
+        state.appends.push(Append { command: command.0, tree, value: Value::new(value) });
         state.last_command = Some(command.0);
         self.grow(&mut state, bytes as i64);
         Ok(())
@@ -240,11 +225,7 @@ impl WriteSet {
 
     pub(crate) fn mark(&self, command: CommandId) -> Mark {
         let state = self.state.read();
-        Mark {
-            command: command.0,
-            journal: state.journal.len(),
-            spills: state.spills.len(),
-        }
+        Mark { command: command.0, journal: state.journal.len(), spills: state.spills.len() }
     }
 
     /// The last savepoint is gone: nothing will be undone but everything.
@@ -265,11 +246,7 @@ impl WriteSet {
         let state = &mut *state;
         let spilled_since = state.spills.len() > mark.spills;
         // A spill empties the journal: what is in it then was written since the spill.
-        let keep = if spilled_since {
-            0
-        } else {
-            mark.journal.min(state.journal.len())
-        };
+        let keep = if spilled_since { 0 } else { mark.journal.min(state.journal.len()) };
         let mut freed = 0;
         for (tree, key) in state.journal.drain(keep..) {
             freed += key.heap_bytes() + size_of::<(TreeId, Key)>();
@@ -292,11 +269,7 @@ impl WriteSet {
             }
         }
         state.drops.retain(|_, command| *command < mark.command);
-        while state
-            .appends
-            .last()
-            .is_some_and(|append| append.command >= mark.command)
-        {
+        while state.appends.last().is_some_and(|append| append.command >= mark.command) {
             if let Some(append) = state.appends.pop() {
                 let bytes = append.value.len() + ENTRY_OVERHEAD_BYTES;
                 state.append_bytes -= bytes;
@@ -354,15 +327,11 @@ impl WriteSet {
             .and_then(|writes| writes.get(key))
             .and_then(|chain| chain.iter().find(|write| write.command < command.0));
         if let Some(write) = write {
-            return Ok(Some(write.value.clone().map(|value| Row {
-                seq: CommitSeq::UNCOMMITTED,
-                value,
-            })));
+            return Ok(Some(
+                write.value.clone().map(|value| Row { seq: CommitSeq::UNCOMMITTED, value }),
+            ));
         }
-        let stamps = Stamps::Commands {
-            below: command.0,
-            dead: state.dead.clone(),
-        };
+        let stamps = Stamps::Commands { below: command.0, dead: state.dead.clone() };
         for spill in state.spills.iter().rev() {
             if let Some(found) = spill.get(tree, key, &stamps)? {
                 return Ok(Some(found));
@@ -381,10 +350,7 @@ impl WriteSet {
     pub(crate) fn touches(&self, tree: TreeId) -> bool {
         let state = self.state.read();
         state.trees.contains_key(&tree)
-            || state
-                .spills
-                .iter()
-                .any(|spill| spill.trees().contains(&tree))
+            || state.spills.iter().any(|spill| spill.trees().contains(&tree))
     }
 
     /// Cursors over what a view at `command` sees: of the maps, and of the spills, newest first.
@@ -394,16 +360,8 @@ impl WriteSet {
         command: u32,
     ) -> (OwnWrites, Vec<RunCursor>) {
         let state = self.state.read();
-        let own = OwnWrites {
-            writes: self.clone(),
-            tree,
-            command,
-            spills: state.spills.len(),
-        };
-        let stamps = Stamps::Commands {
-            below: command,
-            dead: state.dead.clone(),
-        };
+        let own = OwnWrites { writes: self.clone(), tree, command, spills: state.spills.len() };
+        let stamps = Stamps::Commands { below: command, dead: state.dead.clone() };
         let spills = state.spills.iter().rev();
         let cursors = spills.map(|run| RunCursor::new(run.clone(), tree, stamps.clone()));
         (own, cursors.collect())
@@ -497,10 +455,7 @@ impl OwnWrites {
         limits: FillLimits,
     ) -> (Rest, Vec<RunCursor>) {
         let state = self.writes.state.read();
-        let stamps = Stamps::Commands {
-            below: self.command,
-            dead: state.dead.clone(),
-        };
+        let stamps = Stamps::Commands { below: self.command, dead: state.dead.clone() };
         let moved = state.spills[self.spills..]
             .iter()
             .rev()

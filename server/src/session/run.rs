@@ -70,8 +70,7 @@ impl Session {
             return Ok(prepared);
         };
         if utility::is_plannable(&statement) {
-            let known =
-                parameter_types.iter().map(|oid| oid.is_some().then_some(*oid)).collect();
+            let known = parameter_types.iter().map(|oid| oid.is_some().then_some(*oid)).collect();
             let analyzed = self.analyze(&statement, &prepared.source, known, true, &catalog)?;
             prepared.parameter_types.clone_from(&analyzed.parameter_types);
             let returns_rows = matches!(&analyzed.statement, BoundStatement::Query(_))
@@ -340,10 +339,6 @@ fn refuse_changed_result(columns: &[ResultColumn], analyzed: &Analyzed) -> SqlRe
     if same {
         Ok(())
     } else {
-        Err(SqlError::new(
-            SqlState::FeatureNotSupported,
-            "cached plan must not change result type",
-        ))
+        Err(SqlError::new(SqlState::FeatureNotSupported, "cached plan must not change result type"))
     }
 }
-

@@ -91,9 +91,7 @@ impl Session {
             Statement::Prepare(_) | Statement::Execute(_) | Statement::Deallocate(_) => {
                 Err(SqlError::unsupported("a statement prepared in SQL"))
             }
-            Statement::Unsupported(unsupported) => {
-                Err(SqlError::unsupported(&unsupported.feature))
-            }
+            Statement::Unsupported(unsupported) => Err(SqlError::unsupported(&unsupported.feature)),
             _ => self.define(statement, source).await,
         }
     }
@@ -277,9 +275,7 @@ impl Session {
             }
             let rows = rows
                 .into_values()
-                .map(|(name, value)| {
-                    vec![Datum::text(name), Datum::text(value), Datum::text("")]
-                })
+                .map(|(name, value)| vec![Datum::text(name), Datum::text(value), Datum::text("")])
                 .collect();
             let columns =
                 vec![text_column("name"), text_column("setting"), text_column("description")];

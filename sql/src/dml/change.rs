@@ -176,8 +176,7 @@ impl Changes<'_> {
             LockedRow::Changed(newest) => {
                 let restricted = Arc::new(restricted_to(source, entry, &newest.key));
                 let context = self.context.over(self.txn.newest_view()?);
-                let mut stream =
-                    self.engine.plan(&restricted, &context)?.execute(&context)?;
+                let mut stream = self.engine.plan(&restricted, &context)?.execute(&context)?;
                 while let Some(batch) = stream.next().await? {
                     if !batch.is_empty() {
                         return Ok(Some((newest, batch.row(0))));

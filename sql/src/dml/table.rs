@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{CatalogSnapshot, ConstraintKind, ForeignKey, IndexKey, Relation, RelationBody};
+use aegis_catalog::{
+    CatalogSnapshot, ConstraintKind, ForeignKey, IndexKey, Relation, RelationBody,
+};
 use aegis_storage::TreeId;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io, key};
 

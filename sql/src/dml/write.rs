@@ -175,9 +175,7 @@ impl Changes<'_> {
     ) -> SqlResult<Option<Vec<u8>>> {
         self.lock_entry(index, entry).await?;
         let found = self.txn.get_newest(index.tree, &entry.bytes)?;
-        Ok(found.map(|row| {
-            if index.is_row_key { entry.bytes.clone() } else { row.value.to_vec() }
-        }))
+        Ok(found.map(|row| if index.is_row_key { entry.bytes.clone() } else { row.value.to_vec() }))
     }
 
     fn unique_violation(

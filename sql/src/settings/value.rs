@@ -13,9 +13,11 @@ pub(super) fn canonical(
     session: &SessionSettings,
 ) -> SqlResult<String> {
     match setting.kind {
-        Kind::Bool => boolean(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(
-            || invalid_with(format!("parameter \"{}\" requires a Boolean value", setting.name)),
-        ),
+        Kind::Bool => {
+            boolean(value).map(|on| if on { "on" } else { "off" }.to_owned()).ok_or_else(|| {
+                invalid_with(format!("parameter \"{}\" requires a Boolean value", setting.name))
+            })
+        }
         Kind::Integer(minimum, maximum, unit) => integer(setting, value, minimum, maximum, unit),
         Kind::Real => match value.trim().parse::<f64>() {
             Ok(_) => Ok(value.trim().to_owned()),
@@ -69,14 +71,8 @@ fn invalid_with(message: String) -> SqlError {
 /// The units that a setting's value may be written in, with how many of the base unit each is:
 /// microseconds for times, bytes for sizes.
 fn units_of(unit: Unit) -> &'static [(&'static str, f64)] {
-    const TIME: &[(&str, f64)] = &[
-        ("us", 1.0),
-        ("ms", 1e3),
-        ("s", 1e6),
-        ("min", 60e6),
-        ("h", 3600e6),
-        ("d", 86400e6),
-    ];
+    const TIME: &[(&str, f64)] =
+        &[("us", 1.0), ("ms", 1e3), ("s", 1e6), ("min", 60e6), ("h", 3600e6), ("d", 86400e6)];
     const SIZE: &[(&str, f64)] = &[
         ("B", 1.0),
         ("kB", 1024.0),
@@ -152,7 +148,8 @@ fn integer(
     let rounded = scaled.round_ties_even();
     if rounded < minimum as f64 || rounded > maximum as f64 {
         let unit = unit_name(unit);
-        let shown = if unit.is_empty() { format!("{rounded}") } else { format!("{rounded} {unit}") };
+        let shown =
+            if unit.is_empty() { format!("{rounded}") } else { format!("{rounded} {unit}") };
         return Err(invalid_with(format!(
             "{shown} is outside the valid range for parameter \"{}\" ({minimum} .. {maximum})",
             setting.name
@@ -230,11 +227,7 @@ pub(super) fn date_style(value: &str) -> (DateStyle, DateOrder) {
     (style, order)
 }
 
-fn set_date_style(
-    setting: &Setting,
-    value: &str,
-    session: &SessionSettings,
-) -> SqlResult<String> {
+fn set_date_style(setting: &Setting, value: &str, session: &SessionSettings) -> SqlResult<String> {
     let (mut style, mut order) = date_style(session.get("DateStyle"));
     let mut order_given = false;
     for word in value.split(',') {
@@ -256,8 +249,9 @@ fn set_date_style(
             "mdy" | "us" => (order, order_given) = (DateOrder::Mdy, true),
             _ if word.starts_with("noneuro") => (order, order_given) = (DateOrder::Mdy, true),
             _ => {
-                return Err(invalid(setting, value)
-                    .detail(format!("Unrecognized key word: \"{word}\".")));
+                return Err(
+                    invalid(setting, value).detail(format!("Unrecognized key word: \"{word}\"."))
+                );
             }
         }
     }

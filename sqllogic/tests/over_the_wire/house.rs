@@ -47,7 +47,8 @@ fn every_crate_edge_is_drawn() {
             .and_then(|rest| rest.split("\n[").next())
             .unwrap_or_default();
         for line in dependencies.lines() {
-            if let Some(other) = line.strip_prefix("aegis-").and_then(|l| l.split(['.', ' ']).next())
+            if let Some(other) =
+                line.strip_prefix("aegis-").and_then(|l| l.split(['.', ' ']).next())
             {
                 assert!(
                     allowed.iter().any(|allowed| allowed == other),

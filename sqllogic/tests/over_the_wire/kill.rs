@@ -44,7 +44,9 @@ fn acknowledged_transfers_survive_a_kill() {
     let mut server = Server::start(data.path());
     let mut client = server.connect();
     client.run("CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL)").unwrap();
-    client.run("CREATE TABLE journal (client int, number int, PRIMARY KEY (client, number))").unwrap();
+    client
+        .run("CREATE TABLE journal (client int, number int, PRIMARY KEY (client, number))")
+        .unwrap();
     for id in 0..ACCOUNTS {
         client.run(&format!("INSERT INTO account VALUES ({id}, {START_BALANCE})")).unwrap();
     }

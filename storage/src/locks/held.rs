@@ -100,11 +100,7 @@ impl HeldLocks {
     }
 
     fn note(&mut self, tag: Tag, mode: Mode) {
-        self.locks.push(Held {
-            tag,
-            mode,
-            nth: self.taken,
-        });
+        self.locks.push(Held { tag, mode, nth: self.taken });
         self.taken += 1;
     }
 
@@ -116,9 +112,7 @@ impl HeldLocks {
             Asked::Busy => return Ok(false),
             Asked::Queued(receiver) => {
                 let timeout = wait.flatten();
-                self.table
-                    .wait(self.owner, &tag, mode, receiver, timeout)
-                    .await?;
+                self.table.wait(self.owner, &tag, mode, receiver, timeout).await?;
             }
         }
         self.note(tag, mode);
@@ -136,10 +130,7 @@ impl HeldLocks {
             LockWait::Wait { timeout } => Some(timeout),
             LockWait::NoWait => None,
         };
-        match self
-            .take(Tag::Table(object_id), mode as Mode, patience)
-            .await?
-        {
+        match self.take(Tag::Table(object_id), mode as Mode, patience).await? {
             true => Ok(()),
             false => Err(StorageError::TableLockNotAvailable { object_id }),
         }
@@ -171,10 +162,7 @@ impl HeldLocks {
         }
         self.trees.entry(tree).or_default().intents |= 1 << mode;
         let taken = self.taken;
-        if !self
-            .take(Tag::Row(tree, Key::new(key)), mode, patience)
-            .await?
-        {
+        if !self.take(Tag::Row(tree, Key::new(key)), mode, patience).await? {
             return busy(tree, wait);
         }
         if self.taken > taken {
@@ -193,10 +181,7 @@ impl HeldLocks {
     fn escalate(&mut self, tree: TreeId) {
         let locks = self.trees.entry(tree).or_default();
         let mode = locks.strongest;
-        match self
-            .table
-            .ask(self.owner, &Tag::Tree(tree), mode + 4, false)
-        {
+        match self.table.ask(self.owner, &Tag::Tree(tree), mode + 4, false) {
             Asked::Granted | Asked::Held => {}
             Asked::Busy | Asked::Queued(_) => {
                 locks.escalate_at = locks.rows + self.rows_per_tree_max / 5 + 1;
@@ -207,11 +192,7 @@ impl HeldLocks {
         locks.rows = 0;
         locks.escalate_at = 0;
         let is_row = |held: &Held| matches!(&held.tag, Tag::Row(of, _) if *of == tree);
-        let first = self
-            .locks
-            .iter()
-            .position(is_row)
-            .unwrap_or(self.locks.len());
+        let first = self.locks.iter().position(is_row).unwrap_or(self.locks.len());
         let mut kept = Vec::with_capacity(self.locks.len() - first);
         let mut nth = self.taken;
         for held in self.locks.drain(first..) {
@@ -223,11 +204,7 @@ impl HeldLocks {
             }
         }
         // In the place of the first row: a rollback to a savepoint behind it keeps the tree.
-        self.locks.push(Held {
-            tag: Tag::Tree(tree),
-            mode: mode + 4,
-            nth,
-        });
+        self.locks.push(Held { tag: Tag::Tree(tree), mode: mode + 4, nth });
         self.locks.append(&mut kept);
     }
 }

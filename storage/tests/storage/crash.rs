@@ -213,18 +213,11 @@ fn observed(store: &Store) -> aegis_storage::Result<Expected> {
     assert_eq!(left, all(RIGHT)?, "a transaction is half there");
     let stream = all(STREAM)?;
     for (nth, (key, _)) in stream.iter().enumerate() {
-        assert_eq!(
-            key,
-            &(nth as u64 + 1).to_be_bytes(),
-            "appended keys are dense"
-        );
+        assert_eq!(key, &(nth as u64 + 1).to_be_bytes(), "appended keys are dense");
     }
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ok(Expected {
-        rows: left
-            .into_iter()
-            .map(|(key, value)| (text(key), text(value)))
-            .collect(),
+        rows: left.into_iter().map(|(key, value)| (text(key), text(value))).collect(),
         appended: stream.len() as u64,
     })
 }
@@ -267,10 +260,7 @@ async fn run(seed: u64) -> u64 {
     let store = Store::open(small(&mut random), disk.clone()).unwrap();
     DurableLog::open(&*disk, &store).unwrap();
     let found = observed(&store).unwrap();
-    assert!(
-        found == acknowledged || Some(found) == unknown,
-        "seed {seed}: a commit is lost"
-    );
+    assert!(found == acknowledged || Some(found) == unknown, "seed {seed}: a commit is lost");
     store.shutdown().await.unwrap();
     crashes
 }
@@ -281,8 +271,5 @@ async fn acknowledged_commits_survive_crashes_whole() {
     for seed in 0..40 {
         crashes += run(seed).await;
     }
-    assert!(
-        crashes > 40,
-        "only {crashes} crashes in all: the test tests nothing"
-    );
+    assert!(crashes > 40, "only {crashes} crashes in all: the test tests nothing");
 }

@@ -29,10 +29,7 @@ async fn a_full_disk_refuses_writes_and_reads_go_on() {
         "could not write to file \"warm.redb\": No space left on device"
     );
     let view = fixture.store.newest_view().unwrap();
-    assert_eq!(
-        view.get(TREE, b"a").unwrap().unwrap().value.as_bytes(),
-        b"before"
-    );
+    assert_eq!(view.get(TREE, b"a").unwrap().unwrap().value.as_bytes(), b"before");
     disk.inject(Fault::Unlimited);
     while fixture.store.flush_now().await.is_err() {}
     fixture.put(TREE, "b", "after").await;
@@ -75,9 +72,7 @@ async fn writers_wait_for_memory_and_then_fail() {
     }
     // What was promised to proposals counts, and a log that does not move gives nothing back.
     fixture.log.pause();
-    let proposed: Vec<_> = (30..50)
-        .map(|n| tokio::task::spawn(batch(n * 1000)))
-        .collect();
+    let proposed: Vec<_> = (30..50).map(|n| tokio::task::spawn(batch(n * 1000))).collect();
     let waiting = fixture.log.clone();
     let mut refused = 0;
     let mut pending = Vec::new();
@@ -113,8 +108,7 @@ async fn a_snapshot_that_holds_back_too_much_is_given_up() {
     for round in 0..40_u32 {
         let mut txn = fixture.begin();
         for n in 0..500_u32 {
-            txn.put(TREE, &n.to_be_bytes(), &[round as u8; 400])
-                .unwrap();
+            txn.put(TREE, &n.to_be_bytes(), &[round as u8; 400]).unwrap();
         }
         txn.commit().await.unwrap();
         fixture.store.flush_now().await.unwrap();
@@ -153,8 +147,7 @@ async fn while_a_reader_pins_much_frozen_maps_go_to_runs() {
         for n in 0..100_u32 {
             let filler = (round * 100 + n).to_be_bytes();
             txn.put(TreeId(2001), &filler, &[b'x'; 200]).unwrap();
-            txn.put(TREE, &n.to_be_bytes(), &round.to_be_bytes())
-                .unwrap();
+            txn.put(TREE, &n.to_be_bytes(), &round.to_be_bytes()).unwrap();
         }
         txn.commit().await.unwrap();
         tokio::task::yield_now().await;

@@ -64,11 +64,7 @@ fn check(view: &ReadView, expected: &Rows, random: &mut Random, seed: u64) {
         },
         _ => KeyRange::all(),
     };
-    let direction = if random.below(2) == 0 {
-        Direction::Forward
-    } else {
-        Direction::Backward
-    };
+    let direction = if random.below(2) == 0 { Direction::Forward } else { Direction::Backward };
     let mut rows: Vec<(Vec<u8>, Vec<u8>)> = expected
         .iter()
         .filter(|((of, key), _)| *of == tree && range.contains(key))
@@ -78,10 +74,7 @@ fn check(view: &ReadView, expected: &Rows, random: &mut Random, seed: u64) {
         rows.reverse();
     }
     let found = scan(view, TreeId(tree), range.clone(), direction);
-    assert_eq!(
-        found, rows,
-        "seed {seed}, tree {tree}, {range:?} {direction:?}"
-    );
+    assert_eq!(found, rows, "seed {seed}, tree {tree}, {range:?} {direction:?}");
     let row = view.get(TreeId(tree), &a).unwrap();
     let row = row.map(|row| row.value.to_vec());
     assert_eq!(row, expected.get(&(tree, a)).cloned(), "seed {seed}, a get");
@@ -155,10 +148,7 @@ async fn run(seed: u64) {
         check(&view, &committed, &mut random, seed);
     }
     let (_, runs) = (fixture.store.flush_now().await.unwrap(), fixture.runs());
-    assert!(
-        runs.iter().all(|name| !name.ends_with(".tmp")),
-        "seed {seed}: {runs:?}"
-    );
+    assert!(runs.iter().all(|name| !name.ends_with(".tmp")), "seed {seed}: {runs:?}");
 }
 
 fn step_in(open: &mut Txn, action: u64, committed: &Rows, random: &mut Random, seed: u64) {
@@ -214,8 +204,7 @@ fn step_in(open: &mut Txn, action: u64, committed: &Rows, random: &mut Random, s
                     Some(value) => open.txn.put(TreeId(tree), &key, value).unwrap(),
                     None => open.txn.delete(TreeId(tree), &key).unwrap(),
                 }
-                open.writes
-                    .push((open.txn.command_id().0, (tree, key), value));
+                open.writes.push((open.txn.command_id().0, (tree, key), value));
             }
         }
     }

@@ -106,11 +106,7 @@ pub(crate) fn try_scan(
     let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     while scan.next_block(&mut block)? {
         assert!(!block.is_empty(), "a block that is there has rows");
-        found.extend(
-            block
-                .iter()
-                .map(|row| (row.key.to_vec(), row.value.to_vec())),
-        );
+        found.extend(block.iter().map(|row| (row.key.to_vec(), row.value.to_vec())));
     }
     match direction {
         Direction::Forward => assert!(found.is_sorted_by(|a, b| a.0 < b.0)),

@@ -18,10 +18,7 @@ fn text(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn repeatable() -> TxnOptions {
-    TxnOptions {
-        isolation: IsolationLevel::RepeatableRead,
-        ..TxnOptions::default()
-    }
+    TxnOptions { isolation: IsolationLevel::RepeatableRead, ..TxnOptions::default() }
 }
 
 #[tokio::test]
@@ -49,16 +46,10 @@ async fn a_row_lock_tells_what_was_committed_meanwhile() {
     fixture.put(TREE, "b", "1").await;
     let mut txn = fixture.begin();
     txn.statement_snapshot().unwrap();
-    let same = txn
-        .lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT)
-        .await
-        .unwrap();
+    let same = txn.lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT).await.unwrap();
     assert_eq!(same, RowLockOutcome::Unchanged);
     fixture.put(TREE, "b", "2").await;
-    let changed = txn
-        .lock_row(TREE, b"b", RowLockMode::ForUpdate, WAIT)
-        .await
-        .unwrap();
+    let changed = txn.lock_row(TREE, b"b", RowLockMode::ForUpdate, WAIT).await.unwrap();
     let RowLockOutcome::Changed(Some(row)) = changed else {
         panic!("{changed:?}");
     };
@@ -67,21 +58,12 @@ async fn a_row_lock_tells_what_was_committed_meanwhile() {
     other.delete(TREE, b"c").unwrap();
     other.delete(TREE, b"a").unwrap();
     other.commit().await.unwrap();
-    let gone = txn
-        .lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT)
-        .await
-        .unwrap();
+    let gone = txn.lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT).await.unwrap();
     assert_eq!(gone, RowLockOutcome::Changed(None));
-    let never = txn
-        .lock_row(TREE, b"c", RowLockMode::ForUpdate, WAIT)
-        .await
-        .unwrap();
+    let never = txn.lock_row(TREE, b"c", RowLockMode::ForUpdate, WAIT).await.unwrap();
     assert_eq!(never, RowLockOutcome::Unchanged);
     txn.statement_snapshot().unwrap();
-    let again = txn
-        .lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT)
-        .await
-        .unwrap();
+    let again = txn.lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT).await.unwrap();
     assert_eq!(again, RowLockOutcome::Unchanged);
 }
 
@@ -120,9 +102,7 @@ async fn a_dropped_commit_keeps_its_locks_until_it_is_published() {
     let fixture = Fixture::new();
     fixture.log.pause();
     let mut txn = fixture.begin();
-    txn.lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT)
-        .await
-        .unwrap();
+    txn.lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT).await.unwrap();
     txn.put(TREE, b"a", b"1").unwrap();
     {
         let mut commit = Box::pin(txn.commit());
@@ -135,14 +115,10 @@ async fn a_dropped_commit_keeps_its_locks_until_it_is_published() {
     }
     let mut other = fixture.begin();
     other.statement_snapshot().unwrap();
-    let busy = other
-        .lock_row(TREE, b"a", RowLockMode::ForKeyShare, RowLockWait::NoWait)
-        .await;
+    let busy = other.lock_row(TREE, b"a", RowLockMode::ForKeyShare, RowLockWait::NoWait).await;
     assert_eq!(busy.unwrap_err().code(), SqlState::LockNotAvailable);
     fixture.log.resume();
-    let locked = other
-        .lock_row(TREE, b"a", RowLockMode::ForKeyShare, RowLockWait::NoWait)
-        .await;
+    let locked = other.lock_row(TREE, b"a", RowLockMode::ForKeyShare, RowLockWait::NoWait).await;
     assert!(matches!(locked.unwrap(), RowLockOutcome::Changed(Some(_))));
 }
 
@@ -151,17 +127,13 @@ async fn a_refused_commit_leaves_nothing_behind() {
     let fixture = Fixture::new();
     fixture.log.refuse(Some("not the leader"));
     let mut txn = fixture.begin();
-    txn.lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT)
-        .await
-        .unwrap();
+    txn.lock_row(TREE, b"a", RowLockMode::ForUpdate, WAIT).await.unwrap();
     txn.put(TREE, b"a", b"1").unwrap();
     let refused = txn.commit().await.unwrap_err();
     assert_eq!(refused.code(), SqlState::TransactionRollback);
     fixture.log.refuse(None);
     let mut other = fixture.begin();
-    let free = other
-        .lock_row(TREE, b"a", RowLockMode::ForUpdate, RowLockWait::NoWait)
-        .await;
+    let free = other.lock_row(TREE, b"a", RowLockMode::ForUpdate, RowLockWait::NoWait).await;
     assert_eq!(free.unwrap(), RowLockOutcome::Unchanged);
     assert_eq!(fixture.store.stats().reserved_bytes, 0);
     assert_eq!(fixture.store.stats().write_set_bytes, 0);
@@ -170,20 +142,10 @@ async fn a_refused_commit_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_read_only_transaction_writes_nothing_and_logs_nothing() {
     let fixture = Fixture::new();
-    let mut txn = fixture
-        .store
-        .begin(TxnOptions {
-            read_only: true,
-            ..TxnOptions::default()
-        })
-        .unwrap();
-    assert_eq!(
-        txn.put(TREE, b"a", b"1").unwrap_err().code(),
-        SqlState::ReadOnlySqlTransaction
-    );
-    txn.lock_table(1, TableLockMode::AccessShare, LockWait::NoWait)
-        .await
-        .unwrap();
+    let mut txn =
+        fixture.store.begin(TxnOptions { read_only: true, ..TxnOptions::default() }).unwrap();
+    assert_eq!(txn.put(TREE, b"a", b"1").unwrap_err().code(), SqlState::ReadOnlySqlTransaction);
+    txn.lock_table(1, TableLockMode::AccessShare, LockWait::NoWait).await.unwrap();
     txn.commit().await.unwrap();
     assert_eq!(fixture.log.last_index().0, 0);
 }
@@ -209,11 +171,7 @@ async fn appended_rows_get_dense_keys_in_commit_order() {
     assert_eq!(found.len(), 30);
     for (nth, (key, value)) in found.iter().enumerate() {
         assert_eq!(key, &(nth as u64 + 1).to_be_bytes());
-        let expected: &[u8] = if nth / 5 % 2 == 0 {
-            b"first"
-        } else {
-            b"second"
-        };
+        let expected: &[u8] = if nth / 5 % 2 == 0 { b"first" } else { b"second" };
         assert_eq!(value, expected);
     }
 }
@@ -252,8 +210,7 @@ async fn a_large_transaction_spills_and_leaves_nothing_when_rolled_back() {
     fixture.put(TREE, "before", "1").await;
     let write = |txn: &mut aegis_storage::Transaction| {
         for n in 0..20_000_u32 {
-            txn.put(TREE, format!("k{n:06}").as_bytes(), &[b'v'; 50])
-                .unwrap();
+            txn.put(TREE, format!("k{n:06}").as_bytes(), &[b'v'; 50]).unwrap();
         }
     };
     let mut txn = fixture.begin();
@@ -292,10 +249,7 @@ async fn tree_ids_are_never_given_twice() {
     for round in 0..4 {
         for _ in 0..70 {
             let id = fixture.store.allocate_tree_id().await.unwrap();
-            assert!(
-                id >= TreeId::FIRST_ALLOCATED && given.insert(id),
-                "{id:?} again"
-            );
+            assert!(id >= TreeId::FIRST_ALLOCATED && given.insert(id), "{id:?} again");
         }
         if round % 2 == 0 {
             fixture.store.flush_now().await.unwrap();
@@ -310,10 +264,7 @@ async fn write_skew_fails_in_serializable_alone() {
         let fixture = Fixture::new();
         fixture.put(TREE, "a", "1").await;
         fixture.put(TREE, "b", "1").await;
-        let options = TxnOptions {
-            isolation,
-            ..TxnOptions::default()
-        };
+        let options = TxnOptions { isolation, ..TxnOptions::default() };
         let mut first = fixture.store.begin(options.clone()).unwrap();
         let mut second = fixture.store.begin(options).unwrap();
         assert_eq!(rows(&first.statement_snapshot().unwrap(), TREE).len(), 2);
@@ -360,11 +311,7 @@ async fn the_catalog_is_published_with_the_data_it_was_made_of() {
     assert_eq!(*catalog(&fixture), text(&[("t", "a table")]));
     let view = fixture.store.newest_view().unwrap();
     fixture.put(system, "u", "another").await;
-    let seen = view
-        .catalog()
-        .unwrap()
-        .downcast::<Vec<(String, String)>>()
-        .unwrap();
+    let seen = view.catalog().unwrap().downcast::<Vec<(String, String)>>().unwrap();
     assert_eq!(*seen, text(&[("t", "a table")]));
     assert_eq!(catalog(&fixture).len(), 2);
     drop(view);
@@ -422,9 +369,6 @@ async fn a_store_that_stops_says_so() {
     let mut txn = fixture.begin();
     txn.put(TREE, b"a", b"1").unwrap();
     fixture.store.shutdown().await.unwrap();
-    assert!(matches!(
-        txn.commit().await,
-        Err(StorageError::ShuttingDown)
-    ));
+    assert!(matches!(txn.commit().await, Err(StorageError::ShuttingDown)));
     assert!(fixture.store.begin(repeatable()).is_err());
 }
