@@ -154,17 +154,33 @@ pub fn parse_bool(text: &str) -> SqlResult<bool> {
     }
 }
 
-/// `int2vector` and `oidvector`: numbers between blanks, subscripts from 0.
+/// `int2vector` and `oidvector`: numbers between blanks, subscripts from 0. Errors show all that
+/// has not been read.
 fn vector_in(oid: Oid, text: &str) -> SqlResult<Datum> {
-    let element = if oid == t::INT2VECTOR { t::INT2 } else { t::OID };
-    let words = text.split(|character: char| u8::try_from(character).is_ok_and(is_space));
+    let blank = |character: char| u8::try_from(character).is_ok_and(is_space);
+    let (element, name) =
+        if oid == t::INT2VECTOR { (t::INT2, "smallint") } else { (t::OID, "oid") };
     let mut elements = Vec::new();
-    for word in words.filter(|word| !word.is_empty()) {
-        elements.push(if element == t::INT2 {
-            Datum::Int2(integer::parse_int2(word)?)
+    let mut rest = text.trim_start_matches(blank);
+    while !rest.is_empty() {
+        let end = if element == t::INT2 {
+            rest.find(blank).unwrap_or(rest.len())
         } else {
-            Datum::Oid(Oid(integer::parse_oid(word)?))
-        });
+            // No blank is needed where a digit could not go on.
+            let sign = usize::from(rest.starts_with(['+', '-']));
+            sign + rest[sign..].bytes().take_while(u8::is_ascii_digit).count()
+        };
+        let number = &rest[..end];
+        let value = if element == t::INT2 {
+            integer::parse_int2(number).map(Datum::Int2)
+        } else {
+            integer::parse_oid(number).map(|value| Datum::Oid(Oid(value)))
+        };
+        elements.push(value.map_err(|error| match error.code() {
+            SqlState::NumericValueOutOfRange => integer::value_out_of_range(name, rest),
+            _ => invalid_syntax(name, rest),
+        })?);
+        rest = rest[end..].trim_start_matches(blank);
     }
     Ok(Datum::Array(vector(element, elements).into()))
 }
