@@ -7,6 +7,7 @@
 pub mod descriptor;
 pub mod snapshot;
 pub mod store;
+pub mod system;
 
 pub use descriptor::*;
 pub use snapshot::{CatalogSnapshot, DescriptorKey};

@@ -1,1 +1,29 @@
 //! Everything that needs a vectorised plan: DataFusion.
+//!
+//! ```text
+//! bound::Query ── build ──► plan::Plan ── start ──► DataFusion's ExecutionPlan ──► Arrow batches
+//!                   │                        │
+//!                 compile                 one execution: parameters, snapshot, memory
+//! ```
+//!
+//! Plans are made straight from the bound tree: there is no logical plan and no optimizer, so
+//! nothing reorders, folds or coerces an expression.
+
+mod arrow_types;
+mod run;
+mod scalar;
+mod compile;
+mod rewrite;
+mod build;
+mod plan;
+mod node;
+mod scan;
+mod functions;
+mod aggregate;
+mod window;
+mod subquery;
+mod recursive;
+mod explain;
+mod engine;
+
+pub use engine::{ArrowBatch, DataFusionEngine};

@@ -1,1 +1,17 @@
 //! The binary: sockets, sessions, composition.
+//!
+//! ```text
+//! config ──► listener ──► wire ──► session ──► instance
+//!                │          ├ cancel    auth
+//!                └ task, shutdown
+//! ```
+
+pub mod config;
+pub mod task;
+pub mod shutdown;
+mod auth;
+pub mod cancel;
+pub mod listener;
+pub mod wire;
+pub mod session;
+pub mod instance;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aegis_catalog::{CatalogSnapshot, Relation};
+use aegis_catalog::CatalogSnapshot;
 use aegis_storage::{Direction, IsolationLevel, KeyRange, ReadView, Transaction, TreeId};
 use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
@@ -54,6 +54,10 @@ pub struct Changes<'a> {
     pub(crate) cascade_depth: usize,
 }
 
+/// Foreign keys that a statement under way has yet to look at.
+#[derive(Default)]
+pub struct PendingChecks(Vec<foreign_key::Pending>);
+
 /// What a change of data gave.
 #[derive(Debug, Default)]
 pub struct Changed {
@@ -74,6 +78,19 @@ impl<'a> Changes<'a> {
         lock_timeout: Option<Duration>,
     ) -> Self {
         Self { txn, context, engine, row_ids, lock_timeout, pending: Vec::new(), cascade_depth: 0 }
+    }
+
+    /// Puts back the foreign keys that an earlier part of the same statement left to its end.
+    #[must_use]
+    pub fn resume(mut self, pending: PendingChecks) -> Self {
+        self.pending = pending.0;
+        self
+    }
+
+    /// Stops in the middle of a statement, as COPY does between two messages.
+    #[must_use]
+    pub fn suspend(self) -> PendingChecks {
+        PendingChecks(self.pending)
     }
 
     /// The catalog that the statement was bound with.
@@ -164,12 +181,4 @@ impl RowIds {
         counters.insert(tree, counter.clone());
         Ok(counter)
     }
-}
-
-/// The tree of a table's rows.
-pub(crate) fn table_tree(relation: &Relation) -> SqlResult<TreeId> {
-    relation
-        .as_table()
-        .map(|table| TreeId(table.tree))
-        .ok_or_else(|| SqlError::internal(format!("\"{}\" has no rows", relation.name)))
 }

@@ -7,7 +7,7 @@
 //!
 //! Compiling looks every function up once and gives every column a slot; evaluating is a walk over
 //! function pointers. `AND`, `OR`, `CASE` and `COALESCE` evaluate from left to right and stop early.
-//! The evaluator runs no subquery: whoever plans one puts its value into a slot.
+//! The evaluator runs no subquery itself: [`Subqueries`] does, when the value is wanted.
 
 use aegis_types::builtin::{Implementation, builtins};
 use aegis_types::functions::ScalarFunction;
@@ -43,6 +43,53 @@ pub struct Evaluation<'a> {
 struct Frame<'a> {
     row: &'a [Datum],
     case_argument: Option<&'a Datum>,
+    subqueries: Option<&'a dyn Subqueries>,
+}
+
+/// Runs the subqueries of a program, each when its value is wanted.
+pub trait Subqueries {
+    /// The value of the subquery that [`Inputs::subquery`] gave this number, over a row.
+    ///
+    /// # Errors
+    /// Whatever the subquery raises.
+    fn value(&self, number: usize, row: &[Datum]) -> SqlResult<Datum>;
+}
+
+/// Where a program finds what its expression names.
+pub trait Inputs {
+    /// The slot of a column of the range table.
+    ///
+    /// # Errors
+    /// XX000 if there is none.
+    fn column(
+        &mut self,
+        entry: usize,
+        column: i16,
+        levels_up: usize,
+        ty: TypeRef,
+    ) -> SqlResult<usize>;
+
+    /// The number under which a subquery is run.
+    ///
+    /// # Errors
+    /// 0A000 where no subquery can be.
+    fn subquery(&mut self, _subquery: &crate::bound::Subquery) -> SqlResult<usize> {
+        Err(SqlError::unsupported("a subquery in this place"))
+    }
+}
+
+struct ColumnsOnly<'a, 'l>(&'a mut Layout<'l>);
+
+impl Inputs for ColumnsOnly<'_, '_> {
+    fn column(
+        &mut self,
+        entry: usize,
+        column: i16,
+        levels_up: usize,
+        _: TypeRef,
+    ) -> SqlResult<usize> {
+        (self.0)(entry, column, levels_up)
+    }
 }
 
 #[derive(Clone)]
@@ -72,6 +119,7 @@ enum Node {
     Field { arg: Box<Node>, index: usize },
     SqlValue { op: SqlValueOp, ty: TypeRef },
     NextValue { sequence: Oid, ty: TypeRef },
+    Subquery(usize),
 }
 
 #[derive(Clone)]
@@ -105,7 +153,15 @@ impl Program {
     /// 0A000 for a function that has no implementation, and for a subquery, an aggregate or a
     /// set-returning function that is still in the expression; what `layout` raises.
     pub fn compile(expr: &Expr, layout: &mut Layout<'_>) -> SqlResult<Self> {
-        Ok(Self { root: Compiler { layout }.node(expr)?, ty: expr.ty() })
+        Self::compile_with(expr, &mut ColumnsOnly(layout))
+    }
+
+    /// Compiles an expression that may hold subqueries, which [`Program::evaluate_with`] runs.
+    ///
+    /// # Errors
+    /// As [`Program::compile`]; what `inputs` raises.
+    pub fn compile_with(expr: &Expr, inputs: &mut dyn Inputs) -> SqlResult<Self> {
+        Ok(Self { root: Compiler { inputs }.node(expr)?, ty: expr.ty() })
     }
 
     /// Compiles an expression whose columns are all slots already.
@@ -129,7 +185,21 @@ impl Program {
     /// # Errors
     /// Whatever its functions raise.
     pub fn evaluate(&self, row: &[Datum], context: &Evaluation<'_>) -> SqlResult<Datum> {
-        self.root.evaluate(Frame { row, case_argument: None }, context)
+        self.root.evaluate(Frame { row, case_argument: None, subqueries: None }, context)
+    }
+
+    /// The value over one row, with somebody who runs its subqueries.
+    ///
+    /// # Errors
+    /// Whatever its functions and subqueries raise.
+    pub fn evaluate_with(
+        &self,
+        row: &[Datum],
+        context: &Evaluation<'_>,
+        subqueries: &dyn Subqueries,
+    ) -> SqlResult<Datum> {
+        let frame = Frame { row, case_argument: None, subqueries: Some(subqueries) };
+        self.root.evaluate(frame, context)
     }
 
     /// Whether the value is true, as `WHERE` asks; NULL is not.
@@ -141,11 +211,11 @@ impl Program {
     }
 }
 
-struct Compiler<'a, 'l> {
-    layout: &'a mut Layout<'l>,
+struct Compiler<'a> {
+    inputs: &'a mut dyn Inputs,
 }
 
-impl Compiler<'_, '_> {
+impl Compiler<'_> {
     fn boxed(&mut self, expr: &Expr) -> SqlResult<Box<Node>> {
         self.node(expr).map(Box::new)
     }
@@ -163,8 +233,8 @@ impl Compiler<'_, '_> {
             Expr::Const { value, .. } => Node::Const(value.clone()),
             Expr::Param { number, .. } => Node::Param(*number),
             Expr::Slot { index, .. } => Node::Slot(*index),
-            Expr::Column { entry, column, levels_up, .. } => {
-                Node::Slot((self.layout)(*entry, *column, *levels_up)?)
+            Expr::Column { entry, column, levels_up, ty } => {
+                Node::Slot(self.inputs.column(*entry, *column, *levels_up, *ty)?)
             }
             Expr::Call(call) => Node::Call(Box::new(self.call(call)?)),
             Expr::ConvertViaText { arg, ty, .. } => {
@@ -234,7 +304,7 @@ impl Compiler<'_, '_> {
             Expr::Field { arg, index, .. } => Node::Field { arg: self.boxed(arg)?, index: *index },
             Expr::SqlValue { op, ty } => Node::SqlValue { op: *op, ty: *ty },
             Expr::NextValue { sequence, ty } => Node::NextValue { sequence: *sequence, ty: *ty },
-            Expr::Subquery(_) => return Err(SqlError::unsupported("a subquery in this place")),
+            Expr::Subquery(subquery) => Node::Subquery(self.inputs.subquery(subquery)?),
             Expr::Aggregate(_) | Expr::WindowCall(_) | Expr::Grouping(_) => {
                 return Err(SqlError::internal("an aggregate reached the row-wise evaluator"));
             }
@@ -348,7 +418,8 @@ impl Node {
             Self::ConvertArray { arg, element, element_type } => {
                 let value = arg.evaluate(frame, context)?;
                 array::convert(&value, *element_type, |datum| {
-                    let inner = Frame { row: std::slice::from_ref(datum), case_argument: None };
+                    let inner =
+                        Frame { row: std::slice::from_ref(datum), case_argument: None, ..frame };
                     element.evaluate(inner, context)
                 })
             }
@@ -408,6 +479,10 @@ impl Node {
                 _ => Datum::Null,
             }),
             Self::SqlValue { op, ty } => sql_value::evaluate(*op, *ty, context),
+            Self::Subquery(number) => frame
+                .subqueries
+                .ok_or_else(|| SqlError::internal("nobody runs subqueries here"))?
+                .value(*number, frame.row),
             Self::NextValue { sequence, ty } => {
                 let next = nextval_function();
                 let value = context.eval.host.call(next, &[Datum::Oid(*sequence)])?;
@@ -548,7 +623,7 @@ fn array_comparison(
     let left = operator.args[0].evaluate(frame, context)?;
     let mut unknown = false;
     for element in &array.elements {
-        let inner = Frame { row: std::slice::from_ref(element), case_argument: None };
+        let inner = Frame { row: std::slice::from_ref(element), case_argument: None, ..frame };
         let right = operator.args[1].evaluate(inner, context)?;
         match operator.apply(&[left.clone(), right], context)? {
             Datum::Bool(value) if value != all => return Ok(Datum::Bool(!all)),

@@ -1,11 +1,18 @@
 //! Parse, bind, evaluate row by row, change data. No DataFusion here.
 //!
-//! Reads in the order of a statement's life: [`parser`] makes an [`ast`], the analyzer makes a
-//! [`bound`] tree of it, and [`query_engine`] or [`evaluate`] run that.
+//! Reads in the order of a statement's life: [`parser`] makes an [`ast`], [`analyze`] makes a
+//! [`bound`] tree of it, and [`query_engine`], [`dml`] or [`ddl`] run that, with [`evaluate`] for
+//! every scalar expression.
 
 pub mod ast;
 pub mod parser;
 pub mod bound;
+pub mod analyze;
 pub mod evaluate;
 pub mod query_engine;
 pub mod row;
+pub mod settings;
+pub mod counters;
+pub mod dml;
+pub mod ddl;
+pub mod copy;

@@ -6,7 +6,7 @@
 //!
 //! The productions descend recursively and never step back: which one applies is decided by looking
 //! ahead, so that an error names the first token that no statement could have there, which is the
-//! one that PostgreSQL's LALR parser names. Operators climb by precedence ([`expr`]). Chains of
+//! one that PostgreSQL's LALR parser names. Operators climb by precedence (`expr.rs`). Chains of
 //! operators grow on the heap; nesting is bounded by [`NESTING_MAX`]. No catalog, no settings:
 //! `standard_conforming_strings` is on.
 
@@ -56,7 +56,7 @@ use crate::ast::{Expr, RawStatement, Statement, TypeName};
 
 pub use keyword::{KEYWORDS, Keyword, KeywordCategory, KeywordInfo};
 pub use lexer::{IDENTIFIER_LENGTH_MAX, Token, TokenKind};
-pub use stream::{CHAIN_MAX, NESTING_MAX, TokenStream};
+pub use stream::{CHAIN_MAX, NESTING_MAX, NODE_CHAIN_MAX, TokenStream};
 
 /// Statements that an engine adds to the grammar.
 ///
@@ -106,6 +106,12 @@ pub fn parse_with(
         }
         statements.push(RawStatement { statement, location, length });
     }
+}
+
+/// Where the tokens of a text begin and end, in bytes.
+pub(crate) fn token_spans(text: &str) -> Vec<(usize, usize)> {
+    let span = |token: &lexer::Token| (token.start as usize, token.end as usize);
+    lexer::tokenize(text).tokens.iter().map(span).collect()
 }
 
 /// A single expression, such as a stored default.

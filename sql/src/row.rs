@@ -40,7 +40,6 @@ struct ColumnLayout {
 struct VersionLayout {
     column_count: usize,
     places: Vec<Place>,
-    fixed_start: usize,
     ends_start: usize,
     variable_start: usize,
 }
@@ -262,7 +261,6 @@ impl VersionLayout {
         Self {
             column_count: columns.len(),
             places,
-            fixed_start,
             ends_start: fixed_end,
             variable_start: fixed_end + variable_count * 4,
         }

@@ -10,6 +10,7 @@ use crate::CommitSeq;
 pub struct Block {
     bytes: Vec<u8>,
     rows: Vec<RowPlace>,
+    tombstones: usize,
 }
 
 /// Where a row lies: its key, then its value.
@@ -67,6 +68,7 @@ impl Block {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rows.clear();
+        self.tombstones = 0;
     }
 
     /// Bytes of keys and values.
@@ -95,8 +97,8 @@ impl Block {
         self.rows[at].value_len == TOMBSTONE
     }
 
-    pub(crate) fn seq(&self, at: usize) -> CommitSeq {
-        self.rows[at].seq
+    pub(crate) fn has_tombstones(&self) -> bool {
+        self.tombstones > 0
     }
 
     /// Adds a row. Formats bound a key and a value to less than 1 GiB each and a block is closed
@@ -108,8 +110,9 @@ impl Block {
             "a block is closed long before its positions exceed 32 bits"
         );
         self.bytes.extend_from_slice(key);
-        if let Some(value) = value {
-            self.bytes.extend_from_slice(value);
+        match value {
+            Some(value) => self.bytes.extend_from_slice(value),
+            None => self.tombstones += 1,
         }
         self.rows.push(RowPlace {
             seq,
@@ -120,10 +123,13 @@ impl Block {
     }
 
     /// Adds the rows `from..to` of another block, which lie together in it, with one copy.
-    /// The other block must not hold tombstones in the range.
     pub(crate) fn push_range(&mut self, other: &Self, from: usize, to: usize) {
         if from >= to {
             return;
+        }
+        if other.has_tombstones() {
+            let dead = (from..to).filter(|at| other.is_tombstone(*at)).count();
+            self.tombstones += dead;
         }
         let first = other.rows[from].start;
         let last = &other.rows[to - 1];

@@ -1,8 +1,32 @@
 //! Transactions: a private write set over a snapshot, and the locks that it holds.
+//!
+//! ```text
+//! READ COMMITTED          T1                                  T2
+//! snapshot 10             reads k: (x, 8)
+//!                                                             locks k, writes y, commits as 11
+//!                         lock_row(k) waits …  ◄───────────── locks go after the publication
+//!                         granted; newest k is (y, 11) > 10
+//!                         Changed(y): the caller checks WHERE again (REPEATABLE READ: 40001)
+//!                         put(k, z), commit ─► propose ─► published as 12 ─► answer
+//! ```
+//!
+//! **Nothing cancels a proposal.** A transaction that proposes gives its locks to the proposal
+//! (see `proposals`): whoever then drops the future of [`Transaction::commit`] loses the answer
+//! and nothing else. Until it is known whether the proposal is in the log, its locks are held.
+//!
+//! Storage takes no lock by itself: who writes a key has locked it. Storage knows no constraint:
+//! who needs uniqueness locks the key and looks at the newest published state.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::locks::{LockWait, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode};
+use crate::locks::{
+    HeldLocks, LockMark, LockWait, Owner, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode,
+};
+use crate::serializable::ReadSet;
+use crate::snapshot::{Pinned, Snapshot};
+use crate::store::Shared;
+use crate::write_set::{Mark, WriteSet};
 use crate::{
     CommandId, CommitSeq, Direction, KeyRange, ReadView, Result, Row, Scan, StorageError,
     TransactionId, TreeId,
@@ -49,21 +73,82 @@ impl Default for TxnOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Savepoint(pub u64);
 
+#[derive(Debug)]
+struct SavepointState {
+    id: Savepoint,
+    mark: Mark,
+    locks: LockMark,
+}
+
+/// What a serializable transaction keeps: what it read, and its place in the window.
+#[derive(Debug)]
+struct Serializable {
+    shared: Arc<Shared>,
+    reads: Arc<ReadSet>,
+    opened_at: CommitSeq,
+}
+
+impl Drop for Serializable {
+    fn drop(&mut self) {
+        self.shared.window.close(self.opened_at);
+    }
+}
+
 /// A transaction. Dropping it rolls it back.
 #[derive(Debug)]
 pub struct Transaction {
+    shared: Arc<Shared>,
     options: TxnOptions,
-}
-
-fn not_built<T>() -> Result<T> {
-    Err(StorageError::Internal("not built yet".into()))
+    command: CommandId,
+    snapshot: Option<Arc<Snapshot>>,
+    writes: Arc<WriteSet>,
+    has_written: bool,
+    savepoints: Vec<SavepointState>,
+    next_savepoint: u64,
+    serializable: Option<Serializable>,
+    locks: HeldLocks,
 }
 
 impl Transaction {
+    pub(crate) fn begin(shared: Arc<Shared>, options: TxnOptions) -> Self {
+        let owner = Owner {
+            id: shared.next_transaction_id(),
+            process_id: options.process_id,
+            deadlock_timeout: options.deadlock_timeout,
+        };
+        let is_serializable = options.isolation == IsolationLevel::Serializable;
+        let serializable = is_serializable.then(|| {
+            let opened_at = shared.current.load().seq;
+            shared.window.open(opened_at);
+            Serializable {
+                shared: shared.clone(),
+                reads: Arc::default(),
+                opened_at,
+            }
+        });
+        let locks = HeldLocks::new(
+            shared.locks.clone(),
+            owner,
+            shared.options.row_locks_per_tree_max,
+        );
+        Self {
+            writes: Arc::new(shared.new_write_set()),
+            options,
+            command: CommandId(0),
+            snapshot: None,
+            has_written: false,
+            savepoints: Vec::new(),
+            next_savepoint: 1,
+            serializable,
+            locks,
+            shared,
+        }
+    }
+
     /// Its number, for `pg_locks` and deadlock reports.
     #[must_use]
     pub fn id(&self) -> TransactionId {
-        TransactionId(0)
+        self.locks.owner.id
     }
 
     /// How it began.
@@ -72,120 +157,309 @@ impl Transaction {
         &self.options
     }
 
+    /// Changes how long it waits for a lock before it looks for a deadlock.
+    pub fn set_deadlock_timeout(&mut self, timeout: Duration) {
+        self.options.deadlock_timeout = timeout;
+        self.locks.owner.deadlock_timeout = timeout;
+    }
+
+    /// Changes the isolation level, before the first snapshot (XX000 afterwards).
+    pub fn set_isolation(&mut self, isolation: IsolationLevel) -> Result<()> {
+        if self.snapshot.is_some() {
+            return Err(StorageError::Internal(
+                "the isolation level is set before the first snapshot".into(),
+            ));
+        }
+        self.options.isolation = isolation;
+        self.serializable = (isolation == IsolationLevel::Serializable).then(|| {
+            let opened_at = self.shared.current.load().seq;
+            self.shared.window.open(opened_at);
+            Serializable {
+                shared: self.shared.clone(),
+                reads: Arc::default(),
+                opened_at,
+            }
+        });
+        Ok(())
+    }
+
+    /// Changes whether writes fail with 25006.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.options.read_only = read_only;
+    }
+
+    /// Whether a commit would have something to propose.
+    #[must_use]
+    pub fn has_writes(&self) -> bool {
+        self.has_written && !self.writes.is_empty()
+    }
+
     /// The command that writes now.
     #[must_use]
     pub fn command_id(&self) -> CommandId {
-        CommandId(0)
+        self.command
     }
 
     /// Ends a command: what it wrote is visible to the next. Returns the next one's id.
-    pub fn next_command(&mut self) -> CommandId {
-        CommandId(0)
+    /// Errors: 54000 after four thousand million commands.
+    pub fn next_command(&mut self) -> Result<CommandId> {
+        self.set_command_id(CommandId(self.command.0.saturating_add(1)))?;
+        Ok(self.command)
     }
 
     /// Sets the command id forward. Going back is refused (XX000).
-    pub fn set_command_id(&mut self, _command: CommandId) -> Result<()> {
-        not_built()
+    pub fn set_command_id(&mut self, command: CommandId) -> Result<()> {
+        if command < self.command {
+            return Err(StorageError::Internal("command ids only grow".into()));
+        }
+        if command >= CommandId::ALL {
+            return Err(StorageError::LimitExceeded(
+                "cannot have more than 2^32-2 commands in a transaction".into(),
+            ));
+        }
+        self.command = command;
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Arc<Snapshot>> {
+        if let Some(snapshot) = &self.snapshot {
+            return Ok(snapshot.clone());
+        }
+        let snapshot = Arc::new(self.shared.take_snapshot()?);
+        self.snapshot = Some(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    fn view_of(&self, snapshot: Arc<Snapshot>, command: CommandId) -> ReadView {
+        let writes = self.has_written.then(|| self.writes.clone());
+        let reads = self.serializable.as_ref();
+        let reads = reads.map(|serializable| serializable.reads.clone());
+        ReadView::new(snapshot, command, writes, reads)
     }
 
     /// The view for a new statement: over a new snapshot in READ COMMITTED, over the
     /// transaction's one snapshot otherwise; own writes of commands below the current one on top.
     pub fn statement_snapshot(&mut self) -> Result<ReadView> {
-        not_built()
+        if self.options.isolation == IsolationLevel::ReadCommitted {
+            self.snapshot = None;
+        }
+        self.read_view()
     }
 
     /// The view over the current snapshot at the current command. Takes the snapshot if there is
     /// none yet.
     pub fn read_view(&mut self) -> Result<ReadView> {
-        not_built()
+        let snapshot = self.snapshot()?;
+        Ok(self.view_of(snapshot, self.command))
     }
 
     /// A view over the newest published state with *all* own writes on top: for unique and
     /// foreign key checks, after the key was locked.
     pub fn newest_view(&self) -> Result<ReadView> {
-        not_built()
+        let snapshot = Arc::new(self.shared.take_snapshot()?);
+        Ok(self.view_of(snapshot, CommandId::ALL))
     }
 
     /// Reads a key in the current view.
-    pub fn get(&mut self, _tree: TreeId, _key: &[u8]) -> Result<Option<Row>> {
-        not_built()
+    pub fn get(&mut self, tree: TreeId, key: &[u8]) -> Result<Option<Row>> {
+        let snapshot = self.snapshot()?;
+        if let Some(serializable) = &self.serializable {
+            serializable.reads.note_key(tree, key);
+        }
+        if self.has_written
+            && let Some(found) = self.writes.get(tree, key, self.command)?
+        {
+            return Ok(found);
+        }
+        snapshot.get(tree, key)
     }
 
     /// Reads a key in the newest published state with all own writes on top.
-    pub fn get_newest(&self, _tree: TreeId, _key: &[u8]) -> Result<Option<Row>> {
-        not_built()
+    pub fn get_newest(&self, tree: TreeId, key: &[u8]) -> Result<Option<Row>> {
+        if let Some(serializable) = &self.serializable {
+            serializable.reads.note_key(tree, key);
+        }
+        if self.has_written
+            && let Some(found) = self.writes.get(tree, key, CommandId::ALL)?
+        {
+            return Ok(found);
+        }
+        Pinned::take(&self.shared.current, &self.shared.registry)?
+            .published
+            .get(tree, key)
     }
 
     /// Scans a range in the current view.
-    pub fn scan(&mut self, _tree: TreeId, _range: KeyRange, _direction: Direction) -> Result<Scan> {
-        not_built()
+    pub fn scan(&mut self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Scan> {
+        self.read_view()?.scan(tree, range, direction)
     }
 
-    /// Writes a row. The caller holds whatever lock the key needs.
-    pub fn put(&mut self, _tree: TreeId, _key: &[u8], _value: &[u8]) -> Result<()> {
-        not_built()
+    fn check_can_write(&mut self) -> Result<()> {
+        if self.options.read_only {
+            return Err(StorageError::ReadOnly);
+        }
+        self.shared.check_can_write()?;
+        self.has_written = true;
+        Ok(())
     }
 
-    /// Deletes a row.
-    pub fn delete(&mut self, _tree: TreeId, _key: &[u8]) -> Result<()> {
-        not_built()
+    fn write(&mut self, tree: TreeId, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        self.check_can_write()?;
+        let marks: Vec<Mark> = self.savepoints.iter().map(|state| state.mark).collect();
+        self.writes.put(tree, key, value, self.command, &marks)?;
+        self.spill_if_large()
+    }
+
+    /// Spills a write set that has become large, or whose share of a scarce budget has.
+    fn spill_if_large(&self) -> Result<()> {
+        let bytes = self.writes.bytes() as u64;
+        let options = &self.shared.options;
+        let is_scarce = self.shared.write_set_bytes() > options.memory.write_set_bytes;
+        if bytes > options.spill_bytes || (is_scarce && bytes > options.spill_bytes / 16) {
+            self.writes.spill()?;
+        }
+        Ok(())
+    }
+
+    /// Writes a row. The caller holds whatever lock the key needs. Errors: 25006, 53100, 54000.
+    pub fn put(&mut self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<()> {
+        self.write(tree, key, Some(value))
+    }
+
+    /// Deletes a row. Errors: 25006, 53100.
+    pub fn delete(&mut self, tree: TreeId, key: &[u8]) -> Result<()> {
+        self.write(tree, key, None)
     }
 
     /// Appends a row whose key (a big-endian `u64`, dense from 1 in commit order) apply assigns.
-    /// The transaction itself does not see it.
-    pub fn append(&mut self, _tree: TreeId, _value: &[u8]) -> Result<()> {
-        not_built()
+    /// The transaction itself does not see it. Errors: 25006, 53100, 54000.
+    pub fn append(&mut self, tree: TreeId, value: &[u8]) -> Result<()> {
+        self.check_can_write()?;
+        self.writes.append(tree, value, self.command)
     }
 
-    /// Drops a whole tree with this transaction's writes to it.
-    pub fn drop_tree(&mut self, _tree: TreeId) -> Result<()> {
-        not_built()
+    /// Drops a whole tree with this transaction's writes to it. Errors: 25006.
+    pub fn drop_tree(&mut self, tree: TreeId) -> Result<()> {
+        self.check_can_write()?;
+        self.writes.drop_tree(tree, self.command);
+        Ok(())
     }
 
-    /// Sets a mark. Begins a new command.
-    pub fn savepoint(&mut self) -> Savepoint {
-        Savepoint(0)
+    /// Sets a mark. Begins a new command. Errors: 54000.
+    pub fn savepoint(&mut self) -> Result<Savepoint> {
+        self.next_command()?;
+        let id = Savepoint(self.next_savepoint);
+        self.next_savepoint += 1;
+        self.savepoints.push(SavepointState {
+            id,
+            mark: self.writes.mark(self.command),
+            locks: self.locks.mark(),
+        });
+        Ok(id)
+    }
+
+    fn position(&self, savepoint: Savepoint) -> Result<usize> {
+        self.savepoints
+            .iter()
+            .position(|state| state.id == savepoint)
+            .ok_or_else(|| StorageError::Internal("no such savepoint".into()))
     }
 
     /// Undoes every write since the mark, releases every lock taken since, and keeps the mark.
-    pub fn rollback_to(&mut self, _savepoint: Savepoint) -> Result<()> {
-        not_built()
+    /// Begins a new command.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) -> Result<()> {
+        let at = self.position(savepoint)?;
+        self.next_command()?;
+        self.savepoints.truncate(at + 1);
+        let state = &self.savepoints[at];
+        self.writes.rollback_to(state.mark, self.command);
+        self.locks.rollback_to(state.locks);
+        // What is written from here on can be undone to the same mark: its command is the
+        // mark's or a later one still.
+        Ok(())
     }
 
     /// Forgets the mark and keeps what was done since.
-    pub fn release(&mut self, _savepoint: Savepoint) -> Result<()> {
-        not_built()
+    pub fn release(&mut self, savepoint: Savepoint) -> Result<()> {
+        let at = self.position(savepoint)?;
+        self.savepoints.truncate(at);
+        if self.savepoints.is_empty() {
+            self.writes.forget_journal();
+        }
+        Ok(())
     }
 
     /// Locks a table. `object_id` carries the database's OID in its upper and the relation's in
     /// its lower half. Errors: 40P01, 55P03. Dropping the future gives up waiting.
     pub async fn lock_table(
         &mut self,
-        _object_id: u64,
-        _mode: TableLockMode,
-        _wait: LockWait,
+        object_id: u64,
+        mode: TableLockMode,
+        wait: LockWait,
     ) -> Result<()> {
-        not_built()
+        self.locks.lock_table(object_id, mode, wait).await
     }
 
     /// Locks a row (any key: it need not be there) and tells whether its newest published state
-    /// differs from what the current snapshot sees. Errors: 40P01, 55P03. Dropping the future
-    /// gives up waiting.
+    /// differs from what the current snapshot sees. Errors: 40P01, 53200, 55P03. Dropping the
+    /// future gives up waiting.
     pub async fn lock_row(
         &mut self,
-        _tree: TreeId,
-        _key: &[u8],
-        _mode: RowLockMode,
-        _wait: RowLockWait,
+        tree: TreeId,
+        key: &[u8],
+        mode: RowLockMode,
+        wait: RowLockWait,
     ) -> Result<RowLockOutcome> {
-        not_built()
+        let snapshot = self.snapshot()?;
+        if !self.locks.lock_row(tree, key, mode, wait).await? {
+            return Ok(RowLockOutcome::Skipped);
+        }
+        let own = CommandId::ALL;
+        if self.has_written && self.writes.get(tree, key, own)?.is_some() {
+            return Ok(RowLockOutcome::Unchanged);
+        }
+        // After the grant: whoever held the lock has published.
+        let newest = Pinned::take(&self.shared.current, &self.shared.registry)?;
+        if newest.published.seq == snapshot.seq() {
+            return Ok(RowLockOutcome::Unchanged);
+        }
+        let row = newest.published.get(tree, key)?;
+        let unchanged = match &row {
+            Some(row) => row.seq <= snapshot.seq(),
+            None => snapshot.get(tree, key)?.is_none(),
+        };
+        Ok(if unchanged {
+            RowLockOutcome::Unchanged
+        } else {
+            RowLockOutcome::Changed(row)
+        })
     }
 
     /// Commits: resolves once the commit is durable and published. Once proposed, dropping the
-    /// future changes nothing: the locks are the proposal's. Errors: 40001, 53100, 53200, 08007.
-    /// Without writes, nothing goes to the log.
+    /// future changes nothing: the locks are the proposal's. Errors: 40000, 40001, 53100, 53200,
+    /// 08007. Without writes, nothing goes to the log.
     pub async fn commit(self) -> Result<CommitSeq> {
-        not_built()
+        let Self {
+            shared,
+            snapshot,
+            writes,
+            has_written,
+            serializable,
+            locks,
+            ..
+        } = self;
+        let seen = snapshot.as_ref().map(|snapshot| snapshot.seq());
+        if !has_written || writes.is_empty() {
+            return Ok(seen.unwrap_or_else(|| shared.current.load().seq));
+        }
+        let reads = serializable.as_ref().map(|serializable| {
+            let seen = seen.unwrap_or(serializable.opened_at);
+            (serializable.reads.clone(), seen)
+        });
+        drop(snapshot);
+        let answer = shared.commit(writes, reads, locks).await;
+        drop(serializable);
+        answer
     }
 
     /// Forgets every write and releases every lock.

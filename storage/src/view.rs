@@ -3,76 +3,177 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Block, CommandId, CommitSeq, Direction, KeyRange, Result, Row, StorageError, TreeId};
+use crate::hot::HotMap;
+use crate::run::RunCursor;
+use crate::scan::{Cursor, own_cursors};
+use crate::serializable::ReadSet;
+use crate::snapshot::Snapshot;
+use crate::tiers::FrozenSource;
+use crate::write_set::WriteSet;
+use crate::{CommandId, CommitSeq, Direction, Key, KeyRange, Result, Row, Scan, TreeId};
 
 /// A consistent view: cheap to clone, usable from any thread, alive as long as it is held (it
 /// holds back reclamation: give it back soon).
 #[derive(Clone, Debug)]
-pub struct ReadView {}
+pub struct ReadView {
+    snapshot: Arc<Snapshot>,
+    command: CommandId,
+    /// `None` while the transaction has written nothing: what it writes later has a command id
+    /// that this view does not see.
+    own: Option<OwnView>,
+    /// What a serializable transaction read.
+    reads: Option<Arc<ReadSet>>,
+}
 
-fn not_built<T>() -> Result<T> {
-    Err(StorageError::Internal("not built yet".into()))
+/// A write set as of a command, registered there so that what it sees is kept.
+#[derive(Debug)]
+struct OwnView {
+    writes: Arc<WriteSet>,
+    command: u32,
+}
+
+impl OwnView {
+    fn new(writes: Arc<WriteSet>, command: u32) -> Self {
+        writes.enter_view(command);
+        Self { writes, command }
+    }
+}
+
+impl Clone for OwnView {
+    fn clone(&self) -> Self {
+        Self::new(self.writes.clone(), self.command)
+    }
+}
+
+impl Drop for OwnView {
+    fn drop(&mut self) {
+        self.writes.leave_view(self.command);
+    }
 }
 
 impl ReadView {
+    pub(crate) fn new(
+        snapshot: Arc<Snapshot>,
+        command: CommandId,
+        writes: Option<Arc<WriteSet>>,
+        reads: Option<Arc<ReadSet>>,
+    ) -> Self {
+        Self {
+            snapshot,
+            command,
+            own: writes.map(|writes| OwnView::new(writes, command.0)),
+            reads,
+        }
+    }
+
     /// The last commit that it sees.
     #[must_use]
     pub fn seq(&self) -> CommitSeq {
-        CommitSeq(0)
+        self.snapshot.seq()
     }
 
     /// Own writes of commands below this one are seen.
     #[must_use]
     pub fn command_id(&self) -> CommandId {
-        CommandId(0)
-    }
-
-    /// The same snapshot as another command of the same transaction sees it.
-    #[must_use]
-    pub fn at_command(&self, _command: CommandId) -> Self {
-        self.clone()
+        self.command
     }
 
     /// The time of the last commit that it sees, in microseconds since 1970: monotone with `seq`.
     #[must_use]
     pub fn timestamp_us(&self) -> i64 {
-        0
+        self.snapshot.timestamp_us()
     }
 
-    /// What the catalog builder made for this snapshot; `()` without a builder.
+    /// What the catalog builder made for this snapshot; `()` without a builder. Errors: 72000.
     pub fn catalog(&self) -> Result<Arc<dyn Any + Send + Sync>> {
-        not_built()
+        Ok(self.snapshot.published()?.catalog.clone())
     }
 
-    /// Reads a key. Errors: 72000.
-    pub fn get(&self, _tree: TreeId, _key: &[u8]) -> Result<Option<Row>> {
-        not_built()
+    /// Reads a key. Errors: 72000, 58030.
+    pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Row>> {
+        if let Some(reads) = &self.reads {
+            reads.note_key(tree, key);
+        }
+        if let Some(own) = &self.own
+            && let Some(found) = own.writes.get(tree, key, self.command)?
+        {
+            return Ok(found);
+        }
+        self.snapshot.get(tree, key)
     }
 
-    /// Scans a range. Holds no lock between blocks.
-    pub fn scan(&self, _tree: TreeId, _range: KeyRange, _direction: Direction) -> Result<Scan> {
-        not_built()
+    /// Scans a range. Holds no lock between blocks. Errors: 72000, 58030.
+    pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Scan> {
+        if let Some(reads) = &self.reads {
+            reads.note_range(tree, &range);
+        }
+        let published = self.snapshot.published()?;
+        let mut cursors = Vec::new();
+        let mut hidden = published.dropped.contains(&tree);
+        if let Some(own) = &self.own {
+            hidden |= own.writes.drops(tree, self.command);
+            if !hidden && own.writes.touches(tree) {
+                cursors = own_cursors(&own.writes, tree, own.command);
+            }
+        }
+        if hidden {
+            return Ok(Scan::new(None, Vec::new(), &range, direction));
+        }
+        let hot = |map: &Arc<HotMap>| {
+            let tree = map.tree(tree)?;
+            Some(Cursor::Hot(tree, published.seq))
+        };
+        cursors.extend(hot(&published.tiers.active));
+        for frozen in published.tiers.frozen.iter() {
+            match &frozen.source {
+                FrozenSource::Memory(map) => cursors.extend(hot(map)),
+                FrozenSource::Run(run, stamps) => {
+                    if run.trees().contains(&tree) {
+                        let cursor = RunCursor::new(run.clone(), tree, stamps.clone());
+                        cursors.push(Cursor::Run(cursor));
+                    }
+                }
+            }
+        }
+        let warm = published.tiers.warm.cursor(tree, &range)?;
+        cursors.extend(warm.map(|cursor| Cursor::Warm(Box::new(cursor))));
+        Ok(Scan::new(
+            Some(self.snapshot.clone()),
+            cursors,
+            &range,
+            direction,
+        ))
     }
 
-    /// Up to `n - 1` keys, ascending, that cut the range into parts of about the same size.
-    pub fn split_points(
-        &self,
-        _tree: TreeId,
-        _range: &KeyRange,
-        _n: usize,
-    ) -> Result<Vec<Vec<u8>>> {
-        not_built()
-    }
-}
-
-/// A scan in progress.
-#[derive(Debug)]
-pub struct Scan {}
-
-impl Scan {
-    /// Fills `block` with the next rows, in place of what it held; false at the end. The first
-    /// blocks are small and they grow, so that a short scan reads little. Errors: 72000.
-    pub fn next_block(&mut self, _block: &mut Block) -> Result<bool> {
-        not_built()
+    /// Up to `n - 1` keys, ascending, that cut the range into parts of about the same size:
+    /// `[.., k1)`, `[k1, k2)`, … A small range has none. Errors: 72000, 58030.
+    pub fn split_points(&self, tree: TreeId, range: &KeyRange, n: usize) -> Result<Vec<Vec<u8>>> {
+        let published = self.snapshot.published()?;
+        if n < 2 || published.dropped.contains(&tree) {
+            return Ok(Vec::new());
+        }
+        let mut points: Vec<(Key, usize)> = Vec::new();
+        let hot = |map: &HotMap| map.tree(tree).map(|tree| tree.split_points(range));
+        points.extend(hot(&published.tiers.active).into_iter().flatten());
+        for frozen in published.tiers.frozen.iter() {
+            match &frozen.source {
+                FrozenSource::Memory(map) => points.extend(hot(map).into_iter().flatten()),
+                FrozenSource::Run(run, _) => points.extend(run.split_points(tree, range)),
+            }
+        }
+        points.extend(published.tiers.warm.split_points(tree, range, n * 4)?);
+        points.sort_unstable();
+        let total: usize = points.iter().map(|(_, weight)| weight).sum();
+        let mut chosen: Vec<Vec<u8>> = Vec::new();
+        let mut seen = 0;
+        for (key, weight) in points {
+            seen += weight;
+            let is_due = seen * n >= total * (chosen.len() + 1);
+            let is_new = chosen.last().is_none_or(|last| **last < *key.as_bytes());
+            if is_due && is_new && chosen.len() + 1 < n {
+                chosen.push(key.to_vec());
+            }
+        }
+        Ok(chosen)
     }
 }

@@ -1,5 +1,7 @@
 //! What a scalar function may know besides its arguments.
 
+use std::sync::Arc;
+
 use crate::datum::Datum;
 use crate::error::SqlResult;
 use crate::oid::{Oid, TypeRef};
@@ -104,6 +106,14 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// 42P01, 42704, 42883 and their like with PostgreSQL's words.
     fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid>;
+
+    /// The names and types of the fields of a composite type, or of an anonymous record whose
+    /// modifier the planner gave out; none where the host does not know it. Whoever asks then names
+    /// the fields `f1`, `f2`, … and goes by what the values are.
+    fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
+        let _ = record;
+        None
+    }
 }
 
 /// A host without a session: reg types print as numbers, and nothing can be called.

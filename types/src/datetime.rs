@@ -17,6 +17,9 @@ pub mod keywords;
 pub(crate) mod fields;
 pub(crate) mod decode;
 mod encode;
+pub mod arithmetic;
+pub mod parts;
+pub mod template;
 
 pub use encode::{
     date_out, date_out_iso, time_out, timestamp_out, timestamp_out_iso, timestamptz_out,

@@ -210,7 +210,7 @@ fn write_special(value: f64, out: &mut Vec<u8>) -> bool {
 }
 
 /// C's `%.{digits}g`.
-fn write_general(value: f64, digits: usize, out: &mut Vec<u8>) {
+pub(crate) fn write_general(value: f64, digits: usize, out: &mut Vec<u8>) {
     let mut decimal = Decimal::of(format_args!("{value:.*e}", digits - 1));
     decimal.strip_zeros();
     decimal.write(i32::try_from(digits).unwrap_or(i32::MAX), out);

@@ -45,12 +45,14 @@ mod misc;
 mod numeric;
 mod text;
 
+pub use text::{quote_ident, quote_literal};
+
 static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(|| {
     [
         array::SCALARS,
         bool::SCALARS,
         bytea::SCALARS,
-        datetime::SCALARS,
+        datetime::SCALARS.as_slice(),
         float::SCALARS,
         integer::SCALARS,
         json::SCALARS,
@@ -65,7 +67,7 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
 });
 
 static SETS: LazyLock<HashMap<&'static str, SetFunction>> = LazyLock::new(|| {
-    [array::SETS, datetime::SETS, integer::SETS, json::SETS, numeric::SETS, text::SETS]
+    [array::SETS, datetime::SETS, host::SETS, integer::SETS, json::SETS, numeric::SETS, text::SETS]
         .into_iter()
         .flatten()
         .copied()

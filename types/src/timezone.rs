@@ -35,9 +35,18 @@ pub struct TimeZone {
 
 #[derive(Clone, Debug)]
 enum Rules {
-    Fixed { east_seconds: i32, abbreviation: Arc<str> },
+    Fixed {
+        east_seconds: i32,
+        abbreviation: Arc<str>,
+    },
     Database(jiff::tz::TimeZone),
-    Posix { zone: jiff::tz::TimeZone, standard: Arc<str>, daylight: Arc<str> },
+    /// Its own offset is added to that of `zone`, whose standard time is UTC: offsets may be
+    /// larger here than the library has them.
+    Posix {
+        zone: jiff::tz::TimeZone,
+        east_seconds: i32,
+        names: [Arc<str>; 2],
+    },
 }
 
 impl PartialEq for TimeZone {
@@ -164,8 +173,10 @@ impl TimeZone {
     pub fn offset_at(&self, instant: i64) -> i32 {
         match &self.rules {
             Rules::Fixed { east_seconds, .. } => *east_seconds,
-            Rules::Database(zone) | Rules::Posix { zone, .. } => {
-                zone.to_offset(jiff_instant(instant)).seconds()
+            Rules::Database(zone) => zone.to_offset(jiff_instant(instant)).seconds(),
+            Rules::Posix { zone, east_seconds, .. } => {
+                let shifted = shift(instant, *east_seconds);
+                zone.to_offset(jiff_instant(shifted)).seconds() + east_seconds
             }
         }
     }
@@ -175,8 +186,9 @@ impl TimeZone {
     pub fn is_daylight_at(&self, instant: i64) -> bool {
         match &self.rules {
             Rules::Fixed { .. } => false,
-            Rules::Database(zone) | Rules::Posix { zone, .. } => {
-                zone.to_offset_info(jiff_instant(instant)).dst().is_dst()
+            Rules::Database(zone) => zone.to_offset_info(jiff_instant(instant)).dst().is_dst(),
+            Rules::Posix { zone, east_seconds, .. } => {
+                zone.to_offset_info(jiff_instant(shift(instant, *east_seconds))).dst().is_dst()
             }
         }
     }
@@ -189,8 +201,8 @@ impl TimeZone {
             Rules::Database(zone) => {
                 Cow::Owned(zone.to_offset_info(jiff_instant(instant)).abbreviation().to_owned())
             }
-            Rules::Posix { standard, daylight, .. } => {
-                Cow::Borrowed(if self.is_daylight_at(instant) { daylight } else { standard })
+            Rules::Posix { names, .. } => {
+                Cow::Borrowed(&names[usize::from(self.is_daylight_at(instant))])
             }
         }
     }
@@ -201,9 +213,10 @@ impl TimeZone {
     /// go back, one that exists twice counts by the offset after.
     #[must_use]
     pub fn offset_of_local(&self, local: i64) -> i32 {
-        let zone = match &self.rules {
+        let (zone, east_seconds) = match &self.rules {
             Rules::Fixed { east_seconds, .. } => return *east_seconds,
-            Rules::Database(zone) | Rules::Posix { zone, .. } => zone,
+            Rules::Database(zone) => (zone, 0),
+            Rules::Posix { zone, east_seconds, .. } => (zone, *east_seconds),
         };
         let civil = Offset::UTC.to_datetime(jiff_instant(local));
         match zone.to_ambiguous_timestamp(civil).offset() {
@@ -212,6 +225,7 @@ impl TimeZone {
             AmbiguousOffset::Fold { after, .. } => after,
         }
         .seconds()
+            + east_seconds
     }
 
     /// Seconds east of UTC that this zone means by an abbreviation (in any case) at a local time:
@@ -219,28 +233,39 @@ impl TimeZone {
     #[must_use]
     pub fn offset_of_abbreviation(&self, abbreviation: &str, local: i64) -> i32 {
         let offset = self.offset_of_local(local);
-        let zone = match &self.rules {
-            Rules::Database(zone) => zone,
-            Rules::Fixed { .. } | Rules::Posix { .. } => return offset,
-        };
         let instant = local.saturating_sub(i64::from(offset) * 1_000_000);
+        self.use_of_abbreviation(abbreviation, instant).unwrap_or(offset)
+    }
+
+    /// Likewise at an instant.
+    #[must_use]
+    pub fn offset_of_abbreviation_at(&self, abbreviation: &str, instant: i64) -> i32 {
+        self.use_of_abbreviation(abbreviation, instant).unwrap_or_else(|| self.offset_at(instant))
+    }
+
+    fn use_of_abbreviation(&self, abbreviation: &str, instant: i64) -> Option<i32> {
+        let Rules::Database(zone) = &self.rules else { return None };
+        // What a zone calls its time beyond both bounds only repeats what it did within.
         let at = jiff_instant(instant.min(LAST_RULE_CHANGE));
         let info = zone.to_offset_info(at);
         if info.abbreviation().eq_ignore_ascii_case(abbreviation) {
-            return info.offset().seconds();
+            return Some(info.offset().seconds());
         }
-        // What a zone calls its time beyond both bounds only repeats what it did within.
         let uses = |change: &jiff::tz::TimeZoneTransition<'_>| {
             change.abbreviation().eq_ignore_ascii_case(abbreviation)
         };
         let before = zone.preceding(at).take(1000).find(uses);
         let meant = before.or_else(|| zone.following(at).take(400).find(uses));
-        meant.map_or(offset, |change| change.offset().seconds())
+        meant.map(|change| change.offset().seconds())
     }
 }
 
 /// 2100-01-01: no zone's rules change after it, they only repeat.
 const LAST_RULE_CHANGE: i64 = 36_525 * 86_400 * 1_000_000;
+
+fn shift(instant: i64, east_seconds: i32) -> i64 {
+    instant.saturating_add(i64::from(east_seconds) * 1_000_000)
+}
 
 /// An instant for `jiff`, which knows years up to 9999 only: later ones are brought 400 years
 /// back as often as it takes, whereafter every rule says the same.
@@ -315,8 +340,8 @@ mod tests {
             assert_eq!(zone.offset_of_local(cycle * 146_097 * day), 3600);
         }
         for extreme in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
-            zone.offset_at(extreme);
-            zone.offset_of_local(extreme);
+            assert!(zone.offset_at(extreme).abs() < 86_400);
+            assert!(zone.offset_of_local(extreme).abs() < 86_400);
         }
     }
 

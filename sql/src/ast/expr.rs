@@ -127,7 +127,10 @@ pub enum AExprKind {
 }
 
 /// An operator applied to one or two operands.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Chains such as `1 + 1 + …` lean left by thousands ([`crate::parser::CHAIN_MAX`]): who walks them
+/// should loop over [`AExpr::left`] or mind the stack.
+#[derive(Debug, PartialEq)]
 pub struct AExpr {
     /// What kind.
     pub kind: AExprKind,
@@ -139,6 +142,30 @@ pub struct AExpr {
     pub right: Expr,
     /// Where the operator is.
     pub location: u32,
+}
+
+impl Clone for AExpr {
+    /// Copies from the left end of the chain up, so that its length takes no stack.
+    fn clone(&self) -> Self {
+        let without_left = |node: &Self, left| Self {
+            kind: node.kind,
+            name: node.name.clone(),
+            left,
+            right: node.right.clone(),
+            location: node.location,
+        };
+        let mut above = Vec::new();
+        let mut node = self;
+        while let Some(Expr::AExpr(left)) = &node.left {
+            above.push(node);
+            node = left;
+        }
+        let mut copy = without_left(node, node.left.clone());
+        while let Some(node) = above.pop() {
+            copy = without_left(node, Some(Expr::AExpr(Box::new(copy))));
+        }
+        copy
+    }
 }
 
 /// `left [NOT] IN (list)`.

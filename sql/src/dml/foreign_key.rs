@@ -12,8 +12,8 @@ use aegis_catalog::{ConstraintKind, ForeignKey, ReferentialAction, Relation};
 use aegis_storage::RowLockMode;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io};
 
-use super::table::{IndexAccess, TableAccess, position, schema_name};
 use super::Changes;
+use super::table::{IndexAccess, TableAccess, position, schema_name};
 use crate::analyze::{Analyzer, AnalyzerContext};
 use crate::bound::BoundStatement;
 use crate::query_engine::StatementContext;
@@ -51,7 +51,7 @@ type KeyValues = Vec<(TypeRef, Datum)>;
 
 impl Changes<'_> {
     /// Looks for the parents of a new or changed row.
-    pub(super) async fn check_references(
+    pub(crate) async fn check_references(
         &mut self,
         table: &TableAccess,
         row: &[Datum],
@@ -191,7 +191,7 @@ impl Changes<'_> {
         let Some(probe) = self.parent_probe(key, child, &parent, row)? else {
             return Ok(false);
         };
-        let entry = index.encode_key(&parent.layout, &probe, &[]);
+        let entry = index.encode_key(&parent.layout, &probe, &[])?;
         // The entry may move to another row while we wait for that row's lock: look again then.
         loop {
             let Some(row_key) = self.holder(index, &entry.bytes)? else {
@@ -275,7 +275,8 @@ impl Changes<'_> {
                     return Ok(());
                 }
                 let table = qualified(&catalog, child);
-                let query = format!("SELECT 1 FROM ONLY {table} WHERE {}", matches(child, &key.columns));
+                let query =
+                    format!("SELECT 1 FROM ONLY {table} WHERE {}", matches(child, &key.columns));
                 if self.any_row(&query, &old).await? {
                     return Err(still_referenced(name, key, parent, child, &old, self.context));
                 }
@@ -288,16 +289,14 @@ impl Changes<'_> {
                     self.cascade(&format!("DELETE FROM ONLY {table} WHERE {condition}"), old).await
                 }
                 Some(new) => {
-                    let sets = assignments(child, &key.columns, |at| {
-                        format!("${}", old.len() + at + 1)
-                    });
+                    let sets =
+                        assignments(child, &key.columns, |at| format!("${}", old.len() + at + 1));
                     let new = typed(parent, &key.target_columns, new);
                     self.update_children(&catalog, child, key, &sets, [old, new].concat()).await
                 }
             },
             ReferentialAction::SetNull | ReferentialAction::SetDefault => {
-                let value =
-                    if action == ReferentialAction::SetNull { "NULL" } else { "DEFAULT" };
+                let value = if action == ReferentialAction::SetNull { "NULL" } else { "DEFAULT" };
                 let columns =
                     if key.set_columns.is_empty() { &key.columns } else { &key.set_columns };
                 let sets = assignments(child, columns, |_| value.to_owned());
@@ -334,7 +333,7 @@ impl Changes<'_> {
         for (number, (_, value)) in key.target_columns.iter().zip(old) {
             probe[position(*number)] = value.clone();
         }
-        let entry = index.encode_key(&parent.layout, &probe, &[]);
+        let entry = index.encode_key(&parent.layout, &probe, &[])?;
         Ok(self.holder(index, &entry.bytes)?.is_some())
     }
 
@@ -379,23 +378,23 @@ impl Changes<'_> {
         text: &str,
         parameters: &KeyValues,
     ) -> SqlResult<(BoundStatement, StatementContext)> {
-        let command = self.txn.next_command();
-        let view = self.txn.newest_view()?.at_command(command);
+        self.txn.next_command()?;
+        let view = self.txn.newest_view()?;
         let mut context = self.context.over(view);
         context.parameters = parameters.iter().map(|(_, value)| value.clone()).collect();
         let parsed = crate::parser::parse(text)?;
-        let statement = parsed
-            .first()
-            .ok_or_else(|| SqlError::internal("a statement of ours is empty"))?;
+        let statement =
+            parsed.first().ok_or_else(|| SqlError::internal("a statement of ours is empty"))?;
         let analyzer = Analyzer::new(AnalyzerContext {
             catalog: &context.catalog,
             database: context.database,
             search_path: &[],
             system_relations: &*context.system_relations,
             eval: context.eval(),
-            parameter_types: parameters.iter().map(|(ty, _)| Some(ty.oid)).collect(),
+            parameters: parameters.iter().map(|(ty, _)| Some(ty.oid)).collect(),
+            infer_parameters: false,
         });
-        let analyzed = analyzer.analyze(&statement.statement, text)?;
+        let analyzed = analyzer.analyze(&statement.statement)?;
         Ok((analyzed.statement, context))
     }
 }

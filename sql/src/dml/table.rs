@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{CatalogSnapshot, ConstraintKind, ForeignKey, IndexKey, Relation};
+use aegis_catalog::{CatalogSnapshot, ConstraintKind, ForeignKey, IndexKey, Relation, RelationBody};
 use aegis_storage::TreeId;
-use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io, key, type_oid};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io, key};
 
-use crate::analyze::{Analyzer, AnalyzerContext};
+use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
 use crate::evaluate::{Evaluation, Program};
 use crate::query_engine::StatementContext;
 use crate::row::RowLayout;
@@ -78,7 +78,7 @@ impl TableAccess {
             match &constraint.kind {
                 ConstraintKind::Check { expression, .. } => checks.push(Check {
                     name: constraint.name.clone(),
-                    program: compile_over_row(expression, relation, type_oid::BOOL, context)?,
+                    program: compile_over_row(expression, relation, ExprPlace::Check, context)?,
                 }),
                 ConstraintKind::ForeignKey(key) => {
                     foreign_keys.push((constraint.name.clone(), key.clone()));
@@ -100,13 +100,40 @@ impl TableAccess {
         })
     }
 
+    /// What fills a column that a COPY does not name: its identity's sequence or its default.
+    ///
+    /// # Errors
+    /// Whatever analyzing the default raises.
+    pub fn default_program(
+        &self,
+        column: &aegis_catalog::Column,
+        context: &StatementContext,
+    ) -> SqlResult<Option<Program>> {
+        let text = if column.identity.is_some() {
+            let owner = Some((self.relation.oid, column.number));
+            let sequence = context
+                .catalog
+                .relations_in(self.relation.schema)
+                .find(|other| match &other.body {
+                    RelationBody::Sequence(body) => body.internal && body.owned_by == owner,
+                    _ => false,
+                })
+                .ok_or_else(|| SqlError::internal("an identity column has no sequence"))?;
+            Some(format!("pg_catalog.nextval('{}'::pg_catalog.regclass)", sequence.oid))
+        } else {
+            column.default.clone()
+        };
+        text.map(|text| compile_over_row(&text, &self.relation, column.ty.oid, context))
+            .transpose()
+    }
+
     /// The row key of a row whose key columns are its own.
     ///
     /// # Errors
-    /// XX000 for a table with hidden row ids.
+    /// 0A000 for a type without a key form.
     pub fn encode_row_key(&self, row: &[Datum], out: &mut Vec<u8>) -> SqlResult<()> {
         for at in &self.row_key {
-            key::encode(self.layout.column_type(*at).oid, &row[*at], false, false, out);
+            key::encode(self.layout.column_type(*at).oid, &row[*at], false, false, out)?;
         }
         Ok(())
     }
@@ -211,20 +238,28 @@ fn index_access(index: &Relation, table_tree: TreeId) -> Option<IndexAccess> {
 
 impl IndexAccess {
     /// The key of a row's entry, and whether two rows may not share it.
-    pub(crate) fn encode_key(&self, layout: &RowLayout, row: &[Datum], row_key: &[u8]) -> EntryKey {
+    ///
+    /// # Errors
+    /// 0A000 for a type without a key form.
+    pub(crate) fn encode_key(
+        &self,
+        layout: &RowLayout,
+        row: &[Datum],
+        row_key: &[u8],
+    ) -> SqlResult<EntryKey> {
         let mut bytes = Vec::with_capacity(32);
         let mut has_null = false;
         for part in &self.keys {
             let at = position(part.column);
             has_null |= row[at].is_null();
             let ty = layout.column_type(at).oid;
-            key::encode(ty, &row[at], part.descending, part.nulls_first, &mut bytes);
+            key::encode(ty, &row[at], part.descending, part.nulls_first, &mut bytes)?;
         }
         let exclusive = self.unique && (self.nulls_not_distinct || !has_null);
         if !exclusive && !self.is_row_key {
             bytes.extend_from_slice(row_key);
         }
-        EntryKey { bytes, exclusive }
+        Ok(EntryKey { bytes, exclusive })
     }
 
     /// The numbers of its columns.
@@ -257,8 +292,8 @@ pub(crate) fn schema_name(catalog: &CatalogSnapshot, schema: Oid) -> String {
 /// Whatever analyzing it raises.
 pub(crate) fn compile_over_row(
     text: &str,
-    relation: &Relation,
-    ty: Oid,
+    relation: &Arc<Relation>,
+    place: ExprPlace,
     context: &StatementContext,
 ) -> SqlResult<Program> {
     let parsed = crate::parser::parse_expr(text)?;
@@ -269,9 +304,9 @@ pub(crate) fn compile_over_row(
         search_path: &[],
         system_relations: &*context.system_relations,
         eval,
-        parameter_types: Vec::new(),
+        parameters: Vec::new(),
+        infer_parameters: false,
     });
-    let expr =
-        analyzer.analyze_expr_over_relation(&parsed, relation, Some(TypeRef::plain(ty)))?;
+    let expr = analyzer.analyze_expr_over_relation(&parsed, relation, place, None)?;
     Program::compile(&expr, &mut |_, column, _| Ok(position(column)))
 }

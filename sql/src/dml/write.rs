@@ -42,7 +42,7 @@ impl Changes<'_> {
             .indexes
             .iter()
             .map(|index| index.encode_key(&table.layout, row, &row_key))
-            .collect();
+            .collect::<SqlResult<_>>()?;
         for (index, entry) in table.indexes.iter().zip(&entries) {
             if !entry.exclusive {
                 continue;
@@ -85,8 +85,8 @@ impl Changes<'_> {
         let moved = row_key != old.key;
         let mut writes = Vec::new();
         for index in &table.indexes {
-            let before = index.encode_key(&table.layout, &old.values, &old.key);
-            let after = index.encode_key(&table.layout, row, &row_key);
+            let before = index.encode_key(&table.layout, &old.values, &old.key)?;
+            let after = index.encode_key(&table.layout, row, &row_key)?;
             if before == after && !moved {
                 continue;
             }
@@ -127,7 +127,7 @@ impl Changes<'_> {
             if index.is_row_key {
                 continue;
             }
-            let entry = index.encode_key(&table.layout, &old.values, &old.key);
+            let entry = index.encode_key(&table.layout, &old.values, &old.key)?;
             if entry.exclusive {
                 self.lock_entry(index, &entry).await?;
             }

@@ -12,15 +12,15 @@ pub(super) fn evaluate(op: SqlValueOp, ty: TypeRef, context: &Evaluation<'_>) ->
     match op {
         SqlValueOp::CurrentDate => Ok(Datum::Date(datetime::current_date(eval))),
         SqlValueOp::CurrentTime => {
-            let (time, zone) = datetime::current_time(eval, ty.typmod);
+            let (time, zone) = datetime::current_time(ty.typmod, eval);
             Ok(Datum::Timetz(time, zone))
         }
         SqlValueOp::CurrentTimestamp => {
-            Ok(Datum::Timestamptz(datetime::current_timestamp(eval, ty.typmod)))
+            Ok(Datum::Timestamptz(datetime::current_timestamp(ty.typmod, eval)?))
         }
-        SqlValueOp::LocalTime => Ok(Datum::Time(datetime::local_time(eval, ty.typmod))),
+        SqlValueOp::LocalTime => Ok(Datum::Time(datetime::local_time(ty.typmod, eval))),
         SqlValueOp::LocalTimestamp => {
-            Ok(Datum::Timestamp(datetime::local_timestamp(eval, ty.typmod)))
+            Ok(Datum::Timestamp(datetime::local_timestamp(ty.typmod, eval)?))
         }
         SqlValueOp::CurrentRole | SqlValueOp::CurrentUser | SqlValueOp::User => {
             host("current_user", context)

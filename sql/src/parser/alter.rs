@@ -150,9 +150,9 @@ impl TokenStream<'_> {
                 let new_owner = self.role_spec()?;
                 Ok(Statement::AlterOwner(AlterOwnerStmt { object_type, object, new_owner }))
             }
-            Some(Kw::Set) if self.at_ahead(1, Kw::Schema) => {
+            Some(Kw::Set) => {
                 self.skip();
-                self.skip();
+                self.expect(Kw::Schema)?;
                 let new_schema = self.col_id()?;
                 Ok(Statement::AlterObjectSchema(AlterObjectSchemaStmt {
                     object_type,
@@ -413,7 +413,7 @@ impl TokenStream<'_> {
             (Some(Kw::Add), Some(Kw::Value)) => {
                 self.skip();
                 self.skip();
-                let skip_if_exists = self.if_not_exists();
+                let skip_if_exists = self.if_not_exists()?;
                 let label = self.string()?;
                 let position = if self.eat(Kw::Before) {
                     EnumPosition::Before(self.string()?)

@@ -109,7 +109,7 @@ impl TokenStream<'_> {
             return Ok(Cmd::AddConstraint(self.table_constraint()?));
         }
         self.eat(Kw::Column);
-        let missing_ok = self.if_not_exists();
+        let missing_ok = self.if_not_exists()?;
         let column = self.column_def()?;
         Ok(Cmd::AddColumn { column, missing_ok })
     }

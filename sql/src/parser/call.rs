@@ -152,10 +152,15 @@ impl TokenStream<'_> {
         Ok(call)
     }
 
+    /// Whether a parameter's name and its arrow are at hand.
+    fn at_argument_name(&self) -> bool {
+        self.type_function_name_ahead(0)
+            && matches!(self.peek_ahead(1), TokenKind::ColonEquals | TokenKind::EqualsGreater)
+    }
+
     /// An argument, with its parameter's name or without.
     fn func_arg(&mut self) -> SqlResult<Expr> {
-        let named = matches!(self.peek_ahead(1), TokenKind::ColonEquals | TokenKind::EqualsGreater);
-        if named && self.type_function_name_ahead(0) {
+        if self.at_argument_name() {
             let location = self.location();
             let name = self.take_name();
             self.skip();
@@ -349,7 +354,15 @@ impl TokenStream<'_> {
 
     /// `x FROM n FOR m` in its variants, `x SIMILAR p ESCAPE e`, or plain arguments.
     fn substring_args(&mut self, location: u32) -> SqlResult<Expr> {
-        let mut args = self.opt_func_args()?;
+        let mut args = Vec::new();
+        if self.at_argument_name() || self.at_char(')') {
+            args = self.opt_func_args()?;
+        } else {
+            args.push(self.substring_expr()?);
+            while self.eat_char(',') {
+                args.push(self.func_arg()?);
+            }
+        }
         if args.len() == 1 {
             if self.eat(Kw::From) {
                 args.push(self.expr()?);

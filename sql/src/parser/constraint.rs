@@ -232,12 +232,7 @@ impl TokenStream<'_> {
 
     /// `WITH (…)`, or nothing (`opt_definition`).
     fn opt_definition(&mut self) -> SqlResult<Vec<DefElem>> {
-        if self.at(Kw::With) && self.char_ahead(1, '(') {
-            self.skip();
-            self.definition()
-        } else {
-            Ok(Vec::new())
-        }
+        if self.eat(Kw::With) { self.definition() } else { Ok(Vec::new()) }
     }
 
     /// `USING INDEX TABLESPACE name`, or nothing.

@@ -45,6 +45,7 @@ impl TokenStream<'_> {
                 skip_words(self, ahead);
                 self.create_aggregate(replace)
             }
+            (Some(Kw::Constraint), _) => Err(self.syntax_error_ahead(ahead + 1)),
             (Some(Kw::Language | Kw::Transform | Kw::Trusted | Kw::Procedural), _) => {
                 self.unsupported_statement()
             }
@@ -124,7 +125,7 @@ impl TokenStream<'_> {
             Some(Kw::Materialized) if !replace && persistence != RelPersistence::Temporary => {
                 self.skip();
                 self.expect(Kw::View)?;
-                let if_not_exists = self.if_not_exists();
+                let if_not_exists = self.if_not_exists()?;
                 let mut relation = self.qualified_name()?;
                 relation.persistence = persistence;
                 self.create_table_as(relation, ObjectType::MatView, if_not_exists)
@@ -253,7 +254,7 @@ impl TokenStream<'_> {
     }
 
     fn create_schema(&mut self) -> SqlResult<Statement> {
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let mut name = None;
         if !self.at(Kw::Authorization) {
             name = Some(self.col_id()?);
@@ -355,7 +356,7 @@ impl TokenStream<'_> {
     }
 
     fn create_extension(&mut self) -> SqlResult<Statement> {
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let mut extension = CreateExtensionStmt {
             name: self.col_id()?,
             if_not_exists,
@@ -401,7 +402,7 @@ impl TokenStream<'_> {
     }
 
     fn create_collation(&mut self) -> SqlResult<Statement> {
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let name = self.any_name()?;
         let mut from = None;
         let mut definition = Vec::new();
@@ -430,13 +431,28 @@ impl TokenStream<'_> {
         Ok(define(object_type, name, definition))
     }
 
+    /// `(name = value, …)` of the old syntax, where no keyword is a name and no value is missing.
+    fn old_aggregate_definition(&mut self) -> SqlResult<Vec<DefElem>> {
+        self.parenthesized_list(|stream| {
+            let location = stream.location();
+            if !matches!(stream.peek(), TokenKind::Ident(_)) {
+                return Err(stream.syntax_error());
+            }
+            let name = stream.take_name();
+            stream.expect_char('=')?;
+            let value = stream.def_value()?;
+            Ok(DefElem::new(&name, Some(value), location))
+        })
+    }
+
     fn create_aggregate(&mut self, replace: bool) -> SqlResult<Statement> {
         self.expect(Kw::Aggregate)?;
         let name = self.func_name()?;
         let old_style = self.char_ahead(2, '=');
         let args: Option<AggregateArgs> =
             if old_style { None } else { Some(self.aggregate_args()?) };
-        let definition = self.definition()?;
+        let definition =
+            if old_style { self.old_aggregate_definition()? } else { self.definition()? };
         match define(ObjectType::Aggregate, name, definition) {
             Statement::Define(mut statement) => {
                 statement.args = args;

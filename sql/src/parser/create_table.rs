@@ -14,7 +14,7 @@ use crate::ast::{
 impl TokenStream<'_> {
     /// What follows `CREATE … TABLE`.
     pub(super) fn create_table(&mut self, persistence: RelPersistence) -> SqlResult<Statement> {
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let mut relation = self.qualified_name()?;
         relation.persistence = persistence;
         let mut of_type = None;
@@ -24,9 +24,8 @@ impl TokenStream<'_> {
             let location = self.location();
             of_type = Some(TypeName::generic(self.any_name()?, location));
             elements = self.opt_typed_table_elements()?;
-        } else if self.at(Kw::Partition) && self.at_ahead(1, Kw::Of) {
-            self.skip();
-            self.skip();
+        } else if self.eat(Kw::Partition) {
+            self.expect(Kw::Of)?;
             let parent = self.qualified_name()?;
             elements = self.opt_typed_table_elements()?;
             partition_of = Some((parent, self.partition_bound()?));
@@ -338,7 +337,7 @@ impl TokenStream<'_> {
     /// What follows `CREATE [UNIQUE]` up to and with `INDEX`.
     pub(super) fn create_index(&mut self, unique: bool) -> SqlResult<Statement> {
         let concurrent = self.eat(Kw::Concurrently);
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let name = if if_not_exists || !self.at(Kw::On) { Some(self.col_id()?) } else { None };
         self.expect(Kw::On)?;
         let relation = self.relation_expr()?;
@@ -401,9 +400,7 @@ impl TokenStream<'_> {
     pub(super) fn index_elem(&mut self) -> SqlResult<IndexElem> {
         let mut element = self.index_key()?;
         element.collation = self.opt_collate()?.map_or(Vec::new(), |name| name.name);
-        let nulls =
-            self.at(Kw::Nulls) && matches!(self.keyword_ahead(1), Some(Kw::First | Kw::Last));
-        if self.col_id_ahead(0) && !nulls {
+        if self.col_id_ahead(0) {
             element.opclass = self.any_name()?;
             if self.at_char('(') {
                 element.opclass_options = self.reloptions()?;
@@ -414,7 +411,7 @@ impl TokenStream<'_> {
         Ok(element)
     }
 
-    /// A column's default or another place that only wants an expression of numbers: its text.
+    /// A number with or without a sign, as text.
     pub(super) fn number_text(&mut self) -> SqlResult<String> {
         Ok(match self.numeric_only()? {
             DefValue::Integer(number) => number.to_string(),

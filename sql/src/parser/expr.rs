@@ -15,7 +15,7 @@ use aegis_types::{SqlError, SqlResult};
 
 use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
-use super::stream::{CHAIN_MAX, TokenStream, too_deep};
+use super::stream::{CHAIN_MAX, NODE_CHAIN_MAX, TokenStream, too_deep};
 use crate::ast::{
     AExpr, AExprKind, BetweenExpr, BoolExpr, BoolOp, BoolTestType, BooleanTest, CallForm,
     CollateClause, Const, ConstValue, Expr, FuncCall, InExpr, NullTest, SubLink, SubLinkKind,
@@ -59,6 +59,8 @@ pub(super) enum Grammar {
     Restricted,
     /// `a_expr` as an output column, behind which a bare label may stand.
     Target,
+    /// `a_expr` in `SUBSTRING`, behind which `SIMILAR` may stand without `TO`.
+    Substring,
 }
 
 impl TokenStream<'_> {
@@ -75,6 +77,11 @@ impl TokenStream<'_> {
     /// An expression as an output column.
     pub(super) fn target_expr(&mut self) -> SqlResult<Expr> {
         self.operand(Binding::None, Grammar::Target)
+    }
+
+    /// An expression as the first argument of `SUBSTRING`.
+    pub(super) fn substring_expr(&mut self) -> SqlResult<Expr> {
+        self.operand(Binding::None, Grammar::Substring)
     }
 
     /// A list of expressions.
@@ -144,8 +151,8 @@ impl TokenStream<'_> {
     /// An operand within an output column is no output column: its words are no labels.
     fn inner_operand(&mut self, floor: Binding, grammar: Grammar) -> SqlResult<Expr> {
         let grammar = match grammar {
-            Grammar::Target => Grammar::Any,
-            other => other,
+            Grammar::Restricted => Grammar::Restricted,
+            _ => Grammar::Any,
         };
         self.operand(floor, grammar)
     }
@@ -158,6 +165,7 @@ impl TokenStream<'_> {
         grammar: Grammar,
     ) -> SqlResult<Expr> {
         let mut length = 0;
+        let mut others = 0;
         // Of equal operators the waiting one goes first; at the outset of a chain none has been seen.
         while let Some(binding) = self.infix_binding(grammar) {
             if binding < floor {
@@ -169,14 +177,22 @@ impl TokenStream<'_> {
                 }
                 break;
             }
-            if grammar == Grammar::Target && self.is_bare_label_here() {
+            let ends = match grammar {
+                Grammar::Target => self.is_bare_label_here(),
+                Grammar::Substring => self.at(Kw::Similar) && !self.at_ahead(1, Kw::To),
+                _ => false,
+            };
+            if ends {
                 break;
             }
+            left = self.infix(left, binding, grammar)?;
             length += 1;
-            if length > CHAIN_MAX {
+            if !matches!(left, Expr::AExpr(_)) {
+                others += 1;
+            }
+            if length > CHAIN_MAX || others > NODE_CHAIN_MAX {
                 return Err(too_deep());
             }
-            left = self.infix(left, binding, grammar)?;
         }
         Ok(left)
     }

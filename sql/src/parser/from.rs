@@ -4,7 +4,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
-use super::stream::{CHAIN_MAX, TokenStream, too_deep};
+use super::stream::{NODE_CHAIN_MAX, TokenStream, too_deep};
 use crate::ast::{
     Alias, CollationName, ColumnDef, FromItem, JoinExpr, JoinType, RangeFunction,
     RangeFunctionItem, RangeSubselect, RangeTableSample, SelectBody, SelectStmt,
@@ -57,7 +57,7 @@ impl TokenStream<'_> {
                 _ => return Ok((left, joined)),
             };
             length += 1;
-            if length > CHAIN_MAX {
+            if length > NODE_CHAIN_MAX {
                 return Err(too_deep());
             }
             if !self.at(Kw::Join) {
@@ -116,7 +116,7 @@ impl TokenStream<'_> {
                 let select = self.select_with_parens()?;
                 return Ok((self.subselect(select, true, location)?, false));
             }
-            return match self.nested(Self::from_parenthesis)? {
+            return match self.nested(Self::parenthesized_item)? {
                 Parenthesized::Select(select) => {
                     Ok((self.subselect(select, false, location)?, false))
                 }
@@ -128,6 +128,10 @@ impl TokenStream<'_> {
         }
         if lateral {
             return Err(self.syntax_error());
+        }
+        if self.type_function_name_ahead(0) && !self.col_id_ahead(0) {
+            // A function's name, which its parenthesis must follow.
+            return Err(self.syntax_error_ahead(1));
         }
         let mut relation = self.relation_expr()?;
         relation.alias = self.opt_alias()?;
@@ -185,7 +189,7 @@ impl TokenStream<'_> {
     }
 
     /// A parenthesis up to its end: a query, or a join.
-    fn from_parenthesis(&mut self) -> SqlResult<Parenthesized> {
+    fn parenthesized_item(&mut self) -> SqlResult<Parenthesized> {
         self.expect_char('(')?;
         if self.at_select_keyword() {
             let select = self.select_no_parens()?;
@@ -194,7 +198,7 @@ impl TokenStream<'_> {
         }
         let first = if self.at_char('(') {
             let location = self.location();
-            match self.nested(Self::from_parenthesis)? {
+            match self.nested(Self::parenthesized_item)? {
                 Parenthesized::Select(select) => {
                     if self.at_char(')') || self.at_select_continuation() {
                         let select = self.continue_select(select)?;

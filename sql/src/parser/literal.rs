@@ -21,7 +21,7 @@ impl EscapedBytes {
         bytes: &[u8],
     ) -> Result<(), LexFailure> {
         if !bytes.is_empty() {
-            self.no_surrogate(text, position, position + bytes.len())?;
+            self.no_surrogate(text, position)?;
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -29,13 +29,17 @@ impl EscapedBytes {
 
     /// The closing quote at `position`.
     pub(super) fn close(&mut self, text: &str, position: usize) -> Result<(), LexFailure> {
-        self.no_surrogate(text, position, position + 1)
+        self.no_surrogate(text, position)
     }
 
-    fn no_surrogate(&self, text: &str, start: usize, end: usize) -> Result<(), LexFailure> {
+    /// Fails at the character at `start` if a surrogate waits for its other half.
+    fn no_surrogate(&self, text: &str, start: usize) -> Result<(), LexFailure> {
         match self.high_surrogate {
             None => Ok(()),
-            Some(_) => Err(surrogate_pair(text, start, end)),
+            Some(_) => {
+                let length = text[start..].chars().next().map_or(0, char::len_utf8);
+                Err(surrogate_pair(text, start, start + length))
+            }
         }
     }
 
@@ -49,7 +53,7 @@ impl EscapedBytes {
             _ => {}
         }
         let character_length = text[position + 1..].chars().next().map_or(1, char::len_utf8);
-        self.no_surrogate(text, position, position + 1 + character_length)?;
+        self.no_surrogate(text, position)?;
         match rest[0] {
             b'0'..=b'7' => {
                 let digits = rest.iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7'));

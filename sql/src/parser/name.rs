@@ -13,6 +13,7 @@ impl TokenStream<'_> {
     pub fn col_id_ahead(&self, ahead: usize) -> bool {
         match self.peek_ahead(ahead) {
             TokenKind::Ident(_) => true,
+            TokenKind::Keyword(Kw::Nulls) => !self.nulls_order_ahead(ahead),
             TokenKind::Keyword(keyword) => matches!(
                 keyword.category(),
                 KeywordCategory::Unreserved | KeywordCategory::ColumnName
@@ -21,10 +22,17 @@ impl TokenStream<'_> {
         }
     }
 
+    /// Whether `NULLS`, which is so many places ahead, begins `NULLS FIRST` or `NULLS LAST`: then it
+    /// is no name.
+    fn nulls_order_ahead(&self, ahead: usize) -> bool {
+        matches!(self.keyword_ahead(ahead + 1), Some(Kw::First | Kw::Last))
+    }
+
     /// Whether the token so many places ahead could name a type or function.
     pub(super) fn type_function_name_ahead(&self, ahead: usize) -> bool {
         match self.peek_ahead(ahead) {
             TokenKind::Ident(_) => true,
+            TokenKind::Keyword(Kw::Nulls) => !self.nulls_order_ahead(ahead),
             TokenKind::Keyword(keyword) => matches!(
                 keyword.category(),
                 KeywordCategory::Unreserved | KeywordCategory::TypeFunctionName
@@ -151,8 +159,12 @@ impl TokenStream<'_> {
 
     /// A function's name (`func_name`): `type_function_name`, or `ColId` qualified.
     pub(super) fn func_name(&mut self) -> SqlResult<Vec<String>> {
-        if self.char_ahead(1, '.') {
-            return self.any_name();
+        if self.char_ahead(1, '.') || self.char_ahead(1, '[') {
+            return self.any_name_or_indirection();
+        }
+        if self.col_id_ahead(0) && !self.type_function_name_ahead(0) {
+            // A column's name, which a dot had to follow.
+            return Err(self.syntax_error_ahead(1));
         }
         Ok(vec![self.type_function_name()?])
     }
@@ -160,8 +172,23 @@ impl TokenStream<'_> {
     /// A relation's name (`qualified_name`).
     pub fn qualified_name(&mut self) -> SqlResult<RangeVar> {
         let location = self.location();
-        let names = self.any_name()?;
+        let names = self.any_name_or_indirection()?;
         range_var_from_names(names, location)
+    }
+
+    /// [`Self::any_name`] where the grammar takes subscripts and stars too, to refuse them only
+    /// behind the last.
+    pub(super) fn any_name_or_indirection(&mut self) -> SqlResult<Vec<String>> {
+        let mut names = vec![self.col_id()?];
+        while self.at_char('.') && !self.char_ahead(1, '*') {
+            self.skip();
+            names.push(self.col_label()?);
+        }
+        if self.at_char('.') || self.at_char('[') {
+            self.indirection()?;
+            return Err(self.syntax_error());
+        }
+        Ok(names)
     }
 
     /// A relation with `ONLY` or `*` (`relation_expr`).
@@ -258,8 +285,13 @@ impl TokenStream<'_> {
     }
 
     /// `IF NOT EXISTS`, or nothing.
-    pub(super) fn if_not_exists(&mut self) -> bool {
-        self.eat_sequence(&[Kw::If, Kw::Not, Kw::Exists])
+    pub(super) fn if_not_exists(&mut self) -> SqlResult<bool> {
+        // `if` alone may be a name; what follows `if not` is clear.
+        let found = self.eat_sequence(&[Kw::If, Kw::Not]);
+        if found {
+            self.expect(Kw::Exists)?;
+        }
+        Ok(found)
     }
 }
 

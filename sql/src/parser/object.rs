@@ -60,6 +60,19 @@ impl TokenStream<'_> {
             }
             (Some(Kw::Type), _) => (ObjectType::Type, 1),
             (Some(Kw::View), _) => (ObjectType::View, 1),
+            (Some(Kw::Foreign), Some(Kw::Data)) => return Err(self.syntax_error_ahead(2)),
+            (
+                Some(
+                    Kw::Access
+                    | Kw::Event
+                    | Kw::Foreign
+                    | Kw::Large
+                    | Kw::Materialized
+                    | Kw::Procedural
+                    | Kw::Text,
+                ),
+                _,
+            ) => return Err(self.syntax_error_ahead(1)),
             _ => return Ok(None),
         };
         (0..words).for_each(|_| self.skip());

@@ -18,11 +18,12 @@ impl DefElem {
 impl TokenStream<'_> {
     /// `WITH (…)`, or nothing; `WITHOUT OIDS` is nothing too (`OptWith`).
     pub(super) fn opt_with_options(&mut self) -> SqlResult<Vec<DefElem>> {
-        if self.at(Kw::With) && self.char_ahead(1, '(') {
-            self.skip();
+        if self.eat(Kw::With) {
             return self.reloptions();
         }
-        self.eat_sequence(&[Kw::Without, Kw::Oids]);
+        if self.eat(Kw::Without) {
+            self.expect(Kw::Oids)?;
+        }
         Ok(Vec::new())
     }
 
@@ -56,7 +57,7 @@ impl TokenStream<'_> {
     }
 
     /// The value of an option (`def_arg`).
-    fn def_value(&mut self) -> SqlResult<DefValue> {
+    pub(super) fn def_value(&mut self) -> SqlResult<DefValue> {
         match self.peek() {
             TokenKind::String(_) => Ok(DefValue::String(self.string()?)),
             TokenKind::Integer(_) | TokenKind::Float(_) => self.numeric_only(),

@@ -39,8 +39,13 @@ impl TokenStream<'_> {
     /// `REVOKE …`.
     pub(super) fn revoke(&mut self) -> SqlResult<Statement> {
         self.expect(Kw::Revoke)?;
-        let admin = self.eat_sequence(&[Kw::Admin, Kw::Option, Kw::For]);
-        let grant_option = !admin && self.eat_sequence(&[Kw::Grant, Kw::Option, Kw::For]);
+        let admin = self.eat_sequence(&[Kw::Admin, Kw::Option]);
+        let grant_option = !admin && self.eat(Kw::Grant);
+        if admin {
+            self.expect(Kw::For)?;
+        } else if grant_option {
+            self.expect_sequence(&[Kw::Option, Kw::For])?;
+        }
         let privileges = self.privileges()?;
         if admin || (self.at(Kw::From) && !grant_option) {
             return self.grant_role(privileges, false, admin);

@@ -146,7 +146,11 @@ impl TokenStream<'_> {
 
     /// A function with its input types, as far as written (`function_with_argtypes`).
     pub(super) fn function_with_args(&mut self) -> SqlResult<ObjectWithArgs> {
+        let column_only = self.char_ahead(1, '(') && !self.type_function_name_ahead(0);
         let name = self.func_name_or_column()?;
+        if column_only {
+            return Err(self.syntax_error());
+        }
         if !self.at_char('(') {
             return Ok(ObjectWithArgs { name, args: None, parameters: Vec::new() });
         }
@@ -156,8 +160,8 @@ impl TokenStream<'_> {
 
     /// A function's name; without arguments any column's name will do too.
     fn func_name_or_column(&mut self) -> SqlResult<Vec<String>> {
-        if self.char_ahead(1, '.') || !self.type_function_name_ahead(0) {
-            self.any_name()
+        if self.char_ahead(1, '.') || self.char_ahead(1, '[') || !self.type_function_name_ahead(0) {
+            self.any_name_or_indirection()
         } else {
             Ok(vec![self.type_function_name()?])
         }
@@ -328,17 +332,17 @@ impl TokenStream<'_> {
         };
         let mut events = vec![self.trigger_event()?];
         while self.eat(Kw::Or) {
-            let location = self.location();
             let event = self.trigger_event()?;
             let same = |other: &TriggerEvent| {
                 std::mem::discriminant(other) == std::mem::discriminant(&event)
             };
             if events.iter().any(same) {
-                return Err(SqlError::new(
-                    SqlState::SyntaxError,
-                    "duplicate trigger events specified",
-                )
-                .at(location));
+                // PostgreSQL complains where it has read to: behind UPDATE it has looked for OF.
+                let message = "duplicate trigger events specified";
+                return Err(match event {
+                    TriggerEvent::Update(_) => self.error_here(message),
+                    _ => self.error_before(message),
+                });
             }
             events.push(event);
         }
@@ -529,6 +533,7 @@ impl TokenStream<'_> {
         match (code, &language) {
             (Some(code), _) => Ok(Statement::Do(DoStmt { code, language })),
             (None, None) => Err(self.syntax_error()),
+            (None, Some(_)) if !self.at_end() && !self.at_char(';') => Err(self.syntax_error()),
             (None, Some(_)) => {
                 Err(SqlError::new(SqlState::SyntaxError, "no inline code specified"))
             }

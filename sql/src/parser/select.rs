@@ -4,7 +4,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
-use super::stream::{CHAIN_MAX, TokenStream, too_deep};
+use super::stream::{NODE_CHAIN_MAX, TokenStream, too_deep};
 use crate::ast::{
     ColumnRef, CommonTableExpr, Const, ConstValue, CteCycleClause, CteMaterialize, CteSearchClause,
     DistinctClause, Expr, FromItem, GroupByItem, GroupingSet, GroupingSetKind, IntoClause,
@@ -88,7 +88,7 @@ impl TokenStream<'_> {
                 _ => return Ok(left),
             };
             length += 1;
-            if length > CHAIN_MAX {
+            if length > NODE_CHAIN_MAX {
                 return Err(too_deep());
             }
             self.skip();
@@ -153,7 +153,7 @@ impl TokenStream<'_> {
         } else {
             Vec::new()
         };
-        let into = if self.eat(Kw::Into) { Some(self.into_clause()?) } else { None };
+        let into = if self.eat(Kw::Into) { Some(self.select_into()?) } else { None };
         let from = self.opt_from_clause()?;
         let where_clause = self.opt_where_clause()?;
         let mut group_by = Vec::new();
@@ -229,7 +229,7 @@ impl TokenStream<'_> {
     }
 
     /// What follows `INTO`.
-    fn into_clause(&mut self) -> SqlResult<IntoClause> {
+    fn select_into(&mut self) -> SqlResult<IntoClause> {
         let persistence = self.opt_temp();
         self.eat(Kw::Table);
         let mut relation = self.qualified_name()?;

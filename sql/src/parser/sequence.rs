@@ -12,7 +12,7 @@ use crate::ast::{
 impl TokenStream<'_> {
     /// What follows `CREATE … SEQUENCE`.
     pub(super) fn create_sequence(&mut self, persistence: RelPersistence) -> SqlResult<Statement> {
-        let if_not_exists = self.if_not_exists();
+        let if_not_exists = self.if_not_exists()?;
         let mut sequence = self.qualified_name()?;
         sequence.persistence = persistence;
         let options = self.sequence_options()?;

@@ -5,18 +5,26 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 use super::keyword::Keyword;
 use super::lexer::{self, Token, TokenKind};
 
-/// How deeply parentheses, subqueries and prefix operators may nest.
-///
-/// A level of parentheses costs several frames of the productions; a test runs this depth on a
-/// thread with a stack of 2 MiB, the size of a worker's.
-pub const NESTING_MAX: u32 = 500;
+/// How deeply productions may nest. Parentheses take two levels, subqueries three or four.
+pub const NESTING_MAX: u32 = 1_000;
 
 /// How many operators in one chain, such as `1 + 1 + …`, may lean left upon each other. `AND` and
 /// `OR` are flat and know no such bound.
 ///
-/// Who walks such a tree recursively (dropping it does) needs a frame for each: a test drops this
-/// depth on a stack of 2 MiB.
-pub const CHAIN_MAX: u32 = 10_000;
+/// Who walks such a tree recursively needs a frame for each, or more stack. A test copies, compares
+/// and drops this depth on a stack of 2 MiB, the size of a worker's. PostgreSQL itself takes fewer
+/// than 5,000.
+pub const CHAIN_MAX: u32 = 6_000;
+
+/// How many casts, tests, set operations or joins in one chain may lean left upon each other.
+pub const NODE_CHAIN_MAX: u32 = 1_000;
+
+/// Less stack than this, in bytes, and a production continues on a new segment. No production needs
+/// as much between two levels.
+const STACK_RESERVE_BYTES: usize = 64 * 1024;
+
+/// The size of a new segment, in bytes.
+const STACK_SEGMENT_BYTES: usize = 1024 * 1024;
 
 /// The tokens of a text and where among them the parser is.
 #[derive(Debug)]
@@ -221,6 +229,12 @@ impl<'a> TokenStream<'a> {
         self.error_at_index(self.index, message)
     }
 
+    /// [`Self::error_here`], but at the token before the current one.
+    #[must_use]
+    pub(super) fn error_before(&self, message: &str) -> SqlError {
+        self.error_at_index(self.index.saturating_sub(1), message)
+    }
+
     fn error_at_index(&self, index: usize, message: &str) -> SqlError {
         let token = &self.tokens[index];
         if let TokenKind::Error(error) = &token.kind {
@@ -246,7 +260,8 @@ impl<'a> TokenStream<'a> {
             return Err(too_deep());
         }
         self.depth += 1;
-        let result = production(self);
+        let result =
+            stacker::maybe_grow(STACK_RESERVE_BYTES, STACK_SEGMENT_BYTES, || production(self));
         self.depth -= 1;
         result
     }

@@ -51,7 +51,11 @@ pub type AggregateFunction = fn(&CallContext<'_>) -> Box<dyn Accumulator>;
 /// commas, `any` and `*` aside: `sum(int4)`, `count()`, `string_agg(text,text)`.
 #[must_use]
 pub fn aggregate(key: &str) -> Option<AggregateFunction> {
-    TABLE.iter().find(|(name, _)| *name == key).map(|(_, make)| *make)
+    TABLE
+        .iter()
+        .chain(super::json::AGGREGATES)
+        .find(|(name, _)| *name == key)
+        .map(|(_, make)| *make)
 }
 
 static TABLE: &[(&str, AggregateFunction)] = &[

@@ -12,6 +12,10 @@ fn numeric(result: SqlResult<Numeric>) -> SqlResult<Datum> {
     result.map(Datum::Numeric)
 }
 
+fn text(result: SqlResult<String>) -> SqlResult<Datum> {
+    result.map(Datum::text)
+}
+
 fn compare(a: &[Datum]) -> Ordering {
     a[0].as_numeric().cmp(a[1].as_numeric())
 }
@@ -19,6 +23,12 @@ fn compare(a: &[Datum]) -> Ordering {
 fn truth(value: bool) -> SqlResult<Datum> {
     Ok(Datum::Bool(value))
 }
+
+mod template;
+mod write;
+mod read;
+#[cfg(test)]
+mod tests;
 
 pub(super) static SCALARS: ScalarTable = &[
     ("numeric_add", |_, a| numeric(a[0].as_numeric().add(a[1].as_numeric()))),
@@ -88,6 +98,16 @@ pub(super) static SCALARS: ScalarTable = &[
     }),
     ("numerictypmodin", |_, a| typmod_in(a)),
     ("numerictypmodout", |_, a| Ok(Datum::text(Numeric::typmod_out(a[0].as_int4())))),
+    // Templates.
+    ("numeric_to_char", |_, a| text(write::numeric_to_char(a[0].as_numeric(), a[1].as_text()))),
+    ("int4_to_char", |_, a| text(write::int4_to_char(a[0].as_int4(), a[1].as_text()))),
+    ("int8_to_char", |_, a| text(write::int8_to_char(a[0].as_int8(), a[1].as_text()))),
+    ("float4_to_char", |_, a| text(write::float4_to_char(a[0].as_float4(), a[1].as_text()))),
+    ("float8_to_char", |_, a| text(write::float8_to_char(a[0].as_float8(), a[1].as_text()))),
+    ("numeric_to_number", |_, a| {
+        let value = read::to_number(a[0].as_text(), a[1].as_text())?;
+        Ok(value.map_or(Datum::Null, Datum::Numeric))
+    }),
     ("in_range_numeric_numeric", |_, a| in_range(a)),
 ];
 
@@ -158,16 +178,14 @@ fn series(
     }
     let upward = step.signum() == Some(Ordering::Greater);
     let (stop, step) = (stop.clone(), step.clone());
-    let mut next = Some(Ok(start.clone()));
+    let mut next = Some(start.clone());
     Ok(Box::new(std::iter::from_fn(move || {
-        let current = match next.take()? {
-            Ok(current) => current,
-            Err(error) => return Some(Err(error)),
-        };
+        let current = next.take()?;
         if if upward { current > stop } else { current < stop } {
             return None;
         }
-        next = Some(current.add(&step));
+        // What overflows the type is beyond any stop.
+        next = current.add(&step).ok();
         Some(Ok(Datum::Numeric(current)))
     })))
 }

@@ -24,6 +24,8 @@ mod pattern;
 mod regex;
 mod split;
 
+pub use compose::{quote_ident, quote_literal};
+
 macro_rules! compare_text {
     ($operator:tt) => {
         |_, a| Ok(Datum::Bool(a[0].as_text() $operator a[1].as_text()))

@@ -91,7 +91,7 @@ impl Interval {
         days = days.checked_add(whole(month_days)?).ok_or_else(out_of_range)?;
         let time = (scale(self.microseconds as f64) + seconds * 1_000_000.0).round_ties_even();
         #[expect(clippy::cast_possible_truncation, reason = "checked")]
-        if time >= -9_223_372_036_854_775_808.0 && time < 9_223_372_036_854_775_808.0 {
+        if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&time) {
             Ok(Self { months, days, microseconds: time as i64 })
         } else {
             Err(out_of_range())

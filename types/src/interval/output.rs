@@ -146,8 +146,8 @@ fn sql_standard(interval: &Interval, parts: &Parts, out: &mut Vec<u8>) {
     let has_negative = months < 0 || days < 0 || microseconds < 0;
     let has_positive = months > 0 || days > 0 || microseconds > 0;
     let has_time = days != 0 || microseconds != 0;
-    let is_standard = !(has_negative && has_positive) && !(months != 0 && has_time);
-    if !is_standard {
+    let is_mixed = (has_negative && has_positive) || (months != 0 && has_time);
+    if is_mixed {
         let sign = |is_negative: bool| if is_negative { b'-' } else { b'+' };
         out.push(sign(months < 0));
         year_month(parts, out);

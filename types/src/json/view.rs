@@ -54,6 +54,13 @@ impl<'a> Json<'a> {
         Ok(Self(text.trim_matches(BLANKS)))
     }
 
+    /// A view of a text that is a `json` value, and so was checked when it was read. Of any other
+    /// text it shows nothing sensible.
+    #[must_use]
+    pub fn of_valid(text: &'a str) -> Self {
+        Self(text.trim_matches(BLANKS))
+    }
+
     /// The text, as it was written.
     #[must_use]
     pub const fn text(self) -> &'a str {

@@ -13,13 +13,13 @@ const CONTENTS_BYTES_MAX: usize = 0x0FFF_FFFF;
 ///
 /// Of keys given twice the last counts. The methods must be called as a document is built, every
 /// value of an object after its key: anything else is an error of ours and panics.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Builder {
     open: Vec<Frame>,
     root: Vec<u8>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Frame {
     is_object: bool,
     /// Of the containers within.
@@ -93,8 +93,9 @@ impl Builder {
     /// 54000 if it takes too many bytes, 54001 if it nests too deep.
     pub fn end(&mut self) -> SqlResult<()> {
         let frame = self.open.pop().expect("as many containers end as were begun");
-        let height = frame.height + 1;
         let bytes = frame.lay_out();
+        // Less than the frame's, if the deepest value was of a key given again.
+        let height = Node::validated(&bytes).height();
         self.put(height, |out| out.extend_from_slice(&bytes))
     }
 

@@ -312,7 +312,7 @@ pub(super) fn is_valid(node: &[u8]) -> bool {
     };
     match tag {
         NULL | FALSE | TRUE => payload.is_empty(),
-        STRING => std::str::from_utf8(payload).is_ok(),
+        STRING => is_text(payload),
         INTEGER => number::is_valid_integer(payload),
         DECIMAL => number::is_valid_decimal(payload),
         tag if tag & !3 == ARRAY => split_array(node).is_some_and(|array| {
@@ -334,11 +334,16 @@ pub(super) fn is_valid(node: &[u8]) -> bool {
     }
 }
 
+/// Whether bytes are a text of PostgreSQL's, which never holds a NUL.
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
+}
+
 fn keys_are_valid(object: Fields<'_>) -> bool {
     (0..object.count).all(|index| {
         let key = object.key_bytes(index);
         let ascends = index == 0 || key_order(object.key_bytes(index - 1), key).is_lt();
-        ascends && std::str::from_utf8(key).is_ok()
+        ascends && is_text(key)
     })
 }
 

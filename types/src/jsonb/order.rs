@@ -30,6 +30,14 @@ fn root_rank(node: Node<'_>) -> u8 {
     }
 }
 
+impl Node<'_> {
+    /// Whether both are the same scalar; never for arrays and objects.
+    #[must_use]
+    pub fn scalar_equals(self, other: Self) -> bool {
+        !self.is_container() && compare(self, other).is_eq()
+    }
+}
+
 /// The order of two whole values.
 pub(super) fn compare_roots(a: Node<'_>, b: Node<'_>) -> Ordering {
     root_rank(a).cmp(&root_rank(b)).then_with(|| compare(a, b))

@@ -4,12 +4,16 @@
 use std::cmp::Ordering;
 
 use super::digits::{self, Digits};
-use super::{MAX_SCALE, Numeric, Repr, Special, division_by_zero, natural, overflow, power_of_ten};
+use super::{
+    MAX_SCALE, MAX_WEIGHT, Numeric, Repr, Special, division_by_zero, natural, overflow,
+    power_of_ten,
+};
 use crate::error::{SqlError, SqlResult};
 use crate::sqlstate::SqlState;
 
-/// How far `round` and `trunc` can be told to go, either way.
-const MAX_ROUND_SCALE: i32 = 2_000;
+/// How far before the point `round` and `trunc` can be told to go: beyond the first digit of any
+/// value.
+const MIN_ROUND_SCALE: i32 = -(MAX_WEIGHT + 1) * 4 - 1;
 /// The largest argument of `factorial` whose result the type can hold.
 const MAX_FACTORIAL: i64 = 32_177;
 
@@ -235,7 +239,7 @@ impl Numeric {
     /// # Errors
     /// 22003 beyond the limits of the type.
     pub fn round(&self, scale: i32) -> SqlResult<Self> {
-        let scale = scale.clamp(-MAX_ROUND_SCALE, MAX_ROUND_SCALE);
+        let scale = scale.clamp(MIN_ROUND_SCALE, i32::from(MAX_SCALE));
         match self.unpack() {
             Ok(digits) => Self::pack(digits.rounded(scale)),
             Err(_) => Ok(self.clone()),
@@ -247,7 +251,7 @@ impl Numeric {
     /// # Errors
     /// None that this type can have: what is cut fits.
     pub fn trunc(&self, scale: i32) -> SqlResult<Self> {
-        let scale = scale.clamp(-MAX_ROUND_SCALE, MAX_ROUND_SCALE);
+        let scale = scale.clamp(MIN_ROUND_SCALE, i32::from(MAX_SCALE));
         match self.unpack() {
             Ok(digits) => Self::pack(digits.truncated(scale)),
             Err(_) => Ok(self.clone()),

@@ -170,7 +170,7 @@ impl Numeric {
     /// Reads all of `bytes` as the form that rows keep.
     ///
     /// # Errors
-    /// XX001 for anything that [`Numeric::encode`] does not write.
+    /// XX001 for what stands for no value.
     pub fn decode(bytes: &[u8]) -> SqlResult<Self> {
         decode(bytes).ok_or_else(|| {
             SqlError::new(SqlState::DataCorrupted, "a stored numeric value is damaged")

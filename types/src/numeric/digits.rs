@@ -89,11 +89,11 @@ impl Digits {
         }
         let mut value = 0_i128;
         for weight in (last..=self.weight).rev() {
-            if weight == last && !i32::from(scale).rem_euclid(DECIMALS).eq(&0) {
+            if weight == last && !scale.is_multiple_of(DECIMALS as u16) {
                 let decimals = (i32::from(scale) % DECIMALS) as u32;
                 let rest = 10_u16.pow(DECIMALS as u32 - decimals);
                 let digit = self.digit(weight);
-                if digit % rest != 0 {
+                if !digit.is_multiple_of(rest) {
                     return None;
                 }
                 value = value

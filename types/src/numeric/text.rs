@@ -38,6 +38,28 @@ impl Numeric {
             Repr::Special(Special::NegativeInfinity) => out.extend_from_slice(b"-Infinity"),
         }
     }
+
+    /// The value as `d.ddde+dd` with `decimals` digits after the point; nothing for NaN and the
+    /// infinities. A mantissa that rounds up to 10 stays, as in PostgreSQL.
+    pub(crate) fn to_scientific(&self, decimals: usize) -> Option<String> {
+        let digits = self.unpack().ok()?;
+        let exponent = digits.magnitude();
+        // A quotient by a power of ten: more decimals than these are zeros.
+        let scale = decimals.min(usize::from(u16::MAX - 8)) as u16;
+        let power = Digits::new(
+            false,
+            exponent.div_euclid(4),
+            0,
+            vec![10_u16.pow(exponent.rem_euclid(4).unsigned_abs())],
+        );
+        let mut text = Vec::new();
+        write_large(&digits.divided_by(&power, scale, true), &mut text);
+        text.extend(std::iter::repeat_n(b'0', decimals - usize::from(scale)));
+        let mut text = String::from_utf8_lossy(&text).into_owned();
+        let sign = if exponent < 0 { '-' } else { '+' };
+        text.push_str(&format!("e{sign}{:02}", exponent.abs()));
+        Some(text)
+    }
 }
 
 impl fmt::Display for Numeric {
@@ -193,6 +215,7 @@ fn write_large(digits: &Digits, out: &mut Vec<u8>) {
         out.push(b'-');
     }
     if digits.weight < 0 {
+        // Nothing stands before the point.
         out.push(b'0');
     }
     for weight in (0..=digits.weight).rev() {

@@ -2,6 +2,7 @@
 //! estimate of its magnitude, is PostgreSQL's; the digits are those of the exact result, rounded.
 
 use std::cmp::Ordering;
+use std::f64::consts::LN_10;
 
 use super::digits::Digits;
 use super::fixed::{self, Fixed, GUARD_PLACES};
@@ -14,10 +15,9 @@ use crate::sqlstate::SqlState;
 
 /// The exponential of this and beyond overflows, of its negative and below is 0.
 const MAX_EXPONENT: f64 = 6_000.0;
-/// lg e, as far as the choice of a scale needs it.
+/// lg e, to the digits with which PostgreSQL estimates magnitudes.
+#[expect(clippy::approx_constant, reason = "scales must come out as PostgreSQL's do")]
 const LOG10_E: f64 = 0.434_294_481_903_252;
-/// ln 10, likewise.
-const LN_10: f64 = 2.302_585_092_994_046;
 /// Decimals of a limb.
 const LIMB_DECIMALS: i32 = 8;
 /// Digits computed beyond those shown.
@@ -250,8 +250,9 @@ fn power(base: &Digits, exponent: &Digits) -> SqlResult<Digits> {
     let base = Digits { negative: false, ..base.clone() };
     // A first computation to 8 digits tells the magnitude of the result.
     let ln_base_weight = ln_weight(&base);
-    let rough = ln(&base, (8 - ln_base_weight).max(0)).with_scale(0);
-    let estimate = rough.times(&exponent.clone().with_scale(0)).to_f64();
+    let rough_scale = (8 - ln_base_weight).max(0);
+    let rough = ln(&base, rough_scale).with_scale(0);
+    let estimate = rough.times(&exponent.clone().with_scale(0)).rounded(rough_scale).to_f64();
     if estimate.abs() > MAX_EXPONENT * 1.003_333_333_333_333_3 {
         return if estimate > 0.0 {
             Err(overflow())
@@ -263,7 +264,10 @@ fn power(base: &Digits, exponent: &Digits) -> SqlResult<Digits> {
     let scale = result_scale(weight, &[base.scale, exponent.scale]);
     // An error of the logarithm grows with the exponent, and counts relative to the result.
     let digits = (weight + i32::from(scale)).max(0) + 2 * GUARD_DIGITS;
-    let ln_base = ln(&base, digits + exponent.magnitude().max(0)).with_scale(0);
+    // The product is below 10^4, so that the exponent is below 10^(4 - the logarithm's weight), but
+    // for a base of 1, whose logarithm has no error.
+    let growth = exponent.magnitude().min(4 - ln_base_weight).max(0);
+    let ln_base = ln(&base, digits + growth).with_scale(0);
     let product = ln_base.times(&exponent.clone().with_scale(0));
     let result = exp(&product, scale)?;
     Ok(if negative { result.negated() } else { result })

@@ -22,9 +22,13 @@ pub(super) fn parse(text: &str) -> Option<TimeZone> {
         Some(_) => offset(rest)?,
     };
     let rules = if rules.is_empty() { DEFAULT_RULES } else { rules };
-    let specification = format!("AAA{}BBB{}{rules}", clock(west), clock(daylight_west));
+    if daylight_west == west {
+        return Some(TimeZone::fixed(text.into(), -west, standard.into()));
+    }
+    let specification = format!("AAA0BBB{}{rules}", clock(daylight_west - west));
     let zone = jiff::tz::TimeZone::posix(&specification).ok()?;
-    let rules = Rules::Posix { zone, standard: standard.into(), daylight: daylight.into() };
+    let names = [standard.into(), daylight.into()];
+    let rules = Rules::Posix { zone, east_seconds: -west, names };
     Some(TimeZone { name: text.into(), rules })
 }
 

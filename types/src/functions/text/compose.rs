@@ -34,7 +34,8 @@ pub(super) fn concat_with_separator(context: &CallContext<'_>, a: &[Datum]) -> D
 }
 
 /// An identifier as it must be written: as it is, or in double quotes.
-pub(super) fn quote_ident(name: &str) -> String {
+#[must_use]
+pub fn quote_ident(name: &str) -> String {
     let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
         && keywords::QUOTED.binary_search(&name).is_err();
@@ -42,7 +43,8 @@ pub(super) fn quote_ident(name: &str) -> String {
 }
 
 /// A string constant: quotes doubled, `E''` with doubled backslashes where there are any.
-pub(super) fn quote_literal(text: &str) -> String {
+#[must_use]
+pub fn quote_literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if quoted.contains('\\') {
         format!("E'{}'", quoted.replace('\\', "\\\\"))

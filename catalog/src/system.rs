@@ -1,0 +1,334 @@
+//! The computed relations of `pg_catalog` and `information_schema`.
+//!
+//! ```text
+//! data/relations.tsv, columns.tsv ── what PostgreSQL 15 has, column by column
+//!            +
+//! RELATIONS below ───────────────── which of them exist here, and what computes their rows
+//! ```
+//!
+//! Rows are computed anew for each statement from the catalog that it runs under. A relation whose
+//! kind of object does not exist here has no rows. Nothing here looks at the text of a query.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use aegis_types::{Datum, Oid, TypeRef};
+
+use crate::descriptor::Relation;
+use crate::snapshot::CatalogSnapshot;
+
+#[macro_use]
+mod cell;
+pub mod names;
+pub mod definition;
+pub mod function;
+mod stored;
+
+mod information_schema;
+mod pg_aggregate;
+mod pg_attrdef;
+mod pg_attribute;
+mod pg_authid;
+mod pg_cast;
+mod pg_class;
+mod pg_constraint;
+mod pg_database;
+mod pg_depend;
+mod pg_description;
+mod pg_index;
+mod pg_indexes;
+mod pg_namespace;
+mod pg_operator;
+mod pg_proc;
+mod pg_rewrite;
+mod pg_sequence;
+mod pg_settings;
+mod pg_stat_activity;
+mod pg_stat_tables;
+mod pg_tables;
+mod pg_type;
+mod pg_views;
+
+pub use names::Names;
+pub use pg_attrdef::default_oid;
+
+/// What rows are computed from.
+#[derive(Clone, Copy)]
+pub struct SystemContext<'a> {
+    /// The catalog that the statement runs under, with its names as the session sees them.
+    pub names: Names<'a>,
+    /// The server around it.
+    pub server: &'a dyn ServerState,
+}
+
+impl<'a> SystemContext<'a> {
+    /// The catalog.
+    #[must_use]
+    pub const fn catalog(&self) -> &'a CatalogSnapshot {
+        self.names.catalog
+    }
+
+    /// The tables, views, sequences and indexes of the session's database, by OID.
+    pub fn relations(&self) -> impl Iterator<Item = &'a Relation> + use<'a> {
+        self.names.catalog.relations_of(self.names.database).map(|relation| &**relation)
+    }
+}
+
+/// What relations show that is in no catalog.
+pub trait ServerState {
+    /// Every setting, as the session sees it.
+    fn settings(&self) -> Vec<SettingRow>;
+
+    /// Every session.
+    fn sessions(&self) -> Vec<SessionRow>;
+
+    /// The last value that a sequence gave; none if it gave none yet.
+    fn sequence_last_value(&self, sequence: &Relation) -> Option<i64>;
+}
+
+/// A row of `pg_settings`.
+#[derive(Clone, Debug, Default)]
+pub struct SettingRow {
+    /// `name`
+    pub name: String,
+    /// `setting`, without its unit
+    pub setting: String,
+    /// `unit`
+    pub unit: Option<&'static str>,
+    /// `context`
+    pub context: &'static str,
+    /// `vartype`
+    pub kind: &'static str,
+    /// `source`
+    pub source: &'static str,
+    /// `min_val`
+    pub minimum: Option<String>,
+    /// `max_val`
+    pub maximum: Option<String>,
+    /// `enumvals`
+    pub words: Option<Vec<String>>,
+    /// `boot_val`
+    pub boot: String,
+    /// `reset_val`
+    pub reset: String,
+}
+
+/// A row of `pg_stat_activity`.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    /// `pid`
+    pub process_id: i32,
+    /// `datname`
+    pub database: String,
+    /// `usename`
+    pub user: String,
+    /// `backend_start`
+    pub start_time: i64,
+}
+
+/// A column of a computed relation.
+#[derive(Clone, Debug)]
+pub struct SystemColumn {
+    /// `attname`
+    pub name: &'static str,
+    /// `atttypid` and `atttypmod`
+    pub ty: TypeRef,
+    /// `attndims`
+    pub dimensions: i32,
+    /// `attnotnull`
+    pub not_null: bool,
+    /// `attcollation`
+    pub collation: Oid,
+}
+
+/// A computed relation.
+pub struct SystemRelation {
+    /// Its OID, as in PostgreSQL.
+    pub oid: Oid,
+    /// `pg_catalog` or `information_schema`, by OID.
+    pub schema: Oid,
+    /// Its qualified name, such as `pg_catalog.pg_class`.
+    pub name: String,
+    /// `relkind`: `r` or `v`.
+    pub kind: u8,
+    /// `relisshared`
+    pub shared: bool,
+    /// `reltype`
+    pub row_type: Oid,
+    /// The array over that.
+    pub row_array_type: Oid,
+    /// Its columns.
+    pub columns: Vec<SystemColumn>,
+    /// Computes its rows, each with a datum for every column.
+    pub rows: RowsFunction,
+}
+
+impl SystemRelation {
+    /// Its name without the schema.
+    #[must_use]
+    pub fn short_name(&self) -> &str {
+        self.name.split_once('.').map_or(&*self.name, |(_, name)| name)
+    }
+}
+
+/// Computes the rows of a relation.
+pub type RowsFunction = fn(&SystemContext<'_>) -> Vec<Vec<Datum>>;
+
+/// There is nothing of this kind.
+fn none(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    Vec::new()
+}
+
+/// Which relations exist here.
+static RELATIONS: &[(&str, RowsFunction)] = &[
+    ("pg_catalog.pg_aggregate", pg_aggregate::rows),
+    ("pg_catalog.pg_am", |_| stored::rows("pg_am")),
+    ("pg_catalog.pg_amop", |_| stored::rows("pg_amop")),
+    ("pg_catalog.pg_amproc", |_| stored::rows("pg_amproc")),
+    ("pg_catalog.pg_attrdef", pg_attrdef::rows),
+    ("pg_catalog.pg_attribute", pg_attribute::rows),
+    ("pg_catalog.pg_auth_members", none),
+    ("pg_catalog.pg_authid", pg_authid::rows),
+    ("pg_catalog.pg_available_extensions", none),
+    ("pg_catalog.pg_cast", pg_cast::rows),
+    ("pg_catalog.pg_class", pg_class::rows),
+    ("pg_catalog.pg_collation", |_| stored::rows("pg_collation")),
+    ("pg_catalog.pg_constraint", pg_constraint::rows),
+    ("pg_catalog.pg_conversion", none),
+    ("pg_catalog.pg_database", pg_database::rows),
+    ("pg_catalog.pg_db_role_setting", none),
+    ("pg_catalog.pg_default_acl", none),
+    ("pg_catalog.pg_depend", pg_depend::rows),
+    ("pg_catalog.pg_description", pg_description::rows),
+    ("pg_catalog.pg_enum", none),
+    ("pg_catalog.pg_event_trigger", none),
+    ("pg_catalog.pg_extension", none),
+    ("pg_catalog.pg_foreign_data_wrapper", none),
+    ("pg_catalog.pg_foreign_server", none),
+    ("pg_catalog.pg_foreign_table", none),
+    ("pg_catalog.pg_group", none),
+    ("pg_catalog.pg_index", pg_index::rows),
+    ("pg_catalog.pg_indexes", pg_indexes::rows),
+    ("pg_catalog.pg_inherits", none),
+    ("pg_catalog.pg_init_privs", none),
+    ("pg_catalog.pg_language", |_| stored::rows("pg_language")),
+    ("pg_catalog.pg_largeobject_metadata", none),
+    ("pg_catalog.pg_matviews", none),
+    ("pg_catalog.pg_namespace", pg_namespace::rows),
+    ("pg_catalog.pg_opclass", |_| stored::rows("pg_opclass")),
+    ("pg_catalog.pg_operator", pg_operator::rows),
+    ("pg_catalog.pg_opfamily", |_| stored::rows("pg_opfamily")),
+    ("pg_catalog.pg_parameter_acl", none),
+    ("pg_catalog.pg_partitioned_table", none),
+    ("pg_catalog.pg_policies", none),
+    ("pg_catalog.pg_policy", none),
+    ("pg_catalog.pg_prepared_xacts", none),
+    ("pg_catalog.pg_proc", pg_proc::rows),
+    ("pg_catalog.pg_publication", none),
+    ("pg_catalog.pg_publication_namespace", none),
+    ("pg_catalog.pg_publication_rel", none),
+    ("pg_catalog.pg_publication_tables", none),
+    ("pg_catalog.pg_range", |_| stored::rows("pg_range")),
+    ("pg_catalog.pg_replication_origin", none),
+    ("pg_catalog.pg_replication_slots", none),
+    ("pg_catalog.pg_rewrite", pg_rewrite::rows),
+    ("pg_catalog.pg_roles", pg_authid::roles),
+    ("pg_catalog.pg_rules", none),
+    ("pg_catalog.pg_seclabel", none),
+    ("pg_catalog.pg_seclabels", none),
+    ("pg_catalog.pg_sequence", pg_sequence::rows),
+    ("pg_catalog.pg_sequences", pg_sequence::sequences),
+    ("pg_catalog.pg_settings", pg_settings::rows),
+    ("pg_catalog.pg_shadow", pg_authid::shadow),
+    ("pg_catalog.pg_shdescription", pg_description::shared_rows),
+    ("pg_catalog.pg_shseclabel", none),
+    ("pg_catalog.pg_stat_activity", pg_stat_activity::rows),
+    ("pg_catalog.pg_stat_all_tables", pg_stat_tables::rows),
+    ("pg_catalog.pg_stat_user_tables", pg_stat_tables::rows),
+    ("pg_catalog.pg_statistic_ext", none),
+    ("pg_catalog.pg_subscription", none),
+    ("pg_catalog.pg_tables", pg_tables::rows),
+    ("pg_catalog.pg_tablespace", |_| stored::rows("pg_tablespace")),
+    ("pg_catalog.pg_transform", none),
+    ("pg_catalog.pg_trigger", none),
+    ("pg_catalog.pg_ts_config", none),
+    ("pg_catalog.pg_ts_dict", none),
+    ("pg_catalog.pg_ts_parser", none),
+    ("pg_catalog.pg_ts_template", none),
+    ("pg_catalog.pg_type", pg_type::rows),
+    ("pg_catalog.pg_user", pg_authid::users),
+    ("pg_catalog.pg_user_mapping", none),
+    ("pg_catalog.pg_user_mappings", none),
+    ("pg_catalog.pg_views", pg_views::rows),
+    ("information_schema.check_constraints", information_schema::check_constraints::rows),
+    ("information_schema.columns", information_schema::columns::rows),
+    (
+        "information_schema.constraint_column_usage",
+        information_schema::constraint_column_usage::rows,
+    ),
+    ("information_schema.key_column_usage", information_schema::key_column_usage::rows),
+    (
+        "information_schema.referential_constraints",
+        information_schema::referential_constraints::rows,
+    ),
+    ("information_schema.routines", none),
+    ("information_schema.schemata", information_schema::schemata::rows),
+    ("information_schema.sequences", information_schema::sequences::rows),
+    ("information_schema.table_constraints", information_schema::table_constraints::rows),
+    ("information_schema.tables", information_schema::tables::rows),
+    ("information_schema.triggers", none),
+    ("information_schema.views", information_schema::views::rows),
+];
+
+static SYSTEM: LazyLock<BTreeMap<String, SystemRelation>> = LazyLock::new(|| {
+    let mut known = stored::relations();
+    RELATIONS
+        .iter()
+        .map(|(name, rows)| {
+            let relation =
+                known.remove(*name).expect("the generated tables describe every relation here");
+            ((*name).to_owned(), SystemRelation { rows: *rows, ..relation })
+        })
+        .collect()
+});
+
+static BY_OID: LazyLock<HashMap<Oid, &'static SystemRelation>> =
+    LazyLock::new(|| all().map(|relation| (relation.oid, relation)).collect());
+
+static BY_ROW_TYPE: LazyLock<HashMap<Oid, &'static SystemRelation>> = LazyLock::new(|| {
+    all()
+        .flat_map(|relation| [(relation.row_type, relation), (relation.row_array_type, relation)])
+        .collect()
+});
+
+/// Every computed relation, by name.
+pub fn all() -> impl Iterator<Item = &'static SystemRelation> {
+    SYSTEM.values()
+}
+
+/// The computed relation with this qualified name.
+#[must_use]
+pub fn relation(name: &str) -> Option<&'static SystemRelation> {
+    SYSTEM.get(name)
+}
+
+/// The computed relation with this OID.
+#[must_use]
+pub fn relation_by_oid(oid: Oid) -> Option<&'static SystemRelation> {
+    BY_OID.get(&oid).copied()
+}
+
+/// The computed relation whose row type, or the array over it, this is.
+#[must_use]
+pub fn relation_of_row_type(oid: Oid) -> Option<&'static SystemRelation> {
+    BY_ROW_TYPE.get(&oid).copied()
+}
+
+/// The rows of a relation whose rows never change, such as `pg_catalog.pg_opclass`; none of others.
+#[must_use]
+pub fn fixed_rows(name: &str) -> Vec<Vec<Datum>> {
+    name.strip_prefix("pg_catalog.").map_or_else(Vec::new, stored::rows)
+}
+
+#[cfg(test)]
+mod tests;

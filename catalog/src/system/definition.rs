@@ -1,0 +1,280 @@
+//! Definitions of indexes, constraints and views as SQL (`pg_get_indexdef` and its family), in
+//! PostgreSQL's layout.
+
+use aegis_types::Oid;
+use aegis_types::functions::{quote_ident, quote_literal};
+
+use super::Names;
+use crate::descriptor::{
+    Constraint, ConstraintKind, ForeignKey, IndexKey, ReferentialAction, Relation, RelationBody,
+};
+
+/// `CREATE INDEX`. With `pretty` the table is qualified only where it is not visible.
+#[must_use]
+pub fn index_definition(names: &Names<'_>, index: &Relation, pretty: bool) -> Option<String> {
+    let body = index.as_index()?;
+    let table = names.catalog.relation(body.table)?;
+    let table_name = if pretty {
+        names.relation_name(body.table)?
+    } else {
+        names.qualified_relation_name(body.table)?
+    };
+    let keys: Vec<String> = body.keys.iter().map(|key| index_key(table, key)).collect();
+    let mut text = format!(
+        "CREATE {}INDEX {} ON {table_name} USING {} ({})",
+        if body.unique { "UNIQUE " } else { "" },
+        quote_ident(&index.name),
+        quote_ident(&body.method),
+        keys.join(", ")
+    );
+    if body.nulls_not_distinct {
+        text.push_str(" NULLS NOT DISTINCT");
+    }
+    if !index.options.is_empty() {
+        text.push_str(&format!(" WITH ({})", storage_options(&index.options)));
+    }
+    Some(text)
+}
+
+fn index_key(table: &Relation, key: &IndexKey) -> String {
+    let column = table.column(key.column).map_or("", |column| column.name.as_str());
+    let order = match (key.descending, key.nulls_first) {
+        (false, false) => "",
+        (false, true) => " NULLS FIRST",
+        (true, true) => " DESC",
+        (true, false) => " DESC NULLS LAST",
+    };
+    format!("{}{order}", quote_ident(column))
+}
+
+/// What one column of an index is, counted from 1.
+#[must_use]
+pub fn index_column(names: &Names<'_>, index: &Relation, number: i32) -> Option<String> {
+    let body = index.as_index()?;
+    let key = body.keys.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+    let table = names.catalog.relation(body.table)?;
+    table.column(key.column).map(|column| quote_ident(&column.name))
+}
+
+fn storage_options(options: &[String]) -> String {
+    let printed: Vec<String> = options
+        .iter()
+        .map(|option| match option.split_once('=') {
+            Some((name, value)) if quote_ident(value) == value => {
+                format!("{}={value}", quote_ident(name))
+            }
+            Some((name, value)) => format!("{}={}", quote_ident(name), quote_literal(value)),
+            None => quote_ident(option),
+        })
+        .collect();
+    printed.join(", ")
+}
+
+/// A constraint as a column's or a table's definition would have it.
+#[must_use]
+pub fn constraint_definition(
+    names: &Names<'_>,
+    table: &Relation,
+    constraint: &Constraint,
+    pretty: bool,
+) -> String {
+    match &constraint.kind {
+        ConstraintKind::Check { expression, .. } => {
+            let expression = expression_text(names, expression);
+            let inner = if pretty { without_parentheses(&expression) } else { &expression };
+            format!("CHECK ({inner})")
+        }
+        ConstraintKind::PrimaryKey { index } => {
+            format!("PRIMARY KEY ({})", index_columns(names, table, *index))
+        }
+        ConstraintKind::Unique { index } => {
+            let index_body = names.catalog.relation(*index).and_then(|index| index.as_index());
+            let nulls = if index_body.is_some_and(|body| body.nulls_not_distinct) {
+                "NULLS NOT DISTINCT "
+            } else {
+                ""
+            };
+            format!("UNIQUE {nulls}({})", index_columns(names, table, *index))
+        }
+        ConstraintKind::ForeignKey(key) => foreign_key(names, table, key),
+    }
+}
+
+fn index_columns(names: &Names<'_>, table: &Relation, index: Oid) -> String {
+    let numbers: Vec<i16> = names
+        .catalog
+        .relation(index)
+        .and_then(|index| index.as_index())
+        .map(|body| body.keys.iter().map(|key| key.column).collect())
+        .unwrap_or_default();
+    names.column_list(table, &numbers)
+}
+
+fn foreign_key(names: &Names<'_>, table: &Relation, key: &ForeignKey) -> String {
+    let target_columns = names
+        .catalog
+        .relation(key.target)
+        .map(|target| names.column_list(target, &key.target_columns))
+        .unwrap_or_default();
+    let mut text = format!(
+        "FOREIGN KEY ({}) REFERENCES {}({target_columns})",
+        names.column_list(table, &key.columns),
+        names.relation_name(key.target).unwrap_or_default(),
+    );
+    if key.match_full {
+        text.push_str(" MATCH FULL");
+    }
+    if key.on_update != ReferentialAction::NoAction {
+        text.push_str(" ON UPDATE ");
+        text.push_str(action(key.on_update));
+    }
+    if key.on_delete != ReferentialAction::NoAction {
+        text.push_str(" ON DELETE ");
+        text.push_str(action(key.on_delete));
+    }
+    if !key.set_columns.is_empty() {
+        text.push_str(&format!(" ({})", names.column_list(table, &key.set_columns)));
+    }
+    text
+}
+
+/// The words of a referential action.
+#[must_use]
+pub const fn action(action: ReferentialAction) -> &'static str {
+    match action {
+        ReferentialAction::NoAction => "NO ACTION",
+        ReferentialAction::Restrict => "RESTRICT",
+        ReferentialAction::Cascade => "CASCADE",
+        ReferentialAction::SetNull => "SET NULL",
+        ReferentialAction::SetDefault => "SET DEFAULT",
+    }
+}
+
+/// The query of a view, with the semicolon that PostgreSQL puts behind it.
+#[must_use]
+pub fn view_definition(names: &Names<'_>, view: &Relation) -> Option<String> {
+    match &view.body {
+        RelationBody::View { definition } => {
+            let query = definition.trim_end().trim_end_matches(';');
+            Some(format!(" {};", expression_text(names, query).trim_start()))
+        }
+        _ => None,
+    }
+}
+
+/// A stored expression as it is shown: `'schema.name'::regclass` becomes `'name'::regclass` where
+/// the name is visible, the rest stays as it is stored.
+#[must_use]
+pub fn expression_text(names: &Names<'_>, stored: &str) -> String {
+    const CAST: &str = "'::regclass";
+    let mut out = String::with_capacity(stored.len());
+    let mut rest = stored;
+    while let Some(open) = rest.find('\'') {
+        let (before, quoted) = rest.split_at(open);
+        out.push_str(before);
+        let end = literal_end(quoted);
+        let (literal, after) = quoted.split_at(end);
+        let shown = after
+            .starts_with(&CAST[1..])
+            .then(|| literal.trim_matches('\''))
+            .and_then(|name| shown_relation(names, name));
+        match shown {
+            Some(name) => out.push_str(&format!("'{}'", name.replace('\'', "''"))),
+            None => out.push_str(literal),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Behind the closing quote of a literal that begins with its opening quote.
+fn literal_end(quoted: &str) -> usize {
+    let bytes = quoted.as_bytes();
+    let mut at = 1;
+    while at < bytes.len() {
+        if bytes[at] == b'\'' {
+            if bytes.get(at + 1) != Some(&b'\'') {
+                return at + 1;
+            }
+            at += 1;
+        }
+        at += 1;
+    }
+    bytes.len()
+}
+
+fn shown_relation(names: &Names<'_>, qualified: &str) -> Option<String> {
+    let parts = split_qualified(&qualified.replace("''", "'"))?;
+    let oid = match parts.as_slice() {
+        [schema, name] => names.relation_in(names.schema(schema)?, name)?,
+        _ => return None,
+    };
+    names.relation_name(oid)
+}
+
+/// The parts of a qualified name: folded to lower case unless quoted. `None` for bad syntax.
+#[must_use]
+pub fn split_qualified(text: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim_start();
+    loop {
+        let (part, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_part(quoted)?,
+            None => {
+                let end = rest
+                    .find(|c: char| c == '.' || c == '"' || c.is_ascii_whitespace())
+                    .unwrap_or(rest.len());
+                (rest[..end].to_ascii_lowercase(), &rest[end..])
+            }
+        };
+        if part.is_empty() {
+            return None;
+        }
+        parts.push(aegis_types::text::truncate_name(&part).to_owned());
+        rest = after.trim_start();
+        match rest.strip_prefix('.') {
+            Some(next) => rest = next.trim_start(),
+            None if rest.is_empty() => return Some(parts),
+            None => return None,
+        }
+    }
+}
+
+fn quoted_part(quoted: &str) -> Option<(String, &str)> {
+    let mut part = String::new();
+    let mut rest = quoted;
+    loop {
+        let end = rest.find('"')?;
+        part.push_str(&rest[..end]);
+        rest = &rest[end + 1..];
+        match rest.strip_prefix('"') {
+            Some(after) => {
+                part.push('"');
+                rest = after;
+            }
+            None => return Some((part, rest)),
+        }
+    }
+}
+
+/// An expression without the parentheses around all of it.
+fn without_parentheses(text: &str) -> &str {
+    let Some(inner) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) else {
+        return text;
+    };
+    let (mut depth, mut quote) = (0_usize, None);
+    for byte in inner.bytes() {
+        match (byte, quote) {
+            (b'\'' | b'"', None) => quote = Some(byte),
+            (byte, Some(open)) if byte == open => quote = None,
+            (b'(', None) => depth += 1,
+            (b')', None) => match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return text,
+            },
+            _ => {}
+        }
+    }
+    inner
+}

@@ -1,0 +1,77 @@
+//! `information_schema`: the standard's views of the same catalog, one a file. Everything is owned
+//! by a role that sees all.
+
+use super::{Names, SystemContext, all};
+use crate::descriptor::{Constraint, Relation, RelationBody};
+use aegis_types::Oid;
+
+pub(super) mod check_constraints;
+pub(super) mod columns;
+pub(super) mod constraint_column_usage;
+pub(super) mod key_column_usage;
+pub(super) mod referential_constraints;
+pub(super) mod schemata;
+pub(super) mod sequences;
+pub(super) mod table_constraints;
+pub(super) mod tables;
+pub(super) mod views;
+
+/// `yes_or_no`
+fn yes(condition: bool) -> &'static str {
+    if condition { "YES" } else { "NO" }
+}
+
+/// The name of a schema.
+fn schema(context: &SystemContext<'_>, oid: Oid) -> String {
+    context.catalog().schema_name(oid).unwrap_or_default().to_owned()
+}
+
+/// Every constraint with its table.
+fn constraints<'a>(
+    context: &SystemContext<'a>,
+) -> impl Iterator<Item = (&'a Relation, &'a Constraint)> + use<'a> {
+    context.relations().flat_map(|relation| {
+        let constraints = relation.as_table().map_or(&[][..], |table| &table.constraints);
+        constraints.iter().map(move |constraint| (relation, constraint))
+    })
+}
+
+/// A table or a view, computed or stored.
+struct TableLike<'a> {
+    oid: Oid,
+    schema: Oid,
+    name: &'a str,
+    is_view: bool,
+    stored: Option<&'a Relation>,
+}
+
+fn tables_and_views<'a>(
+    context: &SystemContext<'a>,
+) -> impl Iterator<Item = TableLike<'a>> + use<'a> {
+    let stored = context.relations().filter_map(|relation| {
+        let is_view = match relation.body {
+            RelationBody::Table(_) => false,
+            RelationBody::View { .. } => true,
+            RelationBody::Sequence(_) | RelationBody::Index(_) => return None,
+        };
+        Some(TableLike {
+            oid: relation.oid,
+            schema: relation.schema,
+            name: &relation.name,
+            is_view,
+            stored: Some(relation),
+        })
+    });
+    stored.chain(all().map(|relation| TableLike {
+        oid: relation.oid,
+        schema: relation.schema,
+        name: relation.short_name(),
+        is_view: relation.kind == b'v',
+        stored: None,
+    }))
+}
+
+/// The name of the session's database: the catalog, in the standard's words.
+fn catalog_name<'a>(names: &Names<'a>) -> &'a str {
+    names.database_name()
+}

@@ -1,0 +1,27 @@
+//! `information_schema.check_constraints`: not null columns count among them.
+
+use aegis_types::Datum;
+
+use super::super::SystemContext;
+use super::super::definition::expression_text;
+use super::{catalog_name, constraints, schema};
+use crate::descriptor::ConstraintKind;
+
+pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    let catalog = catalog_name(&context.names);
+    let mut rows = Vec::new();
+    for (table, constraint) in constraints(context) {
+        if let ConstraintKind::Check { expression, .. } = &constraint.kind {
+            let clause = format!("({})", expression_text(&context.names, expression));
+            rows.push(row![catalog, schema(context, table.schema), &constraint.name, clause]);
+        }
+    }
+    for table in context.relations().filter(|relation| relation.as_table().is_some()) {
+        for column in table.live_columns().filter(|column| column.not_null) {
+            let name = format!("{}_{}_{}_not_null", table.schema, table.oid, column.number);
+            let clause = format!("{} IS NOT NULL", column.name);
+            rows.push(row![catalog, schema(context, table.schema), name, clause]);
+        }
+    }
+    rows
+}

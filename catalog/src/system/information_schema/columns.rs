@@ -1,0 +1,179 @@
+//! `information_schema.columns`
+
+use aegis_types::builtin::builtins;
+use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
+
+use super::super::cell::NULL;
+use super::super::definition::expression_text;
+use super::super::{SystemContext, relation_by_oid};
+use super::{TableLike, catalog_name, schema, tables_and_views, yes};
+use crate::descriptor::{Column, Identity, SequenceBody};
+
+pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    let mut rows = Vec::new();
+    for table in tables_and_views(context) {
+        for (number, name, ty) in context.names.columns(table.oid) {
+            rows.push(row(context, &table, number, name, ty));
+        }
+    }
+    rows
+}
+
+/// Length, bytes, precision, radix, scale, precision of time: what the standard tells of a type.
+struct Measures {
+    length: Option<i32>,
+    bytes: Option<i32>,
+    precision: Option<i32>,
+    radix: Option<i32>,
+    scale: Option<i32>,
+    time_precision: Option<i32>,
+}
+
+/// Bytes of the longest text (1 GB), which is what a text without a length may have.
+const TEXT_BYTES_MAX: i32 = 1 << 30;
+
+fn measures(ty: TypeRef) -> Measures {
+    let modifier = (ty.typmod >= 0).then_some(ty.typmod);
+    let binary = match ty.oid {
+        t::INT2 => Some((16, Some(0))),
+        t::INT4 => Some((32, Some(0))),
+        t::INT8 => Some((64, Some(0))),
+        t::FLOAT4 => Some((24, None)),
+        t::FLOAT8 => Some((53, None)),
+        _ => None,
+    };
+    let numeric = (ty.oid == t::NUMERIC).then(|| modifier.map(|packed| packed - 4)).flatten();
+    let length = match ty.oid {
+        t::VARCHAR | t::BPCHAR => modifier.map(|modifier| modifier - 4),
+        t::BIT | t::VARBIT => modifier,
+        _ => None,
+    };
+    let bytes = match ty.oid {
+        t::VARCHAR | t::BPCHAR => {
+            Some(length.map_or(TEXT_BYTES_MAX, |length| length.saturating_mul(4)))
+        }
+        t::TEXT => Some(TEXT_BYTES_MAX),
+        _ => None,
+    };
+    let time_precision = match ty.oid {
+        t::DATE => Some(0),
+        t::TIME | t::TIMETZ | t::TIMESTAMP | t::TIMESTAMPTZ => Some(modifier.unwrap_or(6)),
+        t::INTERVAL => {
+            Some(modifier.map(|modifier| modifier & 0xffff).filter(|p| *p != 0xffff).unwrap_or(6))
+        }
+        _ => None,
+    };
+    Measures {
+        length,
+        bytes,
+        precision: binary.map(|b| b.0).or(numeric.map(|packed| (packed >> 16) & 0xffff)),
+        radix: match ty.oid {
+            t::NUMERIC => Some(10),
+            _ => binary.map(|_| 2),
+        },
+        scale: binary
+            .map_or_else(|| numeric.map(|packed| ((packed & 0x7ff) ^ 0x400) - 0x400), |b| b.1),
+        time_precision,
+    }
+}
+
+/// The sequence of an identity column.
+fn identity_sequence<'a>(
+    context: &SystemContext<'a>,
+    table: Oid,
+    number: i16,
+) -> Option<&'a SequenceBody> {
+    context
+        .relations()
+        .filter_map(|relation| relation.as_sequence())
+        .find(|sequence| sequence.internal && sequence.owned_by == Some((table, number)))
+}
+
+fn row(
+    context: &SystemContext<'_>,
+    table: &TableLike<'_>,
+    number: i16,
+    name: &str,
+    ty: TypeRef,
+) -> Vec<Datum> {
+    let names = &context.names;
+    let catalog = catalog_name(names);
+    let column: Option<&Column> = table.stored.and_then(|relation| relation.column(number));
+    let not_null = column.map_or_else(
+        || {
+            let at = usize::try_from(number - 1).unwrap_or_default();
+            relation_by_oid(table.oid).is_some_and(|found| found.columns[at].not_null)
+        },
+        |column| column.not_null,
+    );
+    let identity = column.and_then(|column| column.identity);
+    let default = column
+        .filter(|column| column.identity.is_none())
+        .and_then(|column| column.default.as_deref())
+        .map(|text| expression_text(names, text));
+    let is_array = aegis_types::io::element_type(ty.oid).is_some();
+    let data_type = match builtins().type_row(ty.oid) {
+        _ if is_array => "ARRAY".to_owned(),
+        Some(_) => names.format_type(ty.oid, None),
+        None => "USER-DEFINED".to_owned(),
+    };
+    let measures = measures(ty);
+    let interval_fields = (ty.oid == t::INTERVAL)
+        .then(|| names.type_name(TypeRef::with_typmod(t::INTERVAL, ty.typmod | 0xffff)))
+        .filter(|_| ty.typmod >= 0)
+        .and_then(|text| text.strip_prefix("interval ").map(str::to_uppercase));
+    let udt = names.type_parts(ty.oid);
+    let sequence = identity.and_then(|_| identity_sequence(context, table.oid, number));
+    let mut row = row![
+        catalog,
+        schema(context, table.schema),
+        table.name,
+        name,
+        i32::from(number),
+        default,
+        yes(!not_null),
+        data_type,
+        measures.length,
+        measures.bytes,
+        measures.precision,
+        measures.radix,
+        measures.scale,
+        measures.time_precision,
+        interval_fields,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        catalog,
+        udt.as_ref().map(|(owner, _)| schema(context, *owner)),
+        udt.map(|(_, name)| name),
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        number.to_string(),
+        "NO",
+        yes(identity.is_some()),
+    ];
+    row.extend(row![
+        identity.map(|identity| match identity {
+            Identity::Always => "ALWAYS",
+            Identity::ByDefault => "BY DEFAULT",
+        }),
+        sequence.map(|sequence| sequence.start.to_string()),
+        sequence.map(|sequence| sequence.increment.to_string()),
+        sequence.map(|sequence| sequence.maximum.to_string()),
+        sequence.map(|sequence| sequence.minimum.to_string()),
+        yes(sequence.is_some_and(|sequence| sequence.cycle)),
+        "NEVER",
+        NULL,
+        yes(!table.is_view),
+    ]);
+    row
+}

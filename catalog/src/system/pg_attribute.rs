@@ -1,0 +1,147 @@
+//! `pg_attribute`: the columns of every relation, indexes and sequences included. There are no
+//! system columns.
+
+use aegis_types::builtin::{TypeRow, builtins};
+use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
+
+use super::cell::{NULL, count};
+use super::{SystemContext, all};
+use crate::descriptor::{Column, Identity, Relation, RelationBody};
+
+/// What a `SELECT` from a sequence shows.
+pub(super) const SEQUENCE_COLUMNS: [(&str, Oid); 3] =
+    [("last_value", t::INT8), ("log_cnt", t::INT8), ("is_called", t::BOOL)];
+
+/// One row, but for what every row has alike.
+struct Attribute<'a> {
+    relation: Oid,
+    number: i16,
+    name: &'a str,
+    ty: TypeRef,
+    dimensions: i32,
+    not_null: bool,
+    has_default: bool,
+    has_missing: bool,
+    identity: u8,
+    dropped: bool,
+    collation: Option<Oid>,
+}
+
+impl Attribute<'_> {
+    fn plain(relation: Oid, number: i16, name: &str, ty: TypeRef) -> Attribute<'_> {
+        Attribute {
+            relation,
+            number,
+            name,
+            ty,
+            dimensions: i32::from(aegis_types::io::element_type(ty.oid).is_some()),
+            not_null: false,
+            has_default: false,
+            has_missing: false,
+            identity: 0,
+            dropped: false,
+            collation: None,
+        }
+    }
+
+    fn row(&self) -> Vec<Datum> {
+        let form = builtins().type_row(self.ty.oid);
+        // A row type's values are varlenas, as `pg_type` has them.
+        let form_of = |read: fn(&TypeRow) -> u8, row_type: u8| form.map_or(row_type, read);
+        row![
+            self.relation,
+            self.name,
+            if self.dropped { Oid::NONE } else { self.ty.oid },
+            if self.dropped { 0_i32 } else { -1 },
+            form.map_or(-1_i16, |row| row.length),
+            self.number,
+            self.dimensions,
+            -1_i32,
+            self.ty.typmod,
+            form.is_some_and(|row| row.by_value),
+            form_of(|row| row.align, b'd'),
+            form_of(|row| row.storage, b'x'),
+            0_u8,
+            self.not_null,
+            self.has_default,
+            self.has_missing,
+            self.identity,
+            0_u8,
+            self.dropped,
+            true,
+            0_i32,
+            self.collation.unwrap_or_else(|| form.map_or(Oid::NONE, |row| row.collation)),
+            NULL,
+            NULL,
+            NULL,
+            NULL,
+        ]
+    }
+}
+
+/// `attidentity`
+pub(super) const fn identity_letter(identity: Option<Identity>) -> u8 {
+    match identity {
+        Some(Identity::Always) => b'a',
+        Some(Identity::ByDefault) => b'd',
+        None => 0,
+    }
+}
+
+/// Whether a column has a row in `pg_attrdef`.
+pub(super) fn has_default(column: &Column) -> bool {
+    column.default.is_some() && column.identity.is_none() && !column.dropped
+}
+
+pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    let mut rows = Vec::new();
+    for relation in context.relations() {
+        match &relation.body {
+            RelationBody::Index(index) => {
+                let Some(table) = context.catalog().relation(index.table) else { continue };
+                for (at, key) in index.keys.iter().enumerate() {
+                    if let Some(column) = table.column(key.column) {
+                        let number = count(at + 1);
+                        let attribute =
+                            Attribute::plain(relation.oid, number, &column.name, column.ty);
+                        rows.push(attribute.row());
+                    }
+                }
+            }
+            RelationBody::Sequence(_) => {
+                for (number, (name, ty)) in (1_i16..).zip(SEQUENCE_COLUMNS) {
+                    let attribute =
+                        Attribute::plain(relation.oid, number, name, TypeRef::plain(ty));
+                    rows.push(Attribute { not_null: true, ..attribute }.row());
+                }
+            }
+            RelationBody::Table(_) | RelationBody::View { .. } => columns(relation, &mut rows),
+        }
+    }
+    for relation in all() {
+        for (number, column) in (1_i16..).zip(&relation.columns) {
+            let attribute = Attribute {
+                dimensions: column.dimensions,
+                not_null: column.not_null,
+                collation: Some(column.collation),
+                ..Attribute::plain(relation.oid, number, column.name, column.ty)
+            };
+            rows.push(attribute.row());
+        }
+    }
+    rows
+}
+
+fn columns(relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
+    for column in &relation.columns {
+        let attribute = Attribute {
+            not_null: column.not_null && !column.dropped,
+            has_default: has_default(column),
+            has_missing: column.missing.is_some() && !column.dropped,
+            identity: identity_letter(column.identity),
+            dropped: column.dropped,
+            ..Attribute::plain(relation.oid, column.number, &column.name, column.ty)
+        };
+        rows.push(attribute.row());
+    }
+}

@@ -1,0 +1,153 @@
+//! `pg_type`: PostgreSQL's own types, and the row types of relations with the arrays over them.
+
+use aegis_types::builtin::{TypeRow, builtins};
+use aegis_types::{Datum, Oid, type_oid as t};
+
+use super::cell::NULL;
+use super::{SystemContext, all};
+use crate::snapshot::{BOOTSTRAP_ROLE, PG_CATALOG};
+
+/// `array_subscript_handler` and `raw_array_subscript_handler`: what makes a type an array, or a
+/// vector.
+const SUBSCRIPT_ARRAY: Oid = Oid(6179);
+const SUBSCRIPT_VECTOR: Oid = Oid(6180);
+/// `jsonb_subscript_handler`
+const SUBSCRIPT_JSONB: Oid = Oid(6098);
+/// `array_typanalyze` and `range_typanalyze`
+const ANALYZE_ARRAY: Oid = Oid(3816);
+/// `record_in`, `record_out`, `record_recv`, `record_send`
+const RECORD_IO: [Oid; 4] = [Oid(2290), Oid(2291), Oid(2402), Oid(2403)];
+/// `array_in`, `array_out`, `array_recv`, `array_send`
+const ARRAY_IO: [Oid; 4] = [Oid(750), Oid(751), Oid(2400), Oid(2401)];
+
+pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    let mut rows: Vec<Vec<Datum>> = builtins().types.iter().map(builtin_row).collect();
+    for relation in context.relations().filter(|relation| relation.row_type.is_some()) {
+        let object = RowType {
+            relation: relation.oid,
+            name: &relation.name,
+            schema: relation.schema,
+            owner: relation.owner,
+            oid: relation.row_type,
+            array: relation.row_array_type,
+        };
+        object.push(&mut rows);
+    }
+    for relation in all() {
+        let object = RowType {
+            relation: relation.oid,
+            name: relation.short_name(),
+            schema: relation.schema,
+            owner: BOOTSTRAP_ROLE,
+            oid: relation.row_type,
+            array: relation.row_array_type,
+        };
+        object.push(&mut rows);
+    }
+    rows
+}
+
+fn builtin_row(row: &TypeRow) -> Vec<Datum> {
+    let is_array = row.category == b'A' && row.length == -1 && row.element.is_some();
+    let subscript = match row.oid {
+        t::JSONB => SUBSCRIPT_JSONB,
+        _ if is_array && row.storage != b'p' => SUBSCRIPT_ARRAY,
+        _ if row.element.is_some() => SUBSCRIPT_VECTOR,
+        _ => Oid::NONE,
+    };
+    let analyze = if is_array && row.storage != b'p' { ANALYZE_ARRAY } else { Oid::NONE };
+    row![
+        row.oid,
+        row.name,
+        PG_CATALOG,
+        BOOTSTRAP_ROLE,
+        row.length,
+        row.by_value,
+        row.kind,
+        row.category,
+        row.preferred,
+        true,
+        row.delimiter,
+        Oid::NONE,
+        subscript,
+        row.element,
+        row.array,
+        row.io[0],
+        row.io[1],
+        row.io[2],
+        row.io[3],
+        row.io[4],
+        row.io[5],
+        analyze,
+        row.align,
+        row.storage,
+        false,
+        Oid::NONE,
+        -1_i32,
+        0_i32,
+        row.collation,
+        NULL,
+        NULL,
+        NULL,
+    ]
+}
+
+/// The row type of a relation.
+struct RowType<'a> {
+    relation: Oid,
+    name: &'a str,
+    schema: Oid,
+    owner: Oid,
+    oid: Oid,
+    array: Oid,
+}
+
+impl RowType<'_> {
+    fn push(&self, rows: &mut Vec<Vec<Datum>>) {
+        rows.push(self.row(false));
+        if self.array.is_some() {
+            rows.push(self.row(true));
+        }
+    }
+
+    fn row(&self, array: bool) -> Vec<Datum> {
+        let name = if array { format!("_{}", self.name) } else { self.name.to_owned() };
+        let io = if array { ARRAY_IO } else { RECORD_IO };
+        let unless_array = |oid: Oid| if array { Oid::NONE } else { oid };
+        let if_array = |oid: Oid| if array { oid } else { Oid::NONE };
+        row![
+            if array { self.array } else { self.oid },
+            name,
+            self.schema,
+            self.owner,
+            -1_i16,
+            false,
+            if array { b'b' } else { b'c' },
+            if array { b'A' } else { b'C' },
+            false,
+            true,
+            b',',
+            unless_array(self.relation),
+            if_array(SUBSCRIPT_ARRAY),
+            if_array(self.oid),
+            unless_array(self.array),
+            io[0],
+            io[1],
+            io[2],
+            io[3],
+            Oid::NONE,
+            Oid::NONE,
+            if_array(ANALYZE_ARRAY),
+            b'd',
+            b'x',
+            false,
+            Oid::NONE,
+            -1_i32,
+            0_i32,
+            Oid::NONE,
+            NULL,
+            NULL,
+            NULL,
+        ]
+    }
+}

@@ -1,0 +1,455 @@
+//! From a bound query to a [`Plan`].
+//!
+//! ```text
+//! FROM, WHERE ─► GROUP BY ─► HAVING ─► windows ─► targets ─► DISTINCT ─► ORDER BY ─► LIMIT
+//! ```
+//!
+//! Nothing is reordered but joins that `FROM` lists crosswise, and conditions, which go to the
+//! first place that has their columns.
+
+use std::sync::Arc;
+
+use aegis_catalog::CatalogSnapshot;
+use aegis_sql::bound::{
+    Cte, Distinct, Expr, Query, RteKind, SET_OPERATION, SetOperation, SetOperator,
+};
+use aegis_types::builtin::{Implementation, builtins};
+use aegis_types::{SqlError, SqlResult, TypeRef};
+
+use crate::compile::{Layout, compile};
+use crate::functions::{SetCall, SetTarget};
+use crate::plan::{DUMMY, LimitPlan, Plan, PlanKind, SortColumn};
+use crate::recursive::RecursivePlan;
+use crate::rewrite::{Visitor, is_volatile_query, visit_query};
+use crate::scalar::Scalar;
+use crate::subquery::{CtePlan, Part};
+
+mod from;
+mod group;
+
+/// What a part refers to in the queries around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OuterRef {
+    /// The query, counted from the outermost.
+    pub(crate) depth: usize,
+    pub(crate) entry: usize,
+    pub(crate) column: i16,
+    pub(crate) ty: TypeRef,
+}
+
+/// A common table expression that can be named.
+#[derive(Clone)]
+struct CteScope {
+    cte: Cte,
+    number: usize,
+    /// How often it is named.
+    references: usize,
+    part: Option<(Arc<Part>, Vec<OuterRef>)>,
+    /// While its recursive term is built.
+    in_recursion: bool,
+}
+
+/// Builds the plan of one statement.
+pub(crate) struct Builder {
+    pub(crate) catalog: Arc<CatalogSnapshot>,
+    pub(crate) snapshot: u64,
+    /// For each part being built, the innermost last, what it refers to.
+    units: Vec<Vec<OuterRef>>,
+    /// The common table expressions of each query around, by depth.
+    ctes: Vec<Vec<CteScope>>,
+    parts: usize,
+}
+
+impl Builder {
+    pub(crate) fn new(catalog: Arc<CatalogSnapshot>, snapshot: u64) -> Self {
+        Self { catalog, snapshot, units: vec![Vec::new()], ctes: Vec::new(), parts: 0 }
+    }
+
+    /// The number of a value of the rows around, in the part being built.
+    pub(crate) fn outer(
+        &mut self,
+        depth: usize,
+        entry: usize,
+        column: i16,
+        ty: TypeRef,
+    ) -> SqlResult<usize> {
+        let unit = self.units.last_mut().expect("a plan is a part itself");
+        let outer = OuterRef { depth, entry, column, ty };
+        Ok(unit.iter().position(|known| *known == outer).unwrap_or_else(|| {
+            unit.push(outer);
+            unit.len() - 1
+        }))
+    }
+
+    fn number(&mut self) -> usize {
+        self.parts += 1;
+        self.parts
+    }
+
+    /// Builds a query as a part of its own.
+    pub(crate) fn part(
+        &mut self,
+        query: &Arc<Query>,
+        depth: usize,
+    ) -> SqlResult<(Part, Vec<OuterRef>)> {
+        let stable = !is_volatile_query(query);
+        self.part_of(stable, |builder| builder.query(query, depth))
+    }
+
+    fn part_of(
+        &mut self,
+        stable: bool,
+        build: impl FnOnce(&mut Self) -> SqlResult<Plan>,
+    ) -> SqlResult<(Part, Vec<OuterRef>)> {
+        let number = self.number();
+        self.units.push(Vec::new());
+        let plan = build(self);
+        let outers = self.units.pop().expect("pushed above");
+        Ok((Part { number, plan: plan?, stable }, outers))
+    }
+
+    /// The plan of a query at `depth`, giving its visible targets.
+    pub(crate) fn query(&mut self, query: &Arc<Query>, depth: usize) -> SqlResult<Plan> {
+        let kept = self.ctes.split_off(depth.min(self.ctes.len()));
+        self.ctes.resize_with(depth, Vec::new);
+        let scopes = query
+            .ctes
+            .iter()
+            .enumerate()
+            .map(|(at, cte)| CteScope {
+                cte: cte.clone(),
+                number: self.number(),
+                references: references(query, at),
+                part: None,
+                in_recursion: false,
+            })
+            .collect();
+        self.ctes.push(scopes);
+        let plan = self.query_body(query, depth);
+        self.ctes.truncate(depth);
+        self.ctes.extend(kept);
+        plan
+    }
+
+    fn query_body(&mut self, query: &Arc<Query>, depth: usize) -> SqlResult<Plan> {
+        if !query.row_marks.is_empty() {
+            return Err(SqlError::unsupported("FOR UPDATE and FOR SHARE"));
+        }
+        let mut query = (**query).clone();
+        let (mut plan, mut layout) = match &query.set_operation {
+            Some(operation) => {
+                let plan = self.set_operation(operation, &query, depth)?;
+                let layout = plan
+                    .types
+                    .iter()
+                    .enumerate()
+                    .map(|(at, ty)| {
+                        let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
+                        ((SET_OPERATION, column), (at, *ty))
+                    })
+                    .collect();
+                (plan, Layout(layout))
+            }
+            None => self.from(&query, depth)?,
+        };
+        if query.grouped {
+            (plan, layout) = self.group(plan, &layout, &mut query, depth)?;
+        }
+        (plan, layout) = self.windows(plan, layout, &mut query, depth)?;
+        plan = self.targets(plan, &layout, &query, depth)?;
+        self.finish(plan, &query, depth)
+    }
+
+    /// `DISTINCT`, `ORDER BY`, `LIMIT` over the targets.
+    fn finish(&mut self, mut plan: Plan, query: &Query, depth: usize) -> SqlResult<Plan> {
+        let types = plan.types.clone();
+        let visible: Vec<usize> =
+            (0..query.targets.len()).filter(|at| !query.targets[*at].hidden).collect();
+        if let Distinct::All = query.distinct {
+            plan = Plan::new(PlanKind::Distinct(Box::new(plan), visible.clone()), types.clone());
+        }
+        if !query.order_by.is_empty() {
+            let keys = query
+                .order_by
+                .iter()
+                .map(|key| SortColumn {
+                    scalar: column(key.target, types[key.target]),
+                    descending: key.descending,
+                    nulls_first: key.nulls_first,
+                })
+                .collect();
+            plan = Plan::new(PlanKind::Sort(Box::new(plan), keys), types.clone());
+        }
+        if let Distinct::On(columns) = &query.distinct {
+            plan = Plan::new(PlanKind::Distinct(Box::new(plan), columns.clone()), types.clone());
+        }
+        if query.limit.is_some() || query.offset.is_some() {
+            let none = Layout::default();
+            let mut bound = |expr: &Option<Expr>| {
+                expr.as_ref().map(|expr| compile(self, expr, &none, depth)).transpose()
+            };
+            let (limit, offset) = (bound(&query.limit)?, bound(&query.offset)?);
+            let ties =
+                query.with_ties.then(|| query.order_by.iter().map(|key| key.target).collect());
+            let input = Box::new(plan);
+            let kind = PlanKind::Limit(LimitPlan { input, limit, offset, ties });
+            plan = Plan::new(kind, types.clone());
+        }
+        if visible.len() < types.len() {
+            plan = project_columns(plan, &visible);
+        }
+        Ok(plan)
+    }
+
+    fn targets(
+        &mut self,
+        plan: Plan,
+        layout: &Layout,
+        query: &Query,
+        depth: usize,
+    ) -> SqlResult<Plan> {
+        let types: Vec<TypeRef> = query.targets.iter().map(|target| target.expr.ty()).collect();
+        if query.has_set_functions {
+            return self.set_targets(plan, layout, query, depth);
+        }
+        if query.targets.is_empty() {
+            return Ok(plan);
+        }
+        let exprs = query
+            .targets
+            .iter()
+            .map(|target| compile(self, &target.expr, layout, depth))
+            .collect::<SqlResult<_>>()?;
+        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types))
+    }
+
+    /// Set-returning functions are taken out of the targets; what is around them is computed above.
+    fn set_targets(
+        &mut self,
+        plan: Plan,
+        layout: &Layout,
+        query: &Query,
+        depth: usize,
+    ) -> SqlResult<Plan> {
+        const EXPANDED: usize = SET_OPERATION - 9;
+        let mut sets: Vec<Expr> = Vec::new();
+        let mut columns = crate::rewrite::Columns::default();
+        let mut exprs: Vec<Expr> = query.targets.iter().map(|target| target.expr.clone()).collect();
+        for expr in &mut exprs {
+            crate::rewrite::rewrite_expr(expr, 0, &mut |expr, level| match expr {
+                Expr::Call(call) if level == 0 && call.returns_set => {
+                    let column = i16::try_from(sets.len() + 1).unwrap_or(i16::MAX);
+                    let ty = call.ty;
+                    sets.push(expr.clone());
+                    *expr = Expr::Column { entry: EXPANDED, column, levels_up: 0, ty };
+                    true
+                }
+                _ => false,
+            });
+            crate::rewrite::visit_expr(expr, 0, &mut columns);
+        }
+        let (mut targets, mut types, mut above) = (Vec::new(), Vec::new(), Layout::default());
+        for (at, expr) in sets.iter().enumerate() {
+            let Expr::Call(call) = expr else { continue };
+            let nested = call.args.iter().any(has_set);
+            if nested {
+                return Err(SqlError::unsupported("set-returning functions inside one another"));
+            }
+            targets.push(SetTarget::Set(self.set_call(call, layout, depth)?));
+            let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
+            above.0.insert((EXPANDED, column), (at, call.ty));
+            types.push(call.ty);
+        }
+        for name in columns.0 {
+            if let Some((at, ty)) = layout.0.get(&name) {
+                above.0.insert(name, (types.len(), *ty));
+                targets.push(SetTarget::Value(column(*at, *ty)));
+                types.push(*ty);
+            }
+        }
+        let plan = Plan::new(PlanKind::ProjectSet(Box::new(plan), targets), types);
+        let types = exprs.iter().map(Expr::ty).collect();
+        let exprs = exprs
+            .iter()
+            .map(|expr| compile(self, expr, &above, depth))
+            .collect::<SqlResult<_>>()?;
+        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types))
+    }
+
+    fn set_call(
+        &mut self,
+        call: &aegis_sql::bound::Call,
+        layout: &Layout,
+        depth: usize,
+    ) -> SqlResult<SetCall> {
+        let row = builtins()
+            .function(call.function)
+            .ok_or_else(|| SqlError::internal(format!("no function {}", call.function)))?;
+        let Implementation::Set(function) = row.implementation else {
+            return Err(aegis_sql::evaluate::missing_function(call.function).at_opt(call.location));
+        };
+        let args = call
+            .args
+            .iter()
+            .map(|arg| compile(self, arg, layout, depth))
+            .collect::<SqlResult<_>>()?;
+        Ok(SetCall { function, strict: row.strict, args, result: call.ty })
+    }
+
+    fn set_operation(
+        &mut self,
+        operation: &SetOperation,
+        query: &Query,
+        depth: usize,
+    ) -> SqlResult<Plan> {
+        match operation {
+            SetOperation::Leaf(entry) => {
+                let RteKind::Subquery(inner) = &query.range_table[*entry].kind else {
+                    return Err(SqlError::internal("a set operation over something else"));
+                };
+                self.query(inner, depth + 1)
+            }
+            SetOperation::Node { op, all, left, right } => {
+                let left = Box::new(self.set_operation(left, query, depth)?);
+                let right = Box::new(self.set_operation(right, query, depth)?);
+                let types = left.types.clone();
+                let width = types.len();
+                if *op != SetOperator::Union {
+                    let kind = PlanKind::SetOperation { op: *op, all: *all, left, right };
+                    return Ok(Plan::new(kind, types));
+                }
+                let both = Plan::new(PlanKind::Append(left, right), types.clone());
+                if *all {
+                    return Ok(both);
+                }
+                let kind = PlanKind::Distinct(Box::new(both), (0..width).collect());
+                Ok(Plan::new(kind, types))
+            }
+        }
+    }
+
+    /// A reference to a common table expression.
+    fn cte(&mut self, index: usize, definer: usize, depth: usize) -> SqlResult<Plan> {
+        let scope = self
+            .ctes
+            .get(definer)
+            .and_then(|scopes| scopes.get(index))
+            .cloned()
+            .ok_or_else(|| SqlError::internal("a reference to no common table expression"))?;
+        let types: Vec<TypeRef> =
+            scope.cte.query.visible_targets().map(|target| target.expr.ty()).collect();
+        if scope.in_recursion {
+            return Ok(Plan::new(PlanKind::WorkTable(scope.number), types));
+        }
+        let volatile = is_volatile_query(&scope.cte.query);
+        let once = scope.references <= 1 && scope.cte.materialized != Some(true);
+        let inline = scope.cte.materialized == Some(false) && !volatile;
+        if (once && !volatile) || (inline && !scope.cte.recursive) {
+            return self.cte_query(&scope, index, definer);
+        }
+        let (part, outers) = match scope.part.clone() {
+            Some(part) => part,
+            None => {
+                let build = |builder: &mut Self| builder.cte_query(&scope, index, definer);
+                let (part, outers) = self.part_of(true, build)?;
+                let built = (Arc::new(part), outers);
+                self.ctes[definer][index].part = Some(built.clone());
+                built
+            }
+        };
+        let none = Layout::default();
+        let bindings = outers
+            .iter()
+            .map(|outer| {
+                let levels_up = depth - outer.depth;
+                let OuterRef { entry, column, ty, .. } = *outer;
+                compile(self, &Expr::Column { entry, column, levels_up, ty }, &none, depth)
+            })
+            .collect::<SqlResult<_>>()?;
+        let name = scope.cte.name.clone();
+        Ok(Plan::new(PlanKind::Cte(CtePlan { name, part, bindings }), types))
+    }
+
+    fn cte_query(&mut self, scope: &CteScope, index: usize, definer: usize) -> SqlResult<Plan> {
+        // The expression's query stands right below its definer, wherever it is named.
+        let kept = self.ctes.split_off(definer + 1);
+        let plan = if scope.cte.recursive {
+            self.recursive(scope, index, definer)
+        } else {
+            self.query(&scope.cte.query, definer + 1)
+        };
+        self.ctes.truncate(definer + 1);
+        self.ctes.extend(kept);
+        plan
+    }
+
+    fn recursive(&mut self, scope: &CteScope, index: usize, definer: usize) -> SqlResult<Plan> {
+        let query = &scope.cte.query;
+        let Some(SetOperation::Node { op: SetOperator::Union, all, left, right }) =
+            &query.set_operation
+        else {
+            return self.query(query, definer + 1);
+        };
+        if !query.order_by.is_empty() || query.limit.is_some() {
+            return Err(SqlError::unsupported("ORDER BY in a recursive query"));
+        }
+        self.ctes.push(Vec::new());
+        let types: Vec<TypeRef> = query.visible_targets().map(|target| target.expr.ty()).collect();
+        let depth = definer + 1;
+        // Both terms share the values around of the part that the recursion stands in.
+        let base = self.set_operation(left, query, depth)?;
+        self.ctes[definer][index].in_recursion = true;
+        let step = self.set_operation(right, query, depth);
+        self.ctes[definer][index].in_recursion = false;
+        let (base, step) = (self.term(base), self.term(step?));
+        let kind = RecursivePlan { number: scope.number, base, step, all: *all };
+        Ok(Plan::new(PlanKind::Recursive(kind), types))
+    }
+
+    fn term(&mut self, plan: Plan) -> Arc<Part> {
+        Arc::new(Part { number: self.number(), plan, stable: false })
+    }
+}
+
+/// How often a query's common table expression is named.
+fn references(query: &Query, index: usize) -> usize {
+    struct Count(usize, usize);
+    impl Visitor for Count {
+        fn expr(&mut self, _: &Expr, _: usize) {}
+        fn entry(&mut self, entry: &aegis_sql::bound::RangeTableEntry, level: usize) {
+            if let RteKind::Cte { index, levels_up } = entry.kind
+                && levels_up == level
+                && index == self.0
+            {
+                self.1 += 1;
+            }
+        }
+    }
+    let mut count = Count(index, 0);
+    visit_query(query, 0, &mut count);
+    let own = usize::from(query.ctes[index].recursive);
+    count.1.saturating_sub(own)
+}
+
+fn has_set(expr: &Expr) -> bool {
+    let mut found = matches!(expr, Expr::Call(call) if call.returns_set);
+    expr.for_each_child(&mut |child| found |= has_set(child));
+    found
+}
+
+/// A column of the plan below.
+pub(crate) fn column(at: usize, ty: TypeRef) -> Arc<Scalar> {
+    Arc::new(Scalar { ty, node: crate::scalar::Vectorized::Column(at) })
+}
+
+/// Some columns of a plan; one that nobody reads if none is wanted.
+pub(crate) fn project_columns(plan: Plan, columns: &[usize]) -> Plan {
+    let mut types: Vec<TypeRef> = columns.iter().map(|at| plan.types[*at]).collect();
+    let mut exprs: Vec<_> = columns.iter().map(|at| column(*at, plan.types[*at])).collect();
+    if exprs.is_empty() {
+        let node = crate::scalar::Vectorized::Const(aegis_types::Datum::Null);
+        exprs.push(Arc::new(Scalar { ty: DUMMY, node }));
+        types.push(DUMMY);
+    }
+    Plan::new(PlanKind::Project(Box::new(plan), exprs), types)
+}

@@ -1,0 +1,346 @@
+//! `GROUP BY`, aggregates and windows: what is computed below the targets is replaced in them by
+//! columns of entries that no query has.
+
+use std::sync::Arc;
+
+use aegis_sql::bound::{Aggregate, Expr, FrameBound, OrderExpr, Query, SET_OPERATION, WindowCall};
+use aegis_types::builtin::{Implementation, builtins};
+use aegis_types::{SqlError, SqlResult, TypeRef, type_oid};
+
+use super::Builder;
+use crate::aggregate::{AggregateCall, AggregatePlan};
+use crate::compile::{Layout, compile};
+use crate::plan::{DUMMY, Plan, PlanKind, SortColumn};
+use crate::rewrite::{fingerprint, rewrite_expr};
+use crate::scalar::Scalar;
+use crate::window::{Bound, WindowFunction, WindowPlan, WindowSpec, WindowTarget};
+
+const GROUP: usize = SET_OPERATION - 1;
+const CARRIED: usize = SET_OPERATION - 2;
+const AGGREGATE: usize = SET_OPERATION - 3;
+const GROUPING: usize = SET_OPERATION - 4;
+const WINDOW: usize = SET_OPERATION - 5;
+
+/// What the expressions over groups ask for.
+#[derive(Default)]
+struct Asked {
+    groups: Vec<Expr>,
+    names: Vec<String>,
+    carried: Vec<Expr>,
+    carried_names: Vec<String>,
+    aggregates: Vec<Aggregate>,
+    aggregate_names: Vec<String>,
+    groupings: Vec<Vec<usize>>,
+}
+
+fn stand_in(entry: usize, at: usize, levels_up: usize, ty: TypeRef) -> Expr {
+    let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
+    Expr::Column { entry, column, levels_up, ty }
+}
+
+/// An expression from `level` queries below, as it is in the query itself.
+fn raised(expr: &Expr, level: usize) -> Expr {
+    let mut expr = expr.clone();
+    rewrite_expr(&mut expr, 0, &mut |expr, below| {
+        if let Expr::Column { levels_up, .. } = expr
+            && *levels_up >= below + level
+        {
+            *levels_up -= level;
+        }
+        false
+    });
+    expr
+}
+
+impl Asked {
+    /// Takes the place of an expression `level` queries below, if it is one over groups.
+    fn replace(&mut self, expr: &mut Expr, level: usize) -> bool {
+        let ty = expr.ty();
+        if let Expr::Aggregate(aggregate) = expr {
+            if aggregate.levels_up != level {
+                return false;
+            }
+            let raised = raised(&Expr::Aggregate(aggregate.clone()), level);
+            let name = fingerprint(&raised);
+            let known = self.aggregate_names.iter().position(|known| *known == name);
+            let at = known.unwrap_or_else(|| {
+                if let Expr::Aggregate(aggregate) = raised {
+                    self.aggregates.push(*aggregate);
+                }
+                self.aggregate_names.push(name);
+                self.aggregates.len() - 1
+            });
+            *expr = stand_in(AGGREGATE, at, level, ty);
+            return true;
+        }
+        if let Expr::Grouping(args) = expr
+            && level == 0
+        {
+            let places = args
+                .iter()
+                .filter_map(|arg| {
+                    let name = fingerprint(arg);
+                    self.names.iter().position(|known| *known == name)
+                })
+                .collect();
+            self.groupings.push(places);
+            *expr = stand_in(GROUPING, self.groupings.len() - 1, 0, ty);
+            return true;
+        }
+        let is_column = matches!(expr, Expr::Column { levels_up, .. } if *levels_up == level);
+        if matches!(expr, Expr::Const { .. }) || (level > 0 && !is_column) {
+            return false;
+        }
+        let raised = raised(expr, level);
+        let name = fingerprint(&raised);
+        if let Some(at) = self.names.iter().position(|known| *known == name) {
+            *expr = stand_in(GROUP, at, level, ty);
+            return true;
+        }
+        if is_column {
+            let known = self.carried_names.iter().position(|known| *known == name);
+            let at = known.unwrap_or_else(|| {
+                self.carried.push(raised);
+                self.carried_names.push(name);
+                self.carried.len() - 1
+            });
+            *expr = stand_in(CARRIED, at, level, ty);
+            return true;
+        }
+        false
+    }
+}
+
+impl Builder {
+    /// One row a group; the query's expressions are rewritten over the groups.
+    pub(super) fn group(
+        &mut self,
+        plan: Plan,
+        layout: &Layout,
+        query: &mut Query,
+        depth: usize,
+    ) -> SqlResult<(Plan, Layout)> {
+        let mut asked = Asked::default();
+        let mut sets = Vec::new();
+        for set in &query.grouping_sets {
+            let mut places = Vec::new();
+            for expr in set {
+                let name = fingerprint(expr);
+                let known = asked.names.iter().position(|known| *known == name);
+                let at = known.unwrap_or_else(|| {
+                    asked.groups.push(expr.clone());
+                    asked.names.push(name);
+                    asked.groups.len() - 1
+                });
+                if !places.contains(&at) {
+                    places.push(at);
+                }
+            }
+            sets.push(places);
+        }
+        if sets.is_empty() {
+            sets.push(Vec::new());
+        }
+        let windows = query.windows.iter_mut().flat_map(|window| {
+            let order = window.order_by.iter_mut().map(|key| &mut key.expr);
+            window.partition_by.iter_mut().chain(order)
+        });
+        let targets = query.targets.iter_mut().map(|target| &mut target.expr);
+        for expr in targets.chain(&mut query.having).chain(windows) {
+            rewrite_expr(expr, 0, &mut |expr, level| asked.replace(expr, level));
+        }
+        let mut compiled = |exprs: &[Expr]| -> SqlResult<Vec<Arc<Scalar>>> {
+            exprs.iter().map(|expr| compile(self, expr, layout, depth)).collect()
+        };
+        let (groups, carried) = (compiled(&asked.groups)?, compiled(&asked.carried)?);
+        let calls = asked
+            .aggregates
+            .iter()
+            .map(|aggregate| self.aggregate(aggregate, layout, depth))
+            .collect::<SqlResult<Vec<_>>>()?;
+        let mut types = Vec::new();
+        let mut above = Layout::default();
+        let mut add = |entry: usize, columns: Vec<TypeRef>| {
+            for (at, ty) in columns.into_iter().enumerate() {
+                let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
+                above.0.insert((entry, column), (types.len(), ty));
+                types.push(ty);
+            }
+        };
+        add(GROUP, groups.iter().map(|scalar| scalar.ty).collect());
+        add(CARRIED, carried.iter().map(|scalar| scalar.ty).collect());
+        add(AGGREGATE, calls.iter().map(|call| call.result).collect());
+        add(GROUPING, vec![TypeRef::plain(type_oid::INT4); asked.groupings.len()]);
+        if types.is_empty() {
+            types.push(DUMMY);
+        }
+        let aggregate = AggregatePlan {
+            input: Box::new(plan),
+            groups,
+            sets,
+            carried,
+            calls: Arc::new(calls),
+            groupings: asked.groupings,
+        };
+        let mut plan = Plan::new(PlanKind::Aggregate(aggregate), types);
+        if let Some(having) = &query.having {
+            let predicate = compile(self, having, &above, depth)?;
+            let types = plan.types.clone();
+            plan = Plan::new(PlanKind::Filter(Box::new(plan), predicate), types);
+        }
+        Ok((plan, above))
+    }
+
+    fn sort_columns(
+        &mut self,
+        keys: &[OrderExpr],
+        layout: &Layout,
+        depth: usize,
+    ) -> SqlResult<Vec<SortColumn>> {
+        keys.iter()
+            .map(|key| {
+                let scalar = compile(self, &key.expr, layout, depth)?;
+                let (descending, nulls_first) = (key.descending, key.nulls_first);
+                Ok(SortColumn { scalar, descending, nulls_first })
+            })
+            .collect()
+    }
+
+    fn aggregate(
+        &mut self,
+        aggregate: &Aggregate,
+        layout: &Layout,
+        depth: usize,
+    ) -> SqlResult<AggregateCall> {
+        let row = builtins()
+            .function(aggregate.function)
+            .ok_or_else(|| SqlError::internal(format!("no function {}", aggregate.function)))?;
+        let Implementation::Aggregate(function) = row.implementation else {
+            return Err(aegis_sql::evaluate::missing_function(aggregate.function));
+        };
+        let args = aggregate
+            .args
+            .iter()
+            .map(|arg| compile(self, arg, layout, depth))
+            .collect::<SqlResult<Vec<_>>>()?;
+        let order_by = self.sort_columns(&aggregate.order_by, layout, depth)?;
+        let filter = aggregate
+            .filter
+            .as_ref()
+            .map(|filter| compile(self, filter, layout, depth))
+            .transpose()?;
+        let mut argument_types: Vec<TypeRef> = args.iter().map(|arg| arg.ty).collect();
+        if aggregate.within_group {
+            argument_types.extend(order_by.iter().map(|key| key.scalar.ty));
+        }
+        Ok(AggregateCall {
+            function,
+            strict: is_strict(aggregate.function),
+            args,
+            distinct: aggregate.distinct,
+            order_by,
+            within_group: aggregate.within_group,
+            filter,
+            argument_types,
+            result: aggregate.ty,
+        })
+    }
+
+    /// Computes the window functions; the targets are rewritten over their results.
+    pub(super) fn windows(
+        &mut self,
+        plan: Plan,
+        mut layout: Layout,
+        query: &mut Query,
+        depth: usize,
+    ) -> SqlResult<(Plan, Layout)> {
+        let mut calls: Vec<WindowCall> = Vec::new();
+        for target in &mut query.targets {
+            rewrite_expr(&mut target.expr, 0, &mut |expr, level| match expr {
+                Expr::WindowCall(call) if level == 0 => {
+                    calls.push((**call).clone());
+                    *expr = stand_in(WINDOW, calls.len() - 1, 0, expr.ty());
+                    true
+                }
+                _ => false,
+            });
+        }
+        if calls.is_empty() {
+            return Ok((plan, layout));
+        }
+        let mut windows = Vec::new();
+        for window in &query.windows {
+            let partition_by = window
+                .partition_by
+                .iter()
+                .map(|expr| compile(self, expr, &layout, depth))
+                .collect::<SqlResult<_>>()?;
+            let order_by = self.sort_columns(&window.order_by, &layout, depth)?;
+            let start = self.bound(&window.frame.start, &window.order_by, depth)?;
+            let end = self.bound(&window.frame.end, &window.order_by, depth)?;
+            let (unit, exclude) = (window.frame.unit, window.frame.exclude);
+            windows.push(WindowSpec { partition_by, order_by, unit, start, end, exclude });
+        }
+        let mut targets = Vec::new();
+        let mut types = plan.types.clone();
+        for (at, call) in calls.iter().enumerate() {
+            targets.push(self.window_target(call, &layout, depth)?);
+            let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
+            layout.0.insert((WINDOW, column), (types.len(), call.ty));
+            types.push(call.ty);
+        }
+        let kind =
+            WindowPlan { input: Box::new(plan), windows: windows.into(), targets: targets.into() };
+        Ok((Plan::new(PlanKind::Window(kind), types), layout))
+    }
+
+    fn bound(
+        &mut self,
+        bound: &FrameBound,
+        _order_by: &[OrderExpr],
+        depth: usize,
+    ) -> SqlResult<Bound> {
+        let none = Layout::default();
+        Ok(match bound {
+            FrameBound::UnboundedPreceding => Bound::First,
+            FrameBound::Preceding(expr) => Bound::Before(compile(self, expr, &none, depth)?),
+            FrameBound::CurrentRow => Bound::Current,
+            FrameBound::Following(expr) => Bound::After(compile(self, expr, &none, depth)?),
+            FrameBound::UnboundedFollowing => Bound::Last,
+        })
+    }
+
+    fn window_target(
+        &mut self,
+        call: &WindowCall,
+        layout: &Layout,
+        depth: usize,
+    ) -> SqlResult<WindowTarget> {
+        let row = builtins()
+            .function(call.function)
+            .ok_or_else(|| SqlError::internal(format!("no function {}", call.function)))?;
+        let function = match row.implementation {
+            Implementation::Aggregate(make) => {
+                WindowFunction::Aggregate { make, strict: is_strict(call.function) }
+            }
+            Implementation::Planner => WindowFunction::Named(row.name),
+            _ => return Err(aegis_sql::evaluate::missing_function(call.function)),
+        };
+        let args = call
+            .args
+            .iter()
+            .map(|arg| compile(self, arg, layout, depth))
+            .collect::<SqlResult<_>>()?;
+        let filter =
+            call.filter.as_ref().map(|filter| compile(self, filter, layout, depth)).transpose()?;
+        Ok(WindowTarget { function, args, filter, window: call.window, result: call.ty })
+    }
+}
+
+/// Whether an aggregate skips rows with a NULL argument: its transition function is strict.
+fn is_strict(function: aegis_types::Oid) -> bool {
+    builtins()
+        .aggregate(function)
+        .and_then(|row| builtins().function(row.transition))
+        .is_some_and(|row| row.strict)
+}

@@ -1,0 +1,185 @@
+//! The frame of our own nodes: an `ExecutionPlan` whose work is a function from streams to a stream.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aegis_types::{Datum, SqlResult, TypeRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result as DfResult;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+
+use crate::arrow_types::{batch_of, rows_of, schema};
+use crate::run::{Run, external, lift};
+
+/// Rows of a batch that a node of ours makes.
+pub(crate) const BATCH_ROWS: usize = 8192;
+
+/// What a node gives.
+pub(crate) type Batches = BoxStream<'static, DfResult<RecordBatch>>;
+
+type Start =
+    dyn Fn(Vec<SendableRecordBatchStream>, Arc<TaskContext>) -> DfResult<Batches> + Send + Sync;
+
+/// A node of ours.
+#[derive(Clone)]
+pub(crate) struct Node {
+    name: &'static str,
+    properties: Arc<PlanProperties>,
+    children: Vec<Arc<dyn ExecutionPlan>>,
+    start: Arc<Start>,
+}
+
+impl Node {
+    /// A node over these inputs, giving columns of these types.
+    pub(crate) fn new(
+        name: &'static str,
+        types: &[TypeRef],
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        start: impl Fn(Vec<SendableRecordBatchStream>, Arc<TaskContext>) -> DfResult<Batches>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Arc<dyn ExecutionPlan> {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema(types)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Arc::new(Self { name, properties: Arc::new(properties), children, start: Arc::new(start) })
+    }
+
+    /// A node that turns each batch of its input into rows of its own.
+    pub(crate) fn mapping(
+        name: &'static str,
+        types: &[TypeRef],
+        child: Arc<dyn ExecutionPlan>,
+        make: impl Fn() -> Box<dyn FnMut(RecordBatch) -> SqlResult<Vec<Vec<Datum>>> + Send>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Arc<dyn ExecutionPlan> {
+        let types_of_output = types.to_vec();
+        Self::new(name, types, vec![child], move |mut inputs, _| {
+            let mut map = make();
+            let types = types_of_output.clone();
+            let stream = inputs.swap_remove(0).map(move |batch| {
+                let rows = map(batch?).map_err(external)?;
+                lift(batches(&types, &rows))
+            });
+            Ok(stream
+                .map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok)))
+                .try_flatten()
+                .boxed())
+        })
+    }
+
+    /// A node that needs all rows of its inputs (of these types) before it gives any.
+    pub(crate) fn gathering(
+        name: &'static str,
+        types: &[TypeRef],
+        children: Vec<(Arc<dyn ExecutionPlan>, Vec<TypeRef>)>,
+        run: &Arc<Run>,
+        compute: impl Fn(Vec<Vec<Vec<Datum>>>, &Arc<Run>) -> SqlResult<Vec<Vec<Datum>>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Arc<dyn ExecutionPlan> {
+        let types_of_output = types.to_vec();
+        let run = run.clone();
+        let compute = Arc::new(compute);
+        let (plans, input_types): (Vec<_>, Vec<_>) = children.into_iter().unzip();
+        Self::new(name, types, plans, move |inputs, task| {
+            let (run, types) = (run.clone(), types_of_output.clone());
+            let (compute, input_types) = (compute.clone(), input_types.clone());
+            let future = async move {
+                let memory = MemoryConsumer::new(name).register(task.memory_pool());
+                let mut gathered = Vec::new();
+                for (mut stream, types) in inputs.into_iter().zip(&input_types) {
+                    let mut rows = Vec::new();
+                    while let Some(batch) = stream.try_next().await? {
+                        run.context.cancel.check().map_err(external)?;
+                        memory.try_grow(batch.get_array_memory_size())?;
+                        rows.extend(rows_of(&batch, types));
+                    }
+                    gathered.push(rows);
+                }
+                let rows = compute(gathered, &run).map_err(external)?;
+                let batches = lift(batches(&types, &rows))?;
+                drop(memory);
+                Ok::<_, datafusion::common::DataFusionError>(futures::stream::iter(
+                    batches.into_iter().map(Ok),
+                ))
+            };
+            Ok(futures::stream::once(future).try_flatten().boxed())
+        })
+    }
+}
+
+/// Rows as batches of bounded size.
+pub(crate) fn batches(types: &[TypeRef], rows: &[Vec<Datum>]) -> SqlResult<Vec<RecordBatch>> {
+    let schema = schema(types);
+    rows.chunks(BATCH_ROWS).map(|rows| batch_of(&schema, types, rows)).collect()
+}
+
+/// A stream under a schema.
+pub(crate) fn adapt(schema: SchemaRef, stream: Batches) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl DisplayAs for Node {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl ExecutionPlan for Node {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.children.iter().collect()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+    ) -> DfResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self { children, ..(*self).clone() }))
+    }
+
+    fn execute(&self, _: usize, context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
+        let inputs = self
+            .children
+            .iter()
+            .map(|child| child.execute(0, context.clone()))
+            .collect::<DfResult<Vec<_>>>()?;
+        Ok(adapt(self.properties.eq_properties.schema().clone(), (self.start)(inputs, context)?))
+    }
+}

@@ -1,0 +1,429 @@
+//! The plan of a query: what is computed, in which order, independent of any execution.
+//!
+//! ```text
+//! bound::Query ── build ──► Plan ── start(run) ──► ExecutionPlan ──► batches
+//! ```
+//!
+//! Nodes of DataFusion keep state of their execution, so they are made anew for each one; a
+//! [`Plan`] is what is kept and shared.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use aegis_sql::bound::{JoinKind, SetOperator};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, key, type_oid};
+use arrow::compute::SortOptions;
+use datafusion::common::{JoinSide, JoinType, NullEquality};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
+use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use futures::stream::StreamExt;
+
+use crate::aggregate::AggregatePlan;
+use crate::arrow_types::schema;
+use crate::node::{Node, batches};
+use crate::recursive::RecursivePlan;
+use crate::run::{Run, external, sql_error};
+use crate::scalar::Scalar;
+use crate::scan::ScanPlan;
+use crate::subquery::{CtePlan, LateralPlan};
+use crate::window::WindowPlan;
+
+/// A plan, and the types of its columns.
+pub(crate) struct Plan {
+    pub(crate) kind: PlanKind,
+    pub(crate) types: Vec<TypeRef>,
+}
+
+/// What a plan does.
+pub(crate) enum PlanKind {
+    /// One row with a column that nobody reads.
+    OneRow,
+    Scan(ScanPlan),
+    System {
+        name: Arc<str>,
+        columns: Vec<usize>,
+    },
+    Values(Vec<Vec<Arc<Scalar>>>),
+    Functions(crate::functions::FunctionsPlan),
+    Filter(Box<Plan>, Arc<Scalar>),
+    Project(Box<Plan>, Vec<Arc<Scalar>>),
+    ProjectSet(Box<Plan>, Vec<crate::functions::SetTarget>),
+    Join(JoinPlan),
+    Lateral(LateralPlan),
+    Sort(Box<Plan>, Vec<SortColumn>),
+    Aggregate(AggregatePlan),
+    Window(WindowPlan),
+    /// The first row of those whose values of these columns are equal, in the order they come.
+    Distinct(Box<Plan>, Vec<usize>),
+    SetOperation {
+        op: SetOperator,
+        all: bool,
+        left: Box<Plan>,
+        right: Box<Plan>,
+    },
+    Append(Box<Plan>, Box<Plan>),
+    Limit(LimitPlan),
+    Cte(CtePlan),
+    Recursive(RecursivePlan),
+    WorkTable(usize),
+}
+
+/// A join.
+pub(crate) struct JoinPlan {
+    pub(crate) kind: JoinKind,
+    pub(crate) left: Box<Plan>,
+    pub(crate) right: Box<Plan>,
+    /// What must be equal: over the left side, over the right side.
+    pub(crate) keys: Vec<(Arc<Scalar>, Arc<Scalar>)>,
+    /// The rest of the condition, over the columns of both.
+    pub(crate) filter: Option<Arc<Scalar>>,
+}
+
+/// A column to sort by.
+pub(crate) struct SortColumn {
+    pub(crate) scalar: Arc<Scalar>,
+    pub(crate) descending: bool,
+    pub(crate) nulls_first: bool,
+}
+
+/// `LIMIT` and `OFFSET`.
+pub(crate) struct LimitPlan {
+    pub(crate) input: Box<Plan>,
+    pub(crate) limit: Option<Arc<Scalar>>,
+    pub(crate) offset: Option<Arc<Scalar>>,
+    /// `WITH TIES`: the columns sorted by.
+    pub(crate) ties: Option<Vec<usize>>,
+}
+
+impl Plan {
+    pub(crate) fn new(kind: PlanKind, types: Vec<TypeRef>) -> Self {
+        Self { kind, types }
+    }
+
+    /// The plan in one execution.
+    pub(crate) fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        match &self.kind {
+            PlanKind::OneRow => self.rows(|_| Ok(vec![vec![Datum::Null]]), run),
+            PlanKind::Scan(scan) => scan.start(&self.types, run),
+            PlanKind::System { name, columns } => {
+                let (name, columns) = (name.clone(), columns.clone());
+                self.rows(
+                    move |run| {
+                        let rows = run.context.system_relations.rows(&name, &run.context)?;
+                        Ok(rows
+                            .iter()
+                            .map(|row| columns.iter().map(|at| row[*at].clone()).collect())
+                            .collect())
+                    },
+                    run,
+                )
+            }
+            PlanKind::Values(rows) => {
+                let rows = rows.clone();
+                self.rows(
+                    move |run| {
+                        rows.iter()
+                            .map(|row| row.iter().map(|scalar| scalar.alone(run)).collect())
+                            .collect()
+                    },
+                    run,
+                )
+            }
+            PlanKind::Functions(functions) => functions.start(&self.types, run),
+            PlanKind::Filter(input, predicate) => {
+                let filter = FilterExec::try_new(predicate.physical(run), input.start(run)?);
+                Ok(Arc::new(filter.map_err(sql_error)?))
+            }
+            PlanKind::Project(input, exprs) => {
+                let exprs: Vec<_> = exprs
+                    .iter()
+                    .enumerate()
+                    .map(|(at, scalar)| (scalar.physical(run), format!("c{at}")))
+                    .collect();
+                let project = ProjectionExec::try_new(exprs, input.start(run)?);
+                Ok(Arc::new(project.map_err(sql_error)?))
+            }
+            PlanKind::ProjectSet(input, targets) => {
+                crate::functions::start_project_set(input, targets, &self.types, run)
+            }
+            PlanKind::Join(join) => join.start(run),
+            PlanKind::Lateral(lateral) => lateral.start(&self.types, run),
+            PlanKind::Sort(input, columns) => sort(input, columns, None, run),
+            PlanKind::Aggregate(aggregate) => aggregate.start(&self.types, run),
+            PlanKind::Window(window) => window.start(&self.types, run),
+            PlanKind::Distinct(input, columns) => distinct(input, columns, run),
+            PlanKind::SetOperation { op, all, left, right } => {
+                set_operation(*op, *all, left, right, run)
+            }
+            PlanKind::Append(left, right) => {
+                let inputs = vec![left.start(run)?, right.start(run)?];
+                let (left, right) = (inputs[0].clone(), inputs[1].clone());
+                Ok(Node::new("Append", &self.types, vec![left, right], |mut inputs, _| {
+                    let right = inputs.pop().expect("an append has two inputs");
+                    let left = inputs.pop().expect("an append has two inputs");
+                    Ok(left.chain(right).boxed())
+                }))
+            }
+            PlanKind::Limit(limit) => limit.start(run),
+            PlanKind::Cte(cte) => cte.start(&self.types, run),
+            PlanKind::Recursive(recursive) => recursive.start(&self.types, run),
+            PlanKind::WorkTable(number) => {
+                let number = *number;
+                self.rows(move |run| Ok(run.shared.work(number).unwrap_or_default().to_vec()), run)
+            }
+        }
+    }
+
+    /// A leaf that computes its rows when the first is asked for.
+    fn rows(
+        &self,
+        compute: impl Fn(&Arc<Run>) -> SqlResult<Vec<Vec<Datum>>> + Send + Sync + 'static,
+        run: &Arc<Run>,
+    ) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let (run, types) = (run.clone(), self.types.clone());
+        let compute = Arc::new(compute);
+        Ok(Node::new("Result", &self.types, Vec::new(), move |_, _| {
+            let (run, types, compute) = (run.clone(), types.clone(), compute.clone());
+            Ok(futures::stream::once(async move {
+                let made = compute(&run).and_then(|rows| batches(&types, &rows));
+                futures::stream::iter(match made {
+                    Ok(batches) => batches.into_iter().map(Ok).collect(),
+                    Err(error) => vec![Err(external(error))],
+                })
+            })
+            .flatten()
+            .boxed())
+        }))
+    }
+}
+
+fn sort(
+    input: &Plan,
+    columns: &[SortColumn],
+    fetch: Option<usize>,
+    run: &Arc<Run>,
+) -> SqlResult<Arc<dyn ExecutionPlan>> {
+    let child = input.start(run)?;
+    let exprs = columns.iter().map(|column| PhysicalSortExpr {
+        expr: column.scalar.physical_key(run),
+        options: SortOptions { descending: column.descending, nulls_first: column.nulls_first },
+    });
+    match LexOrdering::new(exprs) {
+        Some(ordering) => Ok(Arc::new(SortExec::new(ordering, child).with_fetch(fetch))),
+        None => Ok(child),
+    }
+}
+
+impl JoinPlan {
+    fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let (left, right) = (self.left.start(run)?, self.right.start(run)?);
+        let join_type = match self.kind {
+            JoinKind::Inner => JoinType::Inner,
+            JoinKind::Left => JoinType::Left,
+            JoinKind::Right => JoinType::Right,
+            JoinKind::Full => JoinType::Full,
+        };
+        let types: Vec<TypeRef> =
+            self.left.types.iter().chain(&self.right.types).copied().collect();
+        let filter = self.filter.as_ref().map(|filter| {
+            let side =
+                |side, count: usize| (0..count).map(move |index| ColumnIndex { index, side });
+            let indices = side(JoinSide::Left, self.left.types.len())
+                .chain(side(JoinSide::Right, self.right.types.len()))
+                .collect();
+            JoinFilter::new(filter.physical(run), indices, schema(&types))
+        });
+        if self.keys.is_empty() {
+            let join = NestedLoopJoinExec::try_new(left, right, filter, &join_type, None);
+            return Ok(Arc::new(join.map_err(sql_error)?));
+        }
+        let on = self
+            .keys
+            .iter()
+            .map(|(left, right)| (left.physical_key(run), right.physical_key(run)))
+            .collect();
+        let join = HashJoinExec::try_new(
+            left,
+            right,
+            on,
+            filter,
+            &join_type,
+            None,
+            PartitionMode::CollectLeft,
+            NullEquality::NullEqualsNothing,
+            false,
+        );
+        Ok(Arc::new(join.map_err(sql_error)?))
+    }
+}
+
+/// The key of some columns of a row: equal for rows that are not distinct.
+pub(crate) fn row_key(
+    row: &[Datum],
+    columns: impl IntoIterator<Item = usize>,
+    types: &[TypeRef],
+) -> SqlResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for at in columns {
+        encode_key(types[at], &row[at], &mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Appends a value's key for grouping.
+pub(crate) fn encode_key(ty: TypeRef, value: &Datum, out: &mut Vec<u8>) -> SqlResult<()> {
+    key::encode(ty.oid, value, false, false, out)
+}
+
+fn distinct(input: &Plan, columns: &[usize], run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+    let types = input.types.clone();
+    let columns = columns.to_vec();
+    let cancel = run.context.cancel.clone();
+    Ok(Node::mapping("Unique", &input.types, input.start(run)?, move || {
+        let (types, columns, cancel) = (types.clone(), columns.clone(), cancel.clone());
+        let mut seen: HashSet<Vec<u8>> = HashSet::new();
+        Box::new(move |batch| {
+            cancel.check()?;
+            let mut rows = Vec::new();
+            for row in crate::arrow_types::rows_of(&batch, &types) {
+                if seen.insert(row_key(&row, columns.iter().copied(), &types)?) {
+                    rows.push(row);
+                }
+            }
+            Ok(rows)
+        })
+    }))
+}
+
+/// `INTERSECT` and `EXCEPT` (and `UNION` without `ALL`) by counting equal rows of both sides.
+fn set_operation(
+    op: SetOperator,
+    all: bool,
+    left: &Plan,
+    right: &Plan,
+    run: &Arc<Run>,
+) -> SqlResult<Arc<dyn ExecutionPlan>> {
+    let types = left.types.clone();
+    let children =
+        vec![(left.start(run)?, left.types.clone()), (right.start(run)?, right.types.clone())];
+    Ok(Node::gathering("SetOp", &left.types, children, run, move |mut inputs, _| {
+        let right = inputs.pop().unwrap_or_default();
+        let left = inputs.pop().unwrap_or_default();
+        let width = types.len();
+        let mut counts: std::collections::HashMap<Vec<u8>, usize> = Default::default();
+        if op != SetOperator::Union {
+            for row in &right {
+                *counts.entry(row_key(row, 0..width, &types)?).or_default() += 1;
+            }
+        }
+        let rows: Vec<_> = match op {
+            SetOperator::Union => left.into_iter().chain(right).collect(),
+            _ => left,
+        };
+        let mut given: HashSet<Vec<u8>> = HashSet::new();
+        let mut out = Vec::new();
+        for row in rows {
+            let key = row_key(&row, 0..width, &types)?;
+            let in_right = counts.get_mut(&key);
+            let wanted = match (op, all) {
+                (SetOperator::Union, _) => true,
+                (SetOperator::Intersect, false) => in_right.is_some(),
+                (SetOperator::Except, false) => in_right.is_none(),
+                (SetOperator::Intersect, true) => take_one(in_right),
+                (SetOperator::Except, true) => !take_one(in_right),
+            };
+            if wanted && (all || given.insert(key)) {
+                out.push(row);
+            }
+        }
+        Ok(out)
+    }))
+}
+
+fn take_one(count: Option<&mut usize>) -> bool {
+    match count {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    }
+}
+
+impl LimitPlan {
+    fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let count = |scalar: &Option<Arc<Scalar>>, state, what| -> SqlResult<Option<usize>> {
+            let Some(scalar) = scalar else { return Ok(None) };
+            match scalar.alone(run)? {
+                Datum::Null => Ok(None),
+                Datum::Int8(count) => usize::try_from(count)
+                    .map(Some)
+                    .map_err(|_| SqlError::new(state, format!("{what} must not be negative"))),
+                other => Err(SqlError::internal(format!("{what} is {other:?}"))),
+            }
+        };
+        let limit = count(&self.limit, SqlState::InvalidRowCountInLimitClause, "LIMIT")?;
+        let offset = count(&self.offset, SqlState::InvalidRowCountInResultOffsetClause, "OFFSET")?
+            .unwrap_or(0);
+        if let (Some(ties), Some(limit)) = (&self.ties, limit) {
+            return self.with_ties(ties, offset, limit, run);
+        }
+        let child = match &self.input.kind {
+            PlanKind::Sort(input, columns) => {
+                let fetch = limit.and_then(|limit| limit.checked_add(offset));
+                sort(input, columns, fetch.filter(|fetch| *fetch > 0), run)?
+            }
+            _ => self.input.start(run)?,
+        };
+        if limit.is_none() && offset == 0 {
+            return Ok(child);
+        }
+        Ok(Arc::new(GlobalLimitExec::new(child, offset, limit)))
+    }
+
+    fn with_ties(
+        &self,
+        ties: &[usize],
+        offset: usize,
+        limit: usize,
+        run: &Arc<Run>,
+    ) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let types = self.input.types.clone();
+        let ties = ties.to_vec();
+        Ok(Node::mapping("Limit", &self.input.types, self.input.start(run)?, move || {
+            let (types, ties) = (types.clone(), ties.clone());
+            let mut at = 0usize;
+            let mut last: Option<Vec<u8>> = None;
+            Box::new(move |batch| {
+                let mut rows = Vec::new();
+                for row in crate::arrow_types::rows_of(&batch, &types) {
+                    let place = at;
+                    at += 1;
+                    if place < offset || limit == 0 {
+                        continue;
+                    }
+                    if place - offset < limit {
+                        if place - offset == limit - 1 {
+                            last = Some(row_key(&row, ties.iter().copied(), &types)?);
+                        }
+                        rows.push(row);
+                    } else if last == Some(row_key(&row, ties.iter().copied(), &types)?) {
+                        rows.push(row);
+                    } else {
+                        last = None;
+                    }
+                }
+                Ok(rows)
+            })
+        }))
+    }
+}
+
+/// The type of the column of a row that has none.
+pub(crate) const DUMMY: TypeRef = TypeRef::plain(type_oid::BOOL);

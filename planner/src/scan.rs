@@ -1,0 +1,253 @@
+//! Reading a table: rows of a range of its tree, by its key or by an index, as columns.
+//!
+//! Only the wanted columns of a row are read, from its stored bytes straight into Arrow.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use aegis_catalog::Relation;
+use aegis_sql::bound::{ROW_KEY, TABLE_OID, XMIN};
+use aegis_sql::row::RowLayout;
+use aegis_storage::{Block, Direction, Key, KeyRange, ReadView, RowRef, Scan, TreeId};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, key};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::physical_plan::ExecutionPlan;
+use futures::stream::StreamExt;
+
+use crate::arrow_types::{ColumnBuilder, new_batch, schema};
+use crate::node::{BATCH_ROWS, Node};
+use crate::run::{Run, external};
+use crate::scalar::Scalar;
+
+/// A scan of a table.
+#[derive(Clone)]
+pub(crate) struct ScanPlan {
+    pub(crate) relation: Arc<Relation>,
+    pub(crate) alias: String,
+    pub(crate) layout: Arc<RowLayout>,
+    pub(crate) tree: TreeId,
+    /// The columns given: numbers, 0 for the whole row, system columns.
+    pub(crate) columns: Vec<i16>,
+    pub(crate) access: Access,
+}
+
+/// Which rows are read.
+#[derive(Clone)]
+pub(crate) enum Access {
+    All,
+    /// The row with this key.
+    RowKey(Arc<Scalar>),
+    /// A range of the row key or of an index.
+    Range(RangePlan),
+}
+
+/// A range of keys: equal in the first columns, between bounds in the next.
+#[derive(Clone)]
+pub(crate) struct RangePlan {
+    pub(crate) name: String,
+    /// The index's tree; `None` for the row key.
+    pub(crate) index: Option<TreeId>,
+    /// All columns of the key.
+    pub(crate) keys: Vec<KeyColumn>,
+    pub(crate) equal: Vec<Arc<Scalar>>,
+    /// Value, and whether it belongs to the range.
+    pub(crate) lower: Option<(Arc<Scalar>, bool)>,
+    pub(crate) upper: Option<(Arc<Scalar>, bool)>,
+}
+
+/// A column of a key.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyColumn {
+    pub(crate) ty: Oid,
+    pub(crate) descending: bool,
+    pub(crate) nulls_first: bool,
+}
+
+impl KeyColumn {
+    fn encode(self, value: &Datum, out: &mut Vec<u8>) -> SqlResult<()> {
+        key::encode(self.ty, value, self.descending, self.nulls_first, out)
+    }
+}
+
+impl RangePlan {
+    /// The range in one execution; `None` if nothing can lie in it.
+    fn range(&self, run: &Run) -> SqlResult<Option<KeyRange>> {
+        let mut prefix = Vec::new();
+        for (scalar, column) in self.equal.iter().zip(&self.keys) {
+            let value = scalar.alone(run)?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            column.encode(&value, &mut prefix)?;
+        }
+        let mut range = KeyRange::prefix(&prefix);
+        let Some(column) = self.keys.get(self.equal.len()) else { return Ok(Some(range)) };
+        let (mut low, mut high) = (&self.lower, &self.upper);
+        if low.is_none() && high.is_none() {
+            return Ok(Some(range));
+        }
+        if column.descending {
+            std::mem::swap(&mut low, &mut high);
+        }
+        // Values, not NULLs: comparisons are never true of NULL. Their marker is 2.
+        let mut values = prefix.clone();
+        values.push(2);
+        range = KeyRange::prefix(&values);
+        for (bound, is_lower) in [(low, true), (high, false)] {
+            let Some((scalar, inclusive)) = bound else { continue };
+            let value = scalar.alone(run)?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            let mut bytes = prefix.clone();
+            column.encode(&value, &mut bytes)?;
+            let around = KeyRange::prefix(&bytes);
+            match (is_lower, inclusive) {
+                (true, true) => range.lower = around.lower,
+                (true, false) => range.lower = after(around.upper),
+                (false, true) => range.upper = around.upper,
+                (false, false) => range.upper = Bound::Excluded(Key::new(&bytes)),
+            }
+        }
+        Ok(if range.is_empty() { None } else { Some(range) })
+    }
+
+    /// The row key that an entry of the index points to.
+    fn row_key<'a>(&self, entry: RowRef<'a>) -> SqlResult<&'a [u8]> {
+        if !entry.value.is_empty() {
+            return Ok(entry.value);
+        }
+        let mut rest = entry.key;
+        for column in &self.keys {
+            key::decode(column.ty, column.descending, &mut rest)?;
+        }
+        Ok(rest)
+    }
+}
+
+fn after(upper: Bound<Key>) -> Bound<Key> {
+    match upper {
+        Bound::Excluded(key) => Bound::Included(key),
+        other => other,
+    }
+}
+
+struct State {
+    plan: ScanPlan,
+    schema: SchemaRef,
+    types: Vec<TypeRef>,
+    run: Arc<Run>,
+    view: ReadView,
+    scan: Option<Scan>,
+    block: Block,
+}
+
+impl ScanPlan {
+    pub(crate) fn start(
+        &self,
+        types: &[TypeRef],
+        run: &Arc<Run>,
+    ) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let (plan, types_of_output, run) = (self.clone(), types.to_vec(), run.clone());
+        Ok(Node::new("Seq Scan", types, Vec::new(), move |_, _| {
+            let state = (plan.clone(), types_of_output.clone(), run.clone());
+            let opened = futures::stream::once(async move {
+                let (plan, types, run) = state;
+                let state = State::open(plan, types, run).map_err(external)?;
+                Ok::<_, datafusion::common::DataFusionError>(futures::stream::try_unfold(
+                    state,
+                    |mut state| async move {
+                        let batch = state.next().map_err(external)?;
+                        Ok(batch.map(|batch| (batch, state)))
+                    },
+                ))
+            });
+            Ok(futures::TryStreamExt::try_flatten(opened).boxed())
+        }))
+    }
+
+    fn fill(
+        &self,
+        builders: &mut [ColumnBuilder],
+        row_key: &[u8],
+        value: &[u8],
+        seq: u64,
+    ) -> SqlResult<()> {
+        if self.columns.is_empty() {
+            return builders[0].push(&Datum::Null);
+        }
+        for (builder, column) in builders.iter_mut().zip(&self.columns) {
+            match *column {
+                0 => {
+                    let mut row = self.layout.decode(value)?;
+                    let mut columns = self.relation.columns.iter();
+                    row.retain(|_| columns.next().is_some_and(|column| !column.dropped));
+                    builder.push(&Datum::Record(row.into()))?;
+                }
+                ROW_KEY => builder.push(&Datum::Bytea(row_key.into()))?,
+                TABLE_OID => builder.push(&Datum::Oid(self.relation.oid))?,
+                // The counter of commits, cut to the width of PostgreSQL's.
+                XMIN => builder.push(&Datum::Oid(Oid(seq as u32)))?,
+                number => {
+                    let at = usize::try_from(number - 1)
+                        .map_err(|_| SqlError::unsupported("this system column"))?;
+                    builder.push_stored(self.layout.raw(value, at)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn open(plan: ScanPlan, types: Vec<TypeRef>, run: Arc<Run>) -> SqlResult<Self> {
+        let view = run.context.view.clone();
+        let (tree, range) = match &plan.access {
+            Access::All => (plan.tree, Some(KeyRange::all())),
+            Access::RowKey(scalar) => match scalar.alone(&run)? {
+                Datum::Bytea(key) => (plan.tree, Some(KeyRange::one(&key))),
+                _ => (plan.tree, None),
+            },
+            Access::Range(range) => (range.index.unwrap_or(plan.tree), range.range(&run)?),
+        };
+        let scan = range.map(|range| view.scan(tree, range, Direction::Forward)).transpose()?;
+        let schema = schema(&types);
+        Ok(Self { plan, schema, types, run, view, scan, block: Block::default() })
+    }
+
+    fn next(&mut self) -> SqlResult<Option<RecordBatch>> {
+        let Some(scan) = &mut self.scan else { return Ok(None) };
+        let mut builders: Vec<ColumnBuilder> =
+            self.types.iter().map(|ty| ColumnBuilder::new(*ty)).collect();
+        let mut rows = 0;
+        while rows < BATCH_ROWS {
+            self.run.context.cancel.check()?;
+            if !scan.next_block(&mut self.block)? {
+                self.scan = None;
+                break;
+            }
+            for entry in self.block.iter() {
+                if let Access::Range(range @ RangePlan { index: Some(_), .. }) = &self.plan.access {
+                    let row_key = range.row_key(entry)?;
+                    if let Some(row) = self.view.get(self.plan.tree, row_key)? {
+                        self.plan.fill(&mut builders, row_key, &row.value, row.seq.0)?;
+                        rows += 1;
+                    }
+                } else {
+                    self.plan.fill(&mut builders, entry.key, entry.value, entry.seq.0)?;
+                    rows += 1;
+                }
+            }
+            if rows > 0 && rows < 64 {
+                // A short scan's first rows go up at once, for a LIMIT above.
+                break;
+            }
+        }
+        if rows == 0 {
+            return Ok(None);
+        }
+        let columns = builders.iter_mut().map(ColumnBuilder::finish).collect();
+        new_batch(&self.schema, columns, rows).map(Some)
+    }
+}

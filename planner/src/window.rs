@@ -1,0 +1,490 @@
+//! Window functions: each partition's rows in order, a frame for each row.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use aegis_sql::bound::{FrameExclusion, FrameUnit};
+use aegis_types::functions::aggregate::AggregateFunction;
+use aegis_types::{CallContext, Datum, SqlError, SqlResult, SqlState, TypeRef, key, type_oid};
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::aggregate::Evaluated;
+use crate::arrow_types::{batch_of, schema};
+use crate::node::Node;
+use crate::plan::{Plan, SortColumn, encode_key};
+use crate::run::Run;
+use crate::scalar::Scalar;
+
+/// Window functions over a plan; their results follow its columns.
+pub(crate) struct WindowPlan {
+    pub(crate) input: Box<Plan>,
+    pub(crate) windows: Arc<[WindowSpec]>,
+    pub(crate) targets: Arc<[WindowTarget]>,
+}
+
+/// A window.
+pub(crate) struct WindowSpec {
+    pub(crate) partition_by: Vec<Arc<Scalar>>,
+    pub(crate) order_by: Vec<SortColumn>,
+    pub(crate) unit: FrameUnit,
+    pub(crate) start: Bound,
+    pub(crate) end: Bound,
+    pub(crate) exclude: FrameExclusion,
+}
+
+/// An end of a frame.
+pub(crate) enum Bound {
+    First,
+    Before(Arc<Scalar>),
+    Current,
+    After(Arc<Scalar>),
+    Last,
+}
+
+/// A call over a window.
+pub(crate) struct WindowTarget {
+    pub(crate) function: WindowFunction,
+    pub(crate) args: Vec<Arc<Scalar>>,
+    pub(crate) filter: Option<Arc<Scalar>>,
+    pub(crate) window: usize,
+    pub(crate) result: TypeRef,
+}
+
+/// What is called.
+pub(crate) enum WindowFunction {
+    Aggregate { make: AggregateFunction, strict: bool },
+    Named(&'static str),
+}
+
+/// The rows of one partition, in order.
+struct Partition {
+    /// Their places in the input.
+    rows: Vec<usize>,
+    /// For each, the range of its peers.
+    peers: Vec<Range<usize>>,
+    /// For each, the number of its group of peers.
+    groups: Vec<usize>,
+    /// The range of each group.
+    group_ranges: Vec<Range<usize>>,
+    /// For each, the value of the first key.
+    order: Vec<Datum>,
+}
+
+impl WindowPlan {
+    pub(crate) fn start(
+        &self,
+        types: &[TypeRef],
+        run: &Arc<Run>,
+    ) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let (windows, targets) = (self.windows.clone(), self.targets.clone());
+        let input_types = self.input.types.clone();
+        let children = vec![(self.input.start(run)?, input_types.clone())];
+        Ok(Node::gathering("WindowAgg", types, children, run, move |mut inputs, run| {
+            let mut rows = inputs.swap_remove(0);
+            let width = input_types.len();
+            let batch = batch_of(&schema(&input_types), &input_types, &rows)?;
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            for (at, window) in windows.iter().enumerate() {
+                let partitions = window.partitions(&batch, rows.len(), run)?;
+                for (target, call) in targets.iter().enumerate() {
+                    if call.window != at {
+                        continue;
+                    }
+                    for row in &mut rows {
+                        row.resize(row.len().max(width + target + 1), Datum::Null);
+                    }
+                    let args = Values::new(&call.args, &batch, run)?;
+                    let filter = Values::new(&call.filter, &batch, run)?;
+                    for partition in &partitions {
+                        let values = call.values(window, partition, &args, &filter, run)?;
+                        for (place, value) in partition.rows.iter().zip(values) {
+                            rows[*place][width + target] = value;
+                        }
+                    }
+                }
+                order = partitions.iter().flat_map(|part| part.rows.iter().copied()).collect();
+            }
+            Ok(order.into_iter().map(|place| std::mem::take(&mut rows[place])).collect())
+        }))
+    }
+}
+
+/// The values of some scalars for every row.
+struct Values(Vec<Vec<Datum>>);
+
+impl Values {
+    fn new<'a>(
+        scalars: impl IntoIterator<Item = &'a Arc<Scalar>>,
+        batch: &arrow::array::RecordBatch,
+        run: &Run,
+    ) -> SqlResult<Self> {
+        let evaluated = Evaluated::new(scalars, batch, run)?;
+        let readers = evaluated.readers();
+        Ok(Self(
+            (0..batch.num_rows())
+                .map(|row| readers.iter().map(|reader| reader.get(row)).collect())
+                .collect(),
+        ))
+    }
+}
+
+impl WindowSpec {
+    fn partitions(
+        &self,
+        batch: &arrow::array::RecordBatch,
+        count: usize,
+        run: &Run,
+    ) -> SqlResult<Vec<Partition>> {
+        let partition = Values::new(&self.partition_by, batch, run)?;
+        let order = Values::new(self.order_by.iter().map(|key| &key.scalar), batch, run)?;
+        let mut keyed = Vec::with_capacity(count);
+        for place in 0..count {
+            let mut own = Vec::new();
+            for (value, scalar) in partition.0[place].iter().zip(&self.partition_by) {
+                encode_key(scalar.ty, value, &mut own)?;
+            }
+            let mut sort = Vec::new();
+            for (value, column) in order.0[place].iter().zip(&self.order_by) {
+                let (descending, first) = (column.descending, column.nulls_first);
+                key::encode(column.scalar.ty.oid, value, descending, first, &mut sort)?;
+            }
+            keyed.push((own, sort, place));
+        }
+        keyed.sort();
+        let mut partitions = Vec::new();
+        for rows in keyed.chunk_by(|one, other| one.0 == other.0) {
+            let mut part = Partition {
+                rows: rows.iter().map(|(_, _, place)| *place).collect(),
+                peers: Vec::new(),
+                groups: Vec::new(),
+                group_ranges: Vec::new(),
+                order: Vec::new(),
+            };
+            for peers in rows.chunk_by(|one, other| one.1 == other.1) {
+                let range = part.peers.len()..part.peers.len() + peers.len();
+                for (_, _, place) in peers {
+                    part.peers.push(range.clone());
+                    part.groups.push(part.group_ranges.len());
+                    part.order.push(order.0[*place].first().cloned().unwrap_or(Datum::Null));
+                }
+                part.group_ranges.push(range);
+            }
+            partitions.push(part);
+        }
+        Ok(partitions)
+    }
+
+    /// The rows of the frame of the row at `at`, before exclusion.
+    fn frame(&self, part: &Partition, at: usize, run: &Run) -> SqlResult<Range<usize>> {
+        let count = part.rows.len();
+        let start = match &self.start {
+            Bound::First => 0,
+            Bound::Last => count,
+            Bound::Current => match self.unit {
+                FrameUnit::Rows => at,
+                _ => part.peers[at].start,
+            },
+            Bound::Before(offset) => self.offset(part, at, offset, true, true, run)?,
+            Bound::After(offset) => self.offset(part, at, offset, false, true, run)?,
+        };
+        let end = match &self.end {
+            Bound::First => 0,
+            Bound::Last => count,
+            Bound::Current => match self.unit {
+                FrameUnit::Rows => at + 1,
+                _ => part.peers[at].end,
+            },
+            Bound::Before(offset) => self.offset(part, at, offset, true, false, run)?,
+            Bound::After(offset) => self.offset(part, at, offset, false, false, run)?,
+        };
+        Ok(start.min(count)..end.max(start).min(count))
+    }
+
+    fn offset(
+        &self,
+        part: &Partition,
+        at: usize,
+        offset: &Scalar,
+        before: bool,
+        is_start: bool,
+        run: &Run,
+    ) -> SqlResult<usize> {
+        let side = if is_start { "starting" } else { "ending" };
+        let value = offset.alone(run)?;
+        if value.is_null() {
+            return Err(SqlError::new(
+                SqlState::NullValueNotAllowed,
+                format!("frame {side} offset must not be null"),
+            ));
+        }
+        if self.unit == FrameUnit::Range {
+            return self.range_offset(part, at, &value, before, is_start);
+        }
+        let Datum::Int8(distance) = value else {
+            return Err(SqlError::internal("a frame offset is not int8"));
+        };
+        let distance = usize::try_from(distance).map_err(|_| {
+            SqlError::new(
+                SqlState::InvalidPrecedingOrFollowingSize,
+                format!("frame {side} offset must not be negative"),
+            )
+        })?;
+        let count = part.rows.len();
+        if self.unit == FrameUnit::Rows {
+            let end = usize::from(!is_start);
+            return Ok(if before {
+                (at + end).saturating_sub(distance)
+            } else {
+                at.saturating_add(end).saturating_add(distance).min(count)
+            });
+        }
+        let group = part.groups[at];
+        let target = if before { group.checked_sub(distance) } else { group.checked_add(distance) };
+        Ok(match target.and_then(|target| part.group_ranges.get(target)) {
+            Some(range) if is_start => range.start,
+            Some(range) => range.end,
+            None if before => 0,
+            None => count,
+        })
+    }
+
+    /// `RANGE` with an offset: the rows whose key lies within that distance.
+    fn range_offset(
+        &self,
+        part: &Partition,
+        at: usize,
+        offset: &Datum,
+        before: bool,
+        is_start: bool,
+    ) -> SqlResult<usize> {
+        let column = self
+            .order_by
+            .first()
+            .ok_or_else(|| SqlError::internal("RANGE with an offset needs one key"))?;
+        let own = &part.order[at];
+        if own.is_null() {
+            return Ok(if is_start { part.peers[at].start } else { part.peers[at].end });
+        }
+        let number = |value: &Datum| -> SqlResult<f64> {
+            Ok(match value {
+                Datum::Int2(value) => f64::from(*value),
+                Datum::Int4(value) | Datum::Date(value) => f64::from(*value),
+                Datum::Int8(value) => *value as f64,
+                Datum::Float4(value) => f64::from(*value),
+                Datum::Float8(value) => *value,
+                _ => {
+                    let name = aegis_types::builtin::builtins()
+                        .type_row(column.scalar.ty.oid)
+                        .map_or("?", |row| row.name);
+                    return Err(SqlError::unsupported(format!(
+                        "RANGE with an offset over type {name}"
+                    )));
+                }
+            })
+        };
+        if column.scalar.ty.oid == type_oid::DATE {
+            return Err(SqlError::unsupported("RANGE with an offset over type date"));
+        }
+        let distance = number(offset)?;
+        if distance < 0.0 {
+            return Err(SqlError::new(
+                SqlState::InvalidPrecedingOrFollowingSize,
+                "invalid preceding or following size in window function",
+            ));
+        }
+        let own = number(own)?;
+        let limit = if before == column.descending { own + distance } else { own - distance };
+        let in_order = |value: f64| if column.descending { -value } else { value };
+        let mut place = 0;
+        let mut values = Vec::with_capacity(part.order.len());
+        for (row, value) in part.order.iter().enumerate() {
+            if !value.is_null() {
+                values.push((row, in_order(number(value)?)));
+            }
+        }
+        let limit = in_order(limit);
+        if let Some((first, _)) = values.first() {
+            place = *first;
+        }
+        for (row, value) in values {
+            if (is_start && value < limit) || (!is_start && value <= limit) {
+                place = row + 1;
+            }
+        }
+        Ok(place)
+    }
+
+    /// The frame without what is excluded.
+    fn rows(&self, part: &Partition, at: usize, run: &Run) -> SqlResult<Vec<usize>> {
+        let frame = self.frame(part, at, run)?;
+        let peers = &part.peers[at];
+        Ok(frame
+            .filter(|row| match self.exclude {
+                FrameExclusion::NoOthers => true,
+                FrameExclusion::CurrentRow => *row != at,
+                FrameExclusion::Group => !peers.contains(row),
+                FrameExclusion::Ties => *row == at || !peers.contains(row),
+            })
+            .collect())
+    }
+}
+
+impl WindowTarget {
+    fn values(
+        &self,
+        window: &WindowSpec,
+        part: &Partition,
+        args: &Values,
+        filter: &Values,
+        run: &Run,
+    ) -> SqlResult<Vec<Datum>> {
+        match &self.function {
+            WindowFunction::Aggregate { make, strict } => {
+                self.aggregate(*make, *strict, window, part, args, filter, run)
+            }
+            WindowFunction::Named(name) => (0..part.rows.len())
+                .map(|at| self.named(name, window, part, at, args, run))
+                .collect(),
+        }
+    }
+
+    fn aggregate(
+        &self,
+        make: AggregateFunction,
+        strict: bool,
+        window: &WindowSpec,
+        part: &Partition,
+        args: &Values,
+        filter: &Values,
+        run: &Run,
+    ) -> SqlResult<Vec<Datum>> {
+        let types: Vec<TypeRef> = self.args.iter().map(|arg| arg.ty).collect();
+        let context =
+            CallContext { eval: run.eval(), argument_types: &types, result_type: self.result };
+        let mut values = Vec::with_capacity(part.rows.len());
+        let mut accumulator = make(&context);
+        let mut taken: Option<Range<usize>> = None;
+        let mut results: HashMap<(usize, usize), Datum> = HashMap::new();
+        let feed = |accumulator: &mut Box<dyn aegis_types::functions::aggregate::Accumulator>,
+                    row: usize| {
+            let place = part.rows[row];
+            let args = &args.0[place];
+            let skipped = (strict && args.iter().any(Datum::is_null))
+                || filter.0[place].first().is_some_and(|value| !matches!(value, Datum::Bool(true)));
+            if skipped { Ok(()) } else { accumulator.update(&context, args) }
+        };
+        for at in 0..part.rows.len() {
+            run.context.cancel.check()?;
+            if window.exclude != FrameExclusion::NoOthers {
+                let mut accumulator = make(&context);
+                for row in window.rows(part, at, run)? {
+                    feed(&mut accumulator, row)?;
+                }
+                values.push(accumulator.finish(&context)?);
+                continue;
+            }
+            let frame = window.frame(part, at, run)?;
+            if let Some(known) = results.get(&(frame.start, frame.end)) {
+                values.push(known.clone());
+                continue;
+            }
+            // A frame that only grows takes what is new.
+            let from = match &taken {
+                Some(taken) if taken.start == frame.start && taken.end <= frame.end => taken.end,
+                _ => {
+                    accumulator = make(&context);
+                    frame.start
+                }
+            };
+            for row in from..frame.end {
+                feed(&mut accumulator, row)?;
+            }
+            let value = accumulator.finish(&context)?;
+            results.clear();
+            results.insert((frame.start, frame.end), value.clone());
+            taken = Some(frame);
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    fn named(
+        &self,
+        name: &str,
+        window: &WindowSpec,
+        part: &Partition,
+        at: usize,
+        args: &Values,
+        run: &Run,
+    ) -> SqlResult<Datum> {
+        let count = part.rows.len();
+        let of = |row: usize, arg: usize| args.0[part.rows[row]][arg].clone();
+        let int8 = |value: usize| Datum::Int8(i64::try_from(value).unwrap_or(i64::MAX));
+        Ok(match name {
+            "row_number" => int8(at + 1),
+            "rank" => int8(part.peers[at].start + 1),
+            "dense_rank" => int8(part.groups[at] + 1),
+            "percent_rank" => Datum::Float8(if count <= 1 {
+                0.0
+            } else {
+                part.peers[at].start as f64 / (count - 1) as f64
+            }),
+            "cume_dist" => Datum::Float8(part.peers[at].end as f64 / count as f64),
+            "ntile" => match of(0, 0) {
+                Datum::Null => Datum::Null,
+                buckets => ntile(&buckets, at, count)?,
+            },
+            "lag" | "lead" => {
+                let distance = if self.args.len() > 1 { of(at, 1) } else { Datum::Int4(1) };
+                let Datum::Int4(distance) = distance else { return Ok(Datum::Null) };
+                let distance = i64::from(distance);
+                let at_signed = i64::try_from(at).unwrap_or(i64::MAX);
+                let target =
+                    if name == "lag" { at_signed - distance } else { at_signed + distance };
+                match usize::try_from(target).ok().filter(|target| *target < count) {
+                    Some(target) => of(target, 0),
+                    None if self.args.len() > 2 => of(at, 2),
+                    None => Datum::Null,
+                }
+            }
+            "first_value" => {
+                window.rows(part, at, run)?.first().map_or(Datum::Null, |row| of(*row, 0))
+            }
+            "last_value" => {
+                window.rows(part, at, run)?.last().map_or(Datum::Null, |row| of(*row, 0))
+            }
+            "nth_value" => match of(at, 1) {
+                Datum::Int4(nth) if nth > 0 => {
+                    let rows = window.rows(part, at, run)?;
+                    let nth = usize::try_from(nth - 1).unwrap_or(usize::MAX);
+                    rows.get(nth).map_or(Datum::Null, |row| of(*row, 0))
+                }
+                Datum::Int4(_) => {
+                    return Err(SqlError::new(
+                        SqlState::InvalidArgumentForNthValue,
+                        "argument of nth_value must be greater than zero",
+                    ));
+                }
+                _ => Datum::Null,
+            },
+            other => {
+                return Err(SqlError::unsupported(format!("window function {other}")));
+            }
+        })
+    }
+}
+
+fn ntile(buckets: &Datum, at: usize, count: usize) -> SqlResult<Datum> {
+    let buckets = usize::try_from(buckets.as_int4()).ok().filter(|count| *count > 0);
+    let buckets = buckets.ok_or_else(|| {
+        SqlError::new(
+            SqlState::InvalidArgumentForNtile,
+            "argument of ntile must be greater than zero",
+        )
+    })?;
+    let (size, larger) = (count / buckets, count % buckets);
+    let in_larger = (size + 1) * larger;
+    let bucket = if at < in_larger { at / (size + 1) } else { larger + (at - in_larger) / size };
+    Ok(Datum::Int4(i32::try_from(bucket + 1).unwrap_or(i32::MAX)))
+}

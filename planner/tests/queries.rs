@@ -1,0 +1,256 @@
+//! Queries from text to rows. The answers are PostgreSQL's.
+
+use std::sync::Arc;
+
+use aegis_catalog::{
+    CatalogSnapshot, Column, Descriptor, IndexBody, IndexKey, Relation, RelationBody, Schema,
+    TableBody,
+};
+use aegis_planner::DataFusionEngine;
+use aegis_sql::analyze::{Analyzer, AnalyzerContext};
+use aegis_sql::bound::{BoundStatement, Query};
+use aegis_sql::query_engine::{CancelFlag, QueryEngine, StatementContext, SystemRelations};
+use aegis_sql::row::RowLayout;
+use aegis_storage::{MemoryDisk, MemoryLog, Store, StoreOptions, TreeId, TxnOptions};
+use aegis_types::context::NoHost;
+use aegis_types::{
+    Datum, EvalContext, FormatSettings, Oid, SqlError, SqlResult, TypeRef, io, key, type_oid,
+};
+
+const DATABASE: Oid = Oid(5);
+const PUBLIC: Oid = Oid(2200);
+
+struct NoRelations;
+
+impl SystemRelations for NoRelations {
+    fn columns(&self, _: &str) -> Option<Vec<(String, TypeRef)>> {
+        None
+    }
+
+    fn rows(&self, _: &str, _: &StatementContext) -> SqlResult<Vec<Vec<Datum>>> {
+        Ok(Vec::new())
+    }
+}
+
+struct Database {
+    runtime: tokio::runtime::Runtime,
+    catalog: Arc<CatalogSnapshot>,
+    store: Store,
+}
+
+fn relation(oid: u32, name: &str, columns: Vec<Column>, body: RelationBody) -> Relation {
+    Relation {
+        oid: Oid(oid),
+        database: DATABASE,
+        schema: PUBLIC,
+        name: name.into(),
+        owner: Oid(10),
+        row_type: Oid(oid + 1),
+        row_array_type: Oid(oid + 2),
+        columns,
+        options: Vec::new(),
+        body,
+    }
+}
+
+fn table(oid: u32, name: &str, columns: &[(&str, Oid)], indexes: Vec<Oid>) -> Relation {
+    let columns = columns
+        .iter()
+        .enumerate()
+        .map(|(at, (name, ty))| Column {
+            number: i16::try_from(at + 1).unwrap(),
+            name: (*name).into(),
+            ty: TypeRef::plain(*ty),
+            not_null: false,
+            default: None,
+            identity: None,
+            dropped: false,
+            since_version: 0,
+            missing: None,
+        })
+        .collect();
+    let body = TableBody {
+        tree: u64::from(oid),
+        row_key: vec![1],
+        row_version: 0,
+        indexes,
+        constraints: Vec::new(),
+        referenced_by: Vec::new(),
+        row_count: -1.0,
+    };
+    relation(oid, name, columns, RelationBody::Table(body))
+}
+
+impl Database {
+    /// `t(a int4, b int4, c text)` with ten rows, keyed by `a`, indexed by `b`;
+    /// `u(x int4, y int8)` with five, keyed by `x`.
+    fn new() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let log = MemoryLog::new();
+        let options = StoreOptions::new("/planner-test", 64 << 20, Arc::new(|| 0));
+        let store = Store::open(options, Arc::new(MemoryDisk::new())).unwrap();
+        store.attach_log(log.clone());
+        log.attach(Arc::new(store.clone())).unwrap();
+        let t = table(
+            2000,
+            "t",
+            &[("a", type_oid::INT4), ("b", type_oid::INT4), ("c", type_oid::TEXT)],
+            vec![Oid(2100)],
+        );
+        let u = table(2010, "u", &[("x", type_oid::INT4), ("y", type_oid::INT8)], vec![]);
+        let index = IndexBody {
+            table: Oid(2000),
+            tree: 2100,
+            keys: vec![IndexKey { column: 2, descending: false, nulls_first: false }],
+            unique: false,
+            primary: false,
+            nulls_not_distinct: false,
+            valid_from: 0,
+            method: "btree".into(),
+        };
+        let index = relation(2100, "t_b_idx", Vec::new(), RelationBody::Index(index));
+        let schema =
+            Schema { oid: PUBLIC, database: DATABASE, name: "public".into(), owner: Oid(10) };
+        let mut txn = store.begin(TxnOptions::default()).unwrap();
+        let layout = RowLayout::new(&t);
+        for a in 1..=10 {
+            let b = if a % 5 == 0 { Datum::Null } else { Datum::Int4(a % 4) };
+            let row = [Datum::Int4(a), b.clone(), Datum::text(format!("c{}", a % 3))];
+            let (mut row_key, mut value, mut entry) = (Vec::new(), Vec::new(), Vec::new());
+            key::encode(type_oid::INT4, &row[0], false, false, &mut row_key).unwrap();
+            layout.encode(&row, &mut value).unwrap();
+            txn.put(TreeId(2000), &row_key, &value).unwrap();
+            key::encode(type_oid::INT4, &b, false, false, &mut entry).unwrap();
+            entry.extend_from_slice(&row_key);
+            txn.put(TreeId(2100), &entry, &[]).unwrap();
+        }
+        let layout = RowLayout::new(&u);
+        for x in 1..=5 {
+            let row = [Datum::Int4(x), Datum::Int8(i64::from(x) * 10)];
+            let (mut row_key, mut value) = (Vec::new(), Vec::new());
+            key::encode(type_oid::INT4, &row[0], false, false, &mut row_key).unwrap();
+            layout.encode(&row, &mut value).unwrap();
+            txn.put(TreeId(2010), &row_key, &value).unwrap();
+        }
+        runtime.block_on(txn.commit()).unwrap();
+        let catalog = [t, u, index].into_iter().fold(
+            CatalogSnapshot::default().with(&Descriptor::Schema(Arc::new(schema))),
+            |catalog, relation| catalog.with(&Descriptor::Relation(Arc::new(relation))),
+        );
+        Self { runtime, catalog: Arc::new(catalog), store }
+    }
+
+    fn analyze(&self, sql: &str) -> SqlResult<Arc<Query>> {
+        let settings = FormatSettings::default();
+        let parsed = aegis_sql::parser::parse(sql)?;
+        let analyzer = Analyzer::new(AnalyzerContext {
+            catalog: &self.catalog,
+            database: DATABASE,
+            search_path: &[PUBLIC],
+            system_relations: &NoRelations,
+            eval: EvalContext {
+                settings: &settings,
+                transaction_timestamp: 0,
+                statement_timestamp: 0,
+                host: &NoHost,
+            },
+            parameters: Vec::new(),
+            infer_parameters: true,
+        });
+        match analyzer.analyze(&parsed[0].statement)?.statement {
+            BoundStatement::Query(query) => Ok(query),
+            _ => Err(SqlError::internal("no query")),
+        }
+    }
+
+    fn context(&self) -> StatementContext {
+        StatementContext {
+            view: self.store.newest_view().unwrap(),
+            catalog: self.catalog.clone(),
+            database: DATABASE,
+            settings: Arc::default(),
+            transaction_timestamp: 0,
+            statement_timestamp: 0,
+            parameters: Arc::from([]),
+            host: Arc::new(NoHost),
+            memory_bytes: 64 << 20,
+            cancel: CancelFlag::default(),
+            system_relations: Arc::new(NoRelations),
+        }
+    }
+
+    fn run(&self, sql: &str) -> SqlResult<String> {
+        let query = self.analyze(sql)?;
+        let context = self.context();
+        let engine = DataFusionEngine::new(self.runtime.handle().clone());
+        let plan = engine.plan(&query, &context)?;
+        let mut stream = plan.execute(&context)?;
+        let types: Vec<TypeRef> = query.visible_targets().map(|target| target.expr.ty()).collect();
+        let settings = FormatSettings::default();
+        let eval = EvalContext {
+            settings: &settings,
+            transaction_timestamp: 0,
+            statement_timestamp: 0,
+            host: &NoHost,
+        };
+        let mut lines = Vec::new();
+        self.runtime.block_on(async {
+            while let Some(batch) = stream.next().await? {
+                for at in 0..batch.len() {
+                    let row = batch.row(at);
+                    let fields: Vec<String> = row
+                        .iter()
+                        .zip(&types)
+                        .map(|(value, ty)| {
+                            let mut text = Vec::new();
+                            if !value.is_null() {
+                                io::text_out(ty.oid, value, &eval, &mut text);
+                            }
+                            String::from_utf8(text).unwrap()
+                        })
+                        .collect();
+                    lines.push(fields.join("|"));
+                }
+            }
+            Ok::<_, SqlError>(())
+        })?;
+        Ok(lines.join(" "))
+    }
+}
+
+const CASES: &str = include_str!("queries/cases.txt");
+
+#[test]
+fn queries_answer_as_postgresql_does() {
+    let database = Database::new();
+    let mut failures = Vec::new();
+    for case in CASES.lines().filter(|line| !line.is_empty()) {
+        let (sql, expected) = case.split_once(" => ").unwrap();
+        let got = match database.run(sql) {
+            Ok(rows) => rows,
+            Err(error) => format!("{}: {error}", error.code().code()),
+        };
+        if got.trim_end() != expected.trim_end() {
+            failures.push(format!("{sql}\n  expected {expected}\n  got      {got}"));
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn planning_takes_far_less_than_a_millisecond() {
+    let database = Database::new();
+    let sql = "SELECT c, count(*) FROM t JOIN u ON t.b = u.x WHERE a > 1 GROUP BY c ORDER BY c";
+    let query = database.analyze(sql).unwrap();
+    let context = database.context();
+    let engine = DataFusionEngine::new(database.runtime.handle().clone());
+    engine.plan(&query, &context).unwrap();
+    let start = std::time::Instant::now();
+    for _ in 0..100 {
+        engine.plan(&query, &context).unwrap();
+    }
+    let each = start.elapsed() / 100;
+    assert!(each.as_micros() < 1000, "planning took {each:?}");
+    eprintln!("planning took {each:?}");
+}

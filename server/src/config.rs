@@ -1,0 +1,218 @@
+//! Configuration: flags, then the environment (`AEGIS_…`), then a TOML file, then defaults.
+//!
+//! Every value has one name in all three: `--max-connections`, `AEGIS_MAX_CONNECTIONS`,
+//! `max_connections = 100`. Settings of sessions are SQL's (`SET`), not here.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use serde::Deserialize;
+
+/// A PostgreSQL-compatible database: rows, documents, time series, streams and key-values under one
+/// transaction.
+#[derive(Debug, Default, Parser)]
+#[command(name = "aegis", version, about)]
+pub struct Arguments {
+    /// A TOML file with any of the values below, named as the flags are, with underscores
+    #[arg(long, env = "AEGIS_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the data lie [default: aegis-data]
+    #[arg(long, env = "AEGIS_DATA_DIR", value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Address and port to listen on, several by repeating or with commas [default: 127.0.0.1:5432]
+    #[arg(long, env = "AEGIS_LISTEN", value_name = "ADDRESS", value_delimiter = ',')]
+    listen: Vec<SocketAddr>,
+    /// How many sessions there may be at a time [default: 100]
+    #[arg(long, env = "AEGIS_MAX_CONNECTIONS", value_name = "NUMBER")]
+    max_connections: Option<usize>,
+    /// How much memory to use, such as 512MB or 4GB [default: 1GB]
+    #[arg(long, env = "AEGIS_MEMORY", value_name = "SIZE")]
+    memory: Option<String>,
+    /// How log lines look [default: text]
+    #[arg(long, env = "AEGIS_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+    /// What is logged: off, error, warn, info, debug, trace, or tracing directives [default: info]
+    #[arg(long, env = "AEGIS_LOG_LEVEL", value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    #[serde(default)]
+    listen: Vec<SocketAddr>,
+    max_connections: Option<usize>,
+    memory: Option<String>,
+    log_format: Option<LogFormat>,
+    log_level: Option<String>,
+}
+
+/// What the server goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the data lie.
+    pub data_dir: PathBuf,
+    /// Where clients are awaited: at least one address.
+    pub listen: Vec<SocketAddr>,
+    /// How many sessions there may be: at least 1.
+    pub connections_max: usize,
+    /// How much memory to use.
+    pub memory_bytes: u64,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is logged, in directives of `tracing`.
+    pub log_level: String,
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// The file is not what it should be.
+    Malformed(PathBuf, Box<toml::de::Error>),
+    /// A value makes no sense.
+    Invalid {
+        /// Which.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => {
+                write!(f, "cannot read configuration file {}: {error}", path.display())
+            }
+            Self::Malformed(path, error) => {
+                write!(f, "configuration file {}: {error}", path.display())
+            }
+            Self::Invalid { name, value, expected } => {
+                write!(f, "invalid value for {name}: \"{value}\"; expected {expected}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable(_, error) => Some(error),
+            Self::Malformed(_, error) => Some(error),
+            Self::Invalid { .. } => None,
+        }
+    }
+}
+
+impl Config {
+    /// Puts the configuration together.
+    ///
+    /// # Errors
+    /// Any [`ConfigError`].
+    pub fn load(arguments: Arguments) -> Result<Self, ConfigError> {
+        let file = arguments.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        Self::merge(arguments, file)
+    }
+
+    fn merge(arguments: Arguments, file: File) -> Result<Self, ConfigError> {
+        let listen =
+            [arguments.listen, file.listen, vec![SocketAddr::from(([127, 0, 0, 1], 5432))]]
+                .into_iter()
+                .find(|addresses| !addresses.is_empty())
+                .unwrap_or_default();
+        let connections_max = arguments.max_connections.or(file.max_connections).unwrap_or(100);
+        if connections_max == 0 {
+            return Err(ConfigError::Invalid {
+                name: "max_connections",
+                value: connections_max.to_string(),
+                expected: "at least 1",
+            });
+        }
+        let memory = arguments.memory.or(file.memory).unwrap_or_else(|| "1GB".to_owned());
+        Ok(Self {
+            data_dir: arguments.data_dir.or(file.data_dir).unwrap_or_else(|| "aegis-data".into()),
+            listen,
+            connections_max,
+            memory_bytes: parse_size(&memory).ok_or(ConfigError::Invalid {
+                name: "memory",
+                value: memory,
+                expected: "at least 64MB, in B, kB, MB, GB or TB",
+            })?,
+            log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
+            log_level: arguments.log_level.or(file.log_level).unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+fn read_file(path: &Path) -> Result<File, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
+    toml::from_str(&text).map_err(|error| ConfigError::Malformed(path.to_owned(), Box::new(error)))
+}
+
+/// A size in PostgreSQL's units, powers of 1,024; `None` below 64 MB.
+fn parse_size(text: &str) -> Option<u64> {
+    let digits_end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits_end);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "kB" => 10,
+        "MB" => 20,
+        "GB" => 30,
+        "TB" => 40,
+        _ => return None,
+    };
+    let bytes = number.parse::<u64>().ok()?.checked_mul(1 << shift)?;
+    (bytes >= 64 << 20).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = toml::from_str("max_connections = 7\nmemory = \"2GB\"\nlog_format = \"json\"")
+            .expect("it is well formed");
+        let arguments = Arguments::parse_from([
+            "aegis",
+            "--memory",
+            "512MB",
+            "--listen",
+            "127.0.0.1:1,[::1]:2",
+        ]);
+        let config = Config::merge(arguments, file).expect("it is valid");
+        assert_eq!(config.connections_max, 7);
+        assert_eq!(config.memory_bytes, 512 << 20);
+        assert_eq!(config.log_format, LogFormat::Json);
+        assert_eq!(config.listen.len(), 2);
+        assert_eq!(config.data_dir, Path::new("aegis-data"));
+    }
+
+    #[test]
+    fn a_misspelt_value_is_refused() {
+        assert!(toml::from_str::<File>("max_conections = 7").is_err());
+        assert_eq!(parse_size("64MB"), Some(64 << 20));
+        assert_eq!(parse_size("1 GB"), Some(1 << 30));
+        assert_eq!(parse_size("1gb"), None);
+        assert_eq!(parse_size("1kB"), None);
+        assert_eq!(parse_size("99999999TB"), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! One running server: the store, its log, the planner, and what sessions share. This is the place
+//! where the crates are put together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use aegis_catalog::CatalogSnapshot;
+use aegis_catalog::store::{CATALOG_TREE, bootstrap, builder};
+use aegis_planner::DataFusionEngine;
+use aegis_raft::{RaftLog, RaftLogOptions};
+use aegis_sql::counters::Counters;
+use aegis_sql::dml::RowIds;
+use aegis_sql::query_engine::{CancelFlag, QueryEngine};
+use aegis_storage::{RealDisk, StorageError, Store, StoreOptions, TxnOptions};
+use parking_lot::Mutex;
+
+/// What starting a server can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Storage did not open.
+    #[error("cannot open the data directory: {0}")]
+    Storage(#[from] StorageError),
+    /// The log did not open.
+    #[error("cannot open the commit log: {0}")]
+    Log(#[from] aegis_raft::LogError),
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Told, with the reason, when the node must stop: it can no longer promise what it acknowledges.
+pub type OnFatal = Arc<dyn Fn(String) + Send + Sync>;
+
+/// One running server.
+pub struct Instance {
+    /// Where everything is.
+    pub store: Store,
+    /// Who plans queries.
+    pub engine: Arc<dyn QueryEngine>,
+    /// Hidden row ids.
+    pub row_ids: RowIds,
+    /// Sequences and OIDs.
+    pub counters: Arc<Counters>,
+    /// Bytes that one query may hold before it spills.
+    pub query_memory_bytes: usize,
+    /// When the server started, in microseconds since 2000-01-01 UTC.
+    pub start_time: i64,
+    log: Arc<RaftLog>,
+    sessions: Mutex<BTreeMap<i32, SessionEntry>>,
+    query_runtime: Mutex<Option<tokio::runtime::Runtime>>,
+}
+
+/// What other sessions may know of a session.
+#[derive(Clone, Debug)]
+pub struct SessionEntry {
+    /// The database that it is connected to.
+    pub database: String,
+    /// Its role.
+    pub user: String,
+    /// When it began.
+    pub start_time: i64,
+    /// The flag of the statement that it runs.
+    pub cancel: CancelFlag,
+}
+
+impl Instance {
+    /// Opens the data in `data_dir`, or makes it; returns once every acknowledged commit is back and
+    /// new ones are taken. Must be called on a multi-threaded runtime that outlives the instance.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn open(
+        data_dir: &Path,
+        memory_bytes: u64,
+        on_fatal: OnFatal,
+    ) -> Result<Arc<Self>, StartError> {
+        std::fs::create_dir_all(data_dir)?;
+        let clock: aegis_storage::Clock = Arc::new(|| {
+            aegis_types::clock::now() + aegis_types::clock::POSTGRES_EPOCH_UNIX_SECONDS * 1_000_000
+        });
+        let options = StoreOptions::new("store", memory_bytes, clock);
+        let store = Store::open(options, Arc::new(RealDisk::new(data_dir)))?;
+        let told = on_fatal.clone();
+        store.on_fatal(Box::new(move |reason| told(reason.to_owned())));
+        store.set_catalog_builder(Box::new(|tree| tree == CATALOG_TREE), builder())?;
+        let log_dir = data_dir.join("log");
+        std::fs::create_dir_all(&log_dir)?;
+        let log = RaftLog::open(
+            &log_dir,
+            RaftLogOptions::default(),
+            Arc::new(store.clone()),
+            move |error| on_fatal(error.to_string()),
+        )
+        .await?;
+        store.attach_log(log.clone());
+        store.wait_ready().await?;
+        let query_runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("aegis-query")
+            .enable_all()
+            .build()?;
+        let instance = Arc::new(Self {
+            engine: Arc::new(DataFusionEngine::new(query_runtime.handle().clone())),
+            row_ids: RowIds::default(),
+            counters: Arc::new(Counters::new(
+                store.clone(),
+                tokio::runtime::Handle::current(),
+            )),
+            query_memory_bytes: usize::try_from(memory_bytes / 4).unwrap_or(usize::MAX),
+            start_time: aegis_types::clock::now(),
+            log,
+            sessions: Mutex::default(),
+            query_runtime: Mutex::new(Some(query_runtime)),
+            store,
+        });
+        instance.bootstrap_once().await?;
+        Ok(instance)
+    }
+
+    async fn bootstrap_once(&self) -> Result<(), StartError> {
+        if self.catalog().databases().next().is_none() {
+            let mut txn = self.store.begin(TxnOptions::default())?;
+            bootstrap(&mut txn)?;
+            txn.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// The newest published catalog.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<CatalogSnapshot> {
+        self.store
+            .newest_catalog()
+            .downcast()
+            .expect("the store's catalog builder makes CatalogSnapshots")
+    }
+
+    /// Makes a session known to the others.
+    pub fn register(&self, process_id: i32, entry: SessionEntry) {
+        self.sessions.lock().insert(process_id, entry);
+    }
+
+    /// Forgets a session.
+    pub fn unregister(&self, process_id: i32) {
+        self.sessions.lock().remove(&process_id);
+    }
+
+    /// Every session, by process id.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<(i32, SessionEntry)> {
+        self.sessions.lock().iter().map(|(id, entry)| (*id, entry.clone())).collect()
+    }
+
+    /// How many sessions are connected to a database.
+    #[must_use]
+    pub fn sessions_of(&self, database: &str) -> usize {
+        self.sessions.lock().values().filter(|entry| entry.database == database).count()
+    }
+
+    /// Stops: whatever is committed is in the log, and the log is closed.
+    pub async fn shutdown(&self) {
+        self.log.shutdown().await;
+        if let Err(error) = self.store.shutdown().await {
+            tracing::error!(%error, "the store did not shut down cleanly");
+        }
+        if let Some(runtime) = self.query_runtime.lock().take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! A session: settings, transaction block, prepared statements' meaning, and the running of
+//! statements. It knows no socket and no message: [`crate::wire`] drives it.
+//!
+//! ```text
+//!            begin_statement                finish (Sync, or the end of a simple query)
+//!   Idle ──────────────────► Implicit ─────────────────────────────────► Idle   (commit)
+//!    │ BEGIN                    │ error
+//!    ▼                          ▼ fail
+//!   Block ── error ──► Failed  Idle                                             (rollback)
+//!    ▲ │ COMMIT, ROLLBACK   │ ROLLBACK, ROLLBACK TO
+//!    └─┴────────────────────┘
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aegis_catalog::CatalogSnapshot;
+use aegis_sql::analyze::Analyzed;
+use aegis_sql::ast::{RawStatement, Statement};
+use aegis_sql::ddl::Notice;
+use aegis_sql::query_engine::{CancelFlag, RowStream};
+use aegis_sql::settings::{REPORTED, SessionSettings};
+use aegis_types::{Datum, FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
+
+use crate::instance::Instance;
+
+/// A column of a result.
+#[derive(Clone, Debug)]
+pub struct ResultColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeRef,
+    /// The relation and column that it shows unchanged.
+    pub origin: Option<(Oid, i16)>,
+}
+
+/// A statement analyzed once, to be run many times.
+pub struct Prepared {
+    /// The text that it was parsed from.
+    pub source: Arc<str>,
+    /// As parsed; `None` for an empty query string.
+    pub statement: Option<Arc<Statement>>,
+    /// The types of `$1`, `$2`, …
+    pub parameter_types: Vec<TypeRef>,
+    /// The columns that it returns; `None` if it returns no rows (`NoData`).
+    pub columns: Option<Vec<ResultColumn>>,
+    /// What it means under `catalog`; `None` for statements that are analyzed where they run.
+    analyzed: Option<Arc<Analyzed>>,
+    /// The catalog that it was analyzed with: under another it is analyzed again.
+    catalog: Arc<CatalogSnapshot>,
+}
+
+/// What running a statement gave.
+pub enum Outcome {
+    /// Rows, as they come. The tag is this word and the number of rows: `SELECT 5`.
+    Rows {
+        /// The word of the tag.
+        tag: &'static str,
+        /// The columns.
+        columns: Vec<ResultColumn>,
+        /// The rows. The session must not run another statement of the same transaction that
+        /// writes while the stream is alive, other than through suspended portals.
+        rows: Box<dyn RowStream>,
+    },
+    /// Rows that are there already, and a whole tag: `INSERT … RETURNING`, `SHOW`, `EXPLAIN`.
+    Returned {
+        /// The tag.
+        tag: String,
+        /// The columns.
+        columns: Vec<ResultColumn>,
+        /// The rows.
+        rows: Vec<Vec<Datum>>,
+    },
+    /// No rows: a whole tag.
+    Done(String),
+    /// `COPY … FROM STDIN`: send CopyInResponse, then feed [`CopyIn`].
+    CopyIn(Box<dyn CopyIn>),
+    /// `COPY … TO STDOUT`: send CopyOutResponse, then what [`CopyOut`] gives.
+    CopyOut(Box<dyn CopyOut>),
+    /// An empty query string.
+    Empty,
+}
+
+/// A `COPY … FROM STDIN` under way.
+#[async_trait::async_trait]
+pub trait CopyIn: Send {
+    /// The format code (0 text, 1 binary) and how many columns.
+    fn format(&self) -> (u8, usize);
+
+    /// Takes the bytes of one CopyData.
+    ///
+    /// # Errors
+    /// Whatever the data raises, with the line in the context.
+    async fn data(&mut self, bytes: &[u8], session: &mut Session) -> SqlResult<()>;
+
+    /// CopyDone: gives the tag.
+    ///
+    /// # Errors
+    /// Likewise.
+    async fn done(self: Box<Self>, session: &mut Session) -> SqlResult<String>;
+}
+
+/// A `COPY … TO STDOUT` under way.
+#[async_trait::async_trait]
+pub trait CopyOut: Send {
+    /// The format code (0 text, 1 binary) and how many columns.
+    fn format(&self) -> (u8, usize);
+
+    /// The next rows, one entry a CopyData; `None` at the end.
+    ///
+    /// # Errors
+    /// Whatever the query raises.
+    async fn next(&mut self) -> SqlResult<Option<Vec<Vec<u8>>>>;
+
+    /// The tag, once all is sent.
+    fn tag(&self) -> String;
+}
+
+mod block;
+mod bound_relations;
+mod copy;
+mod host;
+mod run;
+mod startup;
+mod utility;
+
+pub use startup::Startup;
+
+/// A session.
+pub struct Session {
+    instance: Arc<Instance>,
+    process_id: i32,
+    database: Oid,
+    database_name: String,
+    user: String,
+    role: Oid,
+    settings: SessionSettings,
+    reported: BTreeMap<&'static str, String>,
+    host: Arc<host::SessionHost>,
+    block: Option<block::Block>,
+    statements: BTreeMap<String, Arc<Prepared>>,
+    notices: Vec<Notice>,
+    cancel: CancelFlag,
+    statement_timestamp: i64,
+}
+
+/// How long things may take; `None` is for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timeouts {
+    /// `statement_timeout`
+    pub statement: Option<Duration>,
+    /// `idle_in_transaction_session_timeout`
+    pub idle_in_transaction: Option<Duration>,
+    /// `idle_session_timeout`
+    pub idle_session: Option<Duration>,
+}
+
+impl Session {
+    /// Parses a query string.
+    ///
+    /// # Errors
+    /// 42601 and its like.
+    pub fn parse(&mut self, sql: &str) -> SqlResult<Vec<RawStatement>> {
+        self.statement_timestamp = aegis_types::clock::now();
+        aegis_sql::parser::parse(sql)
+    }
+
+    /// The prepared statement with this name; the empty name is the unnamed one.
+    #[must_use]
+    pub fn statement(&self, name: &str) -> Option<Arc<Prepared>> {
+        self.statements.get(name).cloned()
+    }
+
+    /// Keeps a prepared statement. The unnamed one replaces its predecessor.
+    ///
+    /// # Errors
+    /// 42P05 if the name is taken.
+    pub fn store_statement(&mut self, name: &str, prepared: Arc<Prepared>) -> SqlResult<()> {
+        if !name.is_empty() && self.statements.contains_key(name) {
+            return Err(SqlError::new(
+                SqlState::DuplicatePstatement,
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        self.statements.insert(name.to_owned(), prepared);
+        Ok(())
+    }
+
+    /// Forgets a prepared statement, if it is there.
+    pub fn drop_statement(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+
+    /// `I` idle, `T` in a transaction block, `E` in a failed one.
+    #[must_use]
+    pub fn transaction_status(&self) -> u8 {
+        match &self.block {
+            Some(block) if block.explicit && block.failed => b'E',
+            Some(block) if block.explicit => b'T',
+            _ => b'I',
+        }
+    }
+
+    /// What the client is to be told, as far as `client_min_messages` lets it through; forgotten
+    /// here.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        let least = self.settings.get("client_min_messages");
+        let passes = |severity: &str| match severity {
+            "INFO" => true,
+            "WARNING" => least != "error",
+            _ => !matches!(least, "error" | "warning"),
+        };
+        let notices = std::mem::take(&mut self.notices);
+        notices.into_iter().filter(|notice| passes(notice.severity)).collect()
+    }
+
+    /// The reported settings that changed since they were last asked for; at first, all.
+    pub fn changed_parameters(&mut self) -> Vec<(String, String)> {
+        let mut changed = Vec::new();
+        for name in REPORTED {
+            let value = self.settings.show(name).unwrap_or_default();
+            if self.reported.get(name) != Some(&value) {
+                self.reported.insert(name, value.clone());
+                changed.push(((*name).to_owned(), value));
+            }
+        }
+        changed
+    }
+
+    /// The settings that values are read and printed with.
+    pub fn format(&mut self) -> Arc<FormatSettings> {
+        self.settings.format()
+    }
+
+    /// Who answers functions that need a session.
+    #[must_use]
+    pub fn host(&self) -> Arc<dyn Host> {
+        self.host.clone()
+    }
+
+    /// The flag of the statement under way.
+    #[must_use]
+    pub fn cancel_flag(&self) -> CancelFlag {
+        self.cancel.clone()
+    }
+
+    /// Makes a fresh flag for the next statement.
+    pub fn arm_cancel(&mut self) {
+        self.cancel = CancelFlag::default();
+        self.register();
+    }
+
+    /// How long things may take.
+    #[must_use]
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            statement: self.duration("statement_timeout"),
+            idle_in_transaction: self.duration("idle_in_transaction_session_timeout"),
+            idle_session: self.duration("idle_session_timeout"),
+        }
+    }
+
+    fn duration(&self, name: &'static str) -> Option<Duration> {
+        u64::try_from(self.settings.integer(name))
+            .ok()
+            .filter(|milliseconds| *milliseconds > 0)
+            .map(Duration::from_millis)
+    }
+
+    fn notice(&mut self, severity: &'static str, code: SqlState, message: impl Into<String>) {
+        self.notices.push(Notice { severity, fields: SqlError::new(code, message) });
+    }
+
+    /// Ends the session: an open transaction is rolled back.
+    pub async fn close(mut self) {
+        self.roll_back().await;
+        self.instance.unregister(self.process_id);
+    }
+}

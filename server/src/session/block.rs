@@ -1,0 +1,404 @@
+//! The transaction of a session: implicit or a block, its savepoints, its own DDL.
+
+use std::sync::Arc;
+
+use aegis_catalog::{CatalogSnapshot, Descriptor};
+use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt};
+use aegis_sql::ddl::DdlChange;
+use aegis_storage::{IsolationLevel, Savepoint, Transaction, TxnOptions};
+use aegis_types::{SqlError, SqlResult, SqlState};
+use tokio::sync::Mutex;
+
+use super::{Outcome, Session};
+
+/// A transaction, shared with the row locks of a running query.
+pub(crate) type SharedTransaction = Arc<Mutex<Option<Transaction>>>;
+
+/// An open transaction.
+pub(super) struct Block {
+    pub(super) txn: SharedTransaction,
+    /// Begun by BEGIN.
+    pub(super) explicit: bool,
+    /// A statement failed: only an end or a way back is taken.
+    pub(super) failed: bool,
+    /// Whether a snapshot was taken: then the isolation level stays.
+    pub(super) has_snapshot: bool,
+    pub(super) isolation: IsolationLevel,
+    pub(super) read_only: bool,
+    /// `now()`
+    pub(super) timestamp: i64,
+    savepoints: Vec<NamedSavepoint>,
+    /// The session's own changes of the catalog, not published yet.
+    ddl: Vec<DdlChange>,
+    /// The newest published catalog that `ddl` was last laid over, and the result.
+    successor: Option<(Arc<CatalogSnapshot>, Arc<CatalogSnapshot>)>,
+}
+
+struct NamedSavepoint {
+    name: String,
+    mark: Savepoint,
+    ddl_count: usize,
+    failed_before: bool,
+}
+
+impl Block {
+    /// The newest catalog with the transaction's own changes on top.
+    pub(super) fn catalog(&mut self, newest: Arc<CatalogSnapshot>) -> Arc<CatalogSnapshot> {
+        if self.ddl.is_empty() {
+            return newest;
+        }
+        if let Some((under, successor)) = &self.successor
+            && Arc::ptr_eq(under, &newest)
+        {
+            return successor.clone();
+        }
+        let mut successor = (*newest).clone();
+        for change in &self.ddl {
+            successor = match change {
+                DdlChange::Put(descriptor) => successor.with(descriptor),
+                DdlChange::Delete(key) => successor.without(*key),
+            };
+        }
+        let successor = Arc::new(successor);
+        self.successor = Some((newest, successor.clone()));
+        successor
+    }
+
+    /// Adds changes of the catalog.
+    pub(super) fn add_ddl(&mut self, changes: Vec<DdlChange>) {
+        self.ddl.extend(changes);
+        self.successor = None;
+    }
+
+    /// Databases that this transaction creates.
+    pub(super) fn changes_databases(&self) -> bool {
+        self.ddl.iter().any(|change| matches!(change, DdlChange::Put(Descriptor::Database(_))))
+    }
+}
+
+/// 25P02
+pub(super) fn in_failed_block() -> SqlError {
+    SqlError::new(
+        SqlState::InFailedSqlTransaction,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+impl Session {
+    /// Opens an implicit transaction unless one is open.
+    pub(super) fn ensure_transaction(&mut self) -> SqlResult<&mut Block> {
+        if self.block.is_none() {
+            self.open_block(false)?;
+        }
+        self.block.as_mut().ok_or_else(|| SqlError::internal("a transaction was just opened"))
+    }
+
+    fn open_block(&mut self, explicit: bool) -> SqlResult<()> {
+        let isolation = isolation_named(self.settings.get("default_transaction_isolation"));
+        let read_only = self.settings.bool("default_transaction_read_only");
+        let txn = self.instance.store.begin(TxnOptions {
+            isolation,
+            read_only,
+            process_id: self.process_id,
+            deadlock_timeout: self.duration("deadlock_timeout").unwrap_or_default(),
+        })?;
+        self.settings.begin();
+        self.block = Some(Block {
+            txn: Arc::new(Mutex::new(Some(txn))),
+            explicit,
+            failed: false,
+            has_snapshot: false,
+            isolation,
+            read_only,
+            timestamp: self.statement_timestamp,
+            savepoints: Vec::new(),
+            ddl: Vec::new(),
+            successor: None,
+        });
+        Ok(())
+    }
+
+    /// The end of a command: what it wrote is visible to the next.
+    ///
+    /// # Errors
+    /// 54000 after four thousand million commands.
+    pub async fn end_statement(&mut self) -> SqlResult<()> {
+        if let Some(block) = &self.block
+            && let Some(txn) = block.txn.lock().await.as_mut()
+        {
+            txn.next_command()?;
+        }
+        Ok(())
+    }
+
+    /// Sync, or the end of a simple query: an implicit transaction commits.
+    ///
+    /// # Errors
+    /// What the commit raises; the transaction is rolled back then.
+    pub async fn finish(&mut self) -> SqlResult<()> {
+        match &self.block {
+            Some(block) if !block.explicit => self.commit().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// After an error: an implicit transaction is rolled back, a block has failed.
+    pub async fn fail(&mut self) {
+        match &mut self.block {
+            Some(block) if block.explicit => block.failed = true,
+            Some(_) => self.roll_back().await,
+            None => {}
+        }
+    }
+
+    pub(super) async fn commit(&mut self) -> SqlResult<()> {
+        let Some(block) = self.block.take() else {
+            return Ok(());
+        };
+        let txn = block.txn.lock().await.take();
+        let result = match txn {
+            Some(txn) => txn.commit().await.map(drop).map_err(SqlError::from),
+            None => Ok(()),
+        };
+        self.settings.end(result.is_ok());
+        result
+    }
+
+    pub(super) async fn roll_back(&mut self) {
+        let Some(block) = self.block.take() else {
+            return;
+        };
+        if let Some(txn) = block.txn.lock().await.take() {
+            txn.rollback();
+        }
+        self.settings.end(false);
+    }
+
+    /// `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT` and their kin.
+    pub(super) async fn transaction_statement(
+        &mut self,
+        statement: &TransactionStmt,
+    ) -> SqlResult<Outcome> {
+        let tag = match statement {
+            TransactionStmt::Begin(modes) => self.begin("BEGIN", modes).await?,
+            TransactionStmt::Start(modes) => self.begin("START TRANSACTION", modes).await?,
+            TransactionStmt::Commit { chain } => self.end_block(true, *chain).await?,
+            TransactionStmt::Rollback { chain } => self.end_block(false, *chain).await?,
+            TransactionStmt::Savepoint(name) => self.savepoint(name).await?,
+            TransactionStmt::Release(name) => self.release(name).await?,
+            TransactionStmt::RollbackTo(name) => self.rollback_to(name).await?,
+            TransactionStmt::Prepare(_)
+            | TransactionStmt::CommitPrepared(_)
+            | TransactionStmt::RollbackPrepared(_) => {
+                return Err(SqlError::unsupported("PREPARE TRANSACTION"));
+            }
+        };
+        Ok(Outcome::Done(tag.to_owned()))
+    }
+
+    async fn begin(
+        &mut self,
+        tag: &'static str,
+        modes: &[TransactionMode],
+    ) -> SqlResult<&'static str> {
+        match &mut self.block {
+            Some(block) if block.explicit => {
+                if block.failed {
+                    return Err(in_failed_block());
+                }
+                self.notice(
+                    "WARNING",
+                    SqlState::ActiveSqlTransaction,
+                    "there is already a transaction in progress",
+                );
+            }
+            // Statements before BEGIN in one query string belong to the block.
+            Some(block) => block.explicit = true,
+            None => self.open_block(true)?,
+        }
+        self.set_modes(modes).await?;
+        Ok(tag)
+    }
+
+    /// `SET TRANSACTION`, and the modes of `BEGIN`.
+    pub(super) async fn set_modes(&mut self, modes: &[TransactionMode]) -> SqlResult<()> {
+        let Some(block) = &mut self.block else {
+            return Ok(());
+        };
+        let mut guard = block.txn.lock().await;
+        let Some(txn) = guard.as_mut() else {
+            return Ok(());
+        };
+        for mode in modes {
+            match mode.kind {
+                TransactionModeKind::Isolation(level) => {
+                    let level = isolation(level);
+                    if block.has_snapshot && level != block.isolation {
+                        return Err(SqlError::new(
+                            SqlState::ActiveSqlTransaction,
+                            "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+                        ));
+                    }
+                    txn.set_isolation(level)?;
+                    block.isolation = level;
+                }
+                TransactionModeKind::ReadOnly(read_only) => {
+                    if block.read_only && !read_only && block.has_snapshot {
+                        return Err(SqlError::new(
+                            SqlState::ActiveSqlTransaction,
+                            "transaction read-write mode must be set before any query",
+                        ));
+                    }
+                    txn.set_read_only(read_only);
+                    block.read_only = read_only;
+                }
+                // Snapshots here wait for nobody, so that there is nothing to defer.
+                TransactionModeKind::Deferrable(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_block(&mut self, commit: bool, chain: bool) -> SqlResult<&'static str> {
+        let explicit = self.block.as_ref().is_some_and(|block| block.explicit);
+        if !explicit {
+            if chain {
+                let what = if commit { "COMMIT AND CHAIN" } else { "ROLLBACK AND CHAIN" };
+                return Err(SqlError::new(
+                    SqlState::NoActiveSqlTransaction,
+                    format!("{what} can only be used in transaction blocks"),
+                ));
+            }
+            self.notice(
+                "WARNING",
+                SqlState::NoActiveSqlTransaction,
+                "there is no transaction in progress",
+            );
+        }
+        let characteristics = self.block.as_ref().map(|block| (block.isolation, block.read_only));
+        let failed = self.block.as_ref().is_some_and(|block| block.failed);
+        let tag = if commit && !failed {
+            self.commit().await?;
+            "COMMIT"
+        } else {
+            self.roll_back().await;
+            "ROLLBACK"
+        };
+        if chain && let Some((isolation, read_only)) = characteristics {
+            self.open_block(true)?;
+            self.keep_characteristics(isolation, read_only).await?;
+        }
+        Ok(tag)
+    }
+
+    /// `AND CHAIN`: the next transaction is as the last.
+    async fn keep_characteristics(
+        &mut self,
+        isolation: IsolationLevel,
+        read_only: bool,
+    ) -> SqlResult<()> {
+        if let Some(block) = &mut self.block
+            && let Some(txn) = block.txn.lock().await.as_mut()
+        {
+            txn.set_isolation(isolation)?;
+            txn.set_read_only(read_only);
+            block.isolation = isolation;
+            block.read_only = read_only;
+        }
+        Ok(())
+    }
+
+    fn block_for_savepoint(&mut self, what: &str) -> SqlResult<&mut Block> {
+        match &mut self.block {
+            Some(block) if block.explicit => Ok(block),
+            _ => Err(SqlError::new(
+                SqlState::NoActiveSqlTransaction,
+                format!("{what} can only be used in transaction blocks"),
+            )),
+        }
+    }
+
+    async fn savepoint(&mut self, name: &str) -> SqlResult<&'static str> {
+        let block = self.block_for_savepoint("SAVEPOINT")?;
+        if block.failed {
+            return Err(in_failed_block());
+        }
+        let mut guard = block.txn.lock().await;
+        let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction is over"))?;
+        let mark = txn.savepoint()?;
+        block.savepoints.push(NamedSavepoint {
+            name: name.to_owned(),
+            mark,
+            ddl_count: block.ddl.len(),
+            failed_before: false,
+        });
+        Ok("SAVEPOINT")
+    }
+
+    async fn release(&mut self, name: &str) -> SqlResult<&'static str> {
+        let block = self.block_for_savepoint("RELEASE SAVEPOINT")?;
+        if block.failed {
+            return Err(in_failed_block());
+        }
+        let at = block.find_savepoint(name)?;
+        let found = block.savepoints.remove(at);
+        block.savepoints.truncate(at);
+        if let Some(txn) = block.txn.lock().await.as_mut() {
+            txn.release(found.mark)?;
+        }
+        Ok("RELEASE")
+    }
+
+    async fn rollback_to(&mut self, name: &str) -> SqlResult<&'static str> {
+        let block = self.block_for_savepoint("ROLLBACK TO SAVEPOINT")?;
+        let at = block.find_savepoint(name)?;
+        block.savepoints.truncate(at + 1);
+        let found = &block.savepoints[at];
+        if let Some(txn) = block.txn.lock().await.as_mut() {
+            txn.rollback_to(found.mark)?;
+        }
+        block.ddl.truncate(found.ddl_count);
+        block.successor = None;
+        block.failed = found.failed_before;
+        Ok("ROLLBACK")
+    }
+}
+
+impl Block {
+    fn find_savepoint(&self, name: &str) -> SqlResult<usize> {
+        self.savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+            SqlError::new(
+                SqlState::SEInvalidSpecification,
+                format!("savepoint \"{name}\" does not exist"),
+            )
+        })
+    }
+}
+
+fn isolation_named(name: &str) -> IsolationLevel {
+    match name {
+        "serializable" => IsolationLevel::Serializable,
+        "repeatable read" => IsolationLevel::RepeatableRead,
+        _ => IsolationLevel::ReadCommitted,
+    }
+}
+
+/// READ UNCOMMITTED runs as READ COMMITTED, as in PostgreSQL.
+const fn isolation(level: ast::IsolationLevel) -> IsolationLevel {
+    match level {
+        ast::IsolationLevel::ReadUncommitted | ast::IsolationLevel::ReadCommitted => {
+            IsolationLevel::ReadCommitted
+        }
+        ast::IsolationLevel::RepeatableRead => IsolationLevel::RepeatableRead,
+        ast::IsolationLevel::Serializable => IsolationLevel::Serializable,
+    }
+}
+
+/// As `transaction_isolation` shows it.
+pub(super) const fn isolation_name(level: IsolationLevel) -> &'static str {
+    match level {
+        IsolationLevel::ReadCommitted => "read committed",
+        IsolationLevel::RepeatableRead => "repeatable read",
+        IsolationLevel::Serializable => "serializable",
+    }
+}

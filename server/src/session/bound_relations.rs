@@ -1,0 +1,90 @@
+//! The relations that a bound statement reads and writes: what is locked before it runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aegis_catalog::Relation;
+use aegis_sql::bound::{BoundStatement, Expr, JoinTree, Query, RteKind};
+use aegis_storage::TableLockMode;
+
+/// Every relation of a statement, by OID, with the strongest lock that it needs.
+pub(super) type Locks = BTreeMap<u32, (Arc<Relation>, TableLockMode)>;
+
+/// The locks of a statement.
+pub(super) fn locks_of(statement: &BoundStatement) -> Locks {
+    let mut locks = Locks::new();
+    match statement {
+        BoundStatement::Query(query) => query_locks(query, &mut locks),
+        BoundStatement::Insert(insert) => {
+            query_locks(&insert.source, &mut locks);
+            add(&mut locks, &insert.table, TableLockMode::RowExclusive);
+        }
+        BoundStatement::Update(update) => {
+            query_locks(&update.source, &mut locks);
+            add(&mut locks, &update.table, TableLockMode::RowExclusive);
+        }
+        BoundStatement::Delete(delete) => {
+            query_locks(&delete.source, &mut locks);
+            add(&mut locks, &delete.table, TableLockMode::RowExclusive);
+        }
+        BoundStatement::Utility(_) => {}
+    }
+    locks
+}
+
+fn add(locks: &mut Locks, relation: &Arc<Relation>, mode: TableLockMode) {
+    let entry = locks.entry(relation.oid.0).or_insert_with(|| (relation.clone(), mode));
+    let strength = |mode| TableLockMode::ALL.iter().position(|other| *other == mode);
+    if strength(mode) > strength(entry.1) {
+        entry.1 = mode;
+    }
+}
+
+fn query_locks(query: &Query, locks: &mut Locks) {
+    for cte in &query.ctes {
+        query_locks(&cte.query, locks);
+    }
+    for (at, entry) in query.range_table.iter().enumerate() {
+        match &entry.kind {
+            RteKind::Relation(relation) => {
+                let marked = query.row_marks.iter().any(|mark| mark.entry == at);
+                let mode =
+                    if marked { TableLockMode::RowShare } else { TableLockMode::AccessShare };
+                add(locks, relation, mode);
+            }
+            RteKind::Subquery(subquery) => query_locks(subquery, locks),
+            RteKind::Functions { calls, .. } => {
+                calls.iter().for_each(|(expr, _)| expr_locks(expr, locks));
+            }
+            RteKind::Values(rows) => {
+                rows.iter().flatten().for_each(|expr| expr_locks(expr, locks));
+            }
+            RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) => {}
+        }
+    }
+    query.from.iter().for_each(|tree| join_locks(tree, locks));
+    let exprs = query
+        .targets
+        .iter()
+        .map(|target| &target.expr)
+        .chain(query.filter.iter())
+        .chain(query.having.iter())
+        .chain(query.limit.iter())
+        .chain(query.offset.iter());
+    exprs.for_each(|expr| expr_locks(expr, locks));
+}
+
+fn join_locks(tree: &JoinTree, locks: &mut Locks) {
+    if let JoinTree::Join { left, right, on, .. } = tree {
+        join_locks(left, locks);
+        join_locks(right, locks);
+        on.iter().for_each(|expr| expr_locks(expr, locks));
+    }
+}
+
+fn expr_locks(expr: &Expr, locks: &mut Locks) {
+    if let Expr::Subquery(subquery) = expr {
+        query_locks(&subquery.query, locks);
+    }
+    expr.for_each_child(&mut |child| expr_locks(child, locks));
+}

@@ -1,0 +1,421 @@
+//! COPY between a table or a query and the connection. Rows are inserted as they are parsed and sent
+//! as they are found: neither side holds more than a batch.
+
+use std::sync::Arc;
+
+use aegis_catalog::{CatalogSnapshot, Relation, RelationKind};
+use aegis_sql::ast::{self, CopySource, CopyTarget, RangeVar, Statement};
+use aegis_sql::bound::BoundStatement;
+use aegis_sql::copy::{CopyHeader, CopyOptions, CopyReader, CopyWriter, ForcedColumns};
+use aegis_sql::dml::{Changes, PendingChecks, TableAccess};
+use aegis_sql::evaluate::Program;
+use aegis_sql::query_engine::{RowStream, StatementContext};
+use aegis_storage::{LockWait, TableLockMode};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, io};
+
+use super::bound_relations::locks_of;
+use super::run::{table_lock_id, transaction_over};
+use super::{CopyIn, CopyOut, Outcome, Session};
+
+impl Session {
+    /// Begins a COPY.
+    ///
+    /// # Errors
+    /// 0A000 for files, programs, binary and WHERE; whatever names, options and the query raise.
+    pub(super) async fn copy(&mut self, copy: &ast::CopyStmt, source: &str) -> SqlResult<Outcome> {
+        match &copy.target {
+            CopyTarget::Stdio => {}
+            CopyTarget::File(_) => return Err(SqlError::unsupported("COPY with a file")),
+            CopyTarget::Program(_) => return Err(SqlError::unsupported("COPY with a program")),
+        }
+        if copy.where_clause.is_some() {
+            return Err(SqlError::unsupported("WHERE in COPY FROM"));
+        }
+        match &copy.source {
+            CopySource::Relation { relation, columns } if copy.is_from => {
+                self.copy_from(copy, relation, columns).await
+            }
+            CopySource::Relation { relation, columns } => {
+                self.copy_table_to(copy, relation, columns).await
+            }
+            CopySource::Query(query) => {
+                if !matches!(&**query, Statement::Select(_)) {
+                    return Err(SqlError::unsupported("COPY of a statement that changes data"));
+                }
+                self.copy_query_to(copy, query, source, None).await
+            }
+        }
+    }
+
+    /// The relation that a name means. Utilities give no position, as in PostgreSQL.
+    ///
+    /// # Errors
+    /// 42P01, 3F000
+    pub(super) fn find_relation(
+        &mut self,
+        catalog: &Arc<CatalogSnapshot>,
+        name: &RangeVar,
+    ) -> SqlResult<Arc<Relation>> {
+        let (path, shown) = match &name.schema {
+            Some(schema) => {
+                let oid = catalog.schema_named(self.database, schema).ok_or_else(|| {
+                    SqlError::new(
+                        SqlState::InvalidSchemaName,
+                        format!("schema \"{schema}\" does not exist"),
+                    )
+                })?;
+                (vec![oid], format!("{schema}.{}", name.name))
+            }
+            None => (self.search_path(catalog), name.name.clone()),
+        };
+        path.into_iter()
+            .find_map(|schema| catalog.relation_named(schema, &name.name))
+            .cloned()
+            .ok_or_else(|| {
+                SqlError::new(
+                    SqlState::UndefinedTable,
+                    format!("relation \"{shown}\" does not exist"),
+                )
+            })
+    }
+
+    async fn lock_for_copy(
+        &mut self,
+        name: &RangeVar,
+        mode: TableLockMode,
+    ) -> SqlResult<(Arc<CatalogSnapshot>, Arc<Relation>)> {
+        let catalog = self.current_catalog();
+        let found = self.find_relation(&catalog, name)?;
+        let wait = LockWait::Wait { timeout: self.duration("lock_timeout") };
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        txn.lock_table(table_lock_id(found.database, found.oid), mode, wait).await?;
+        drop(guard);
+        // It may have changed while this waited.
+        let catalog = self.current_catalog();
+        let relation = catalog.relation(found.oid).cloned().ok_or_else(|| {
+            SqlError::new(
+                SqlState::UndefinedTable,
+                format!("relation \"{}\" does not exist", found.name),
+            )
+        })?;
+        Ok((catalog, relation))
+    }
+
+    async fn copy_from(
+        &mut self,
+        copy: &ast::CopyStmt,
+        name: &RangeVar,
+        columns: &[String],
+    ) -> SqlResult<Outcome> {
+        let (catalog, relation) = self.lock_for_copy(name, TableLockMode::RowExclusive).await?;
+        let columns = copied_columns(&relation, columns)?;
+        self.refuse_in_read_only("COPY FROM")?;
+        let options = CopyOptions::parse(&copy.options, true)?;
+        refuse_kind(&relation, true)?;
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        refuse_unknown_forced(&relation, "FORCE_NOT_NULL", &options.force_not_null, &names)?;
+        refuse_unknown_forced(&relation, "FORCE_NULL", &options.force_null, &names)?;
+        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let table = TableAccess::new(&relation, &context)?;
+        let mut defaults = Vec::new();
+        for column in relation.live_columns().filter(|column| !names.contains(&column.name)) {
+            if let Some(program) = table.default_program(column, &context)? {
+                defaults.push((place(column.number), program));
+            }
+        }
+        Ok(Outcome::CopyIn(Box::new(TableCopyIn {
+            reader: CopyReader::new(options, &relation.name, names),
+            columns: columns.iter().map(|column| (place(column.number), column.ty)).collect(),
+            defaults,
+            table,
+            context,
+            pending: PendingChecks::default(),
+            rows: 0,
+        })))
+    }
+
+    async fn copy_table_to(
+        &mut self,
+        copy: &ast::CopyStmt,
+        name: &RangeVar,
+        columns: &[String],
+    ) -> SqlResult<Outcome> {
+        let (catalog, relation) = self.lock_for_copy(name, TableLockMode::AccessShare).await?;
+        let columns = copied_columns(&relation, columns)?;
+        refuse_kind(&relation, false)?;
+        let listed: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+        let schema = catalog.schema_name(relation.schema).unwrap_or_default();
+        let text = format!(
+            "SELECT {} FROM ONLY {}.{}",
+            listed.join(", "),
+            quoted(schema),
+            quoted(&relation.name)
+        );
+        let statement = aegis_sql::parser::parse(&text)?
+            .pop()
+            .ok_or_else(|| SqlError::internal("COPY made no query"))?
+            .statement;
+        self.copy_query_to(copy, &statement, &text, Some(&relation)).await
+    }
+
+    async fn copy_query_to(
+        &mut self,
+        copy: &ast::CopyStmt,
+        query: &Statement,
+        source: &str,
+        relation: Option<&Relation>,
+    ) -> SqlResult<Outcome> {
+        let options = CopyOptions::parse(&copy.options, false)?;
+        let catalog = self.current_catalog();
+        let analyzed = self.analyze(query, source, Vec::new(), false, &catalog)?;
+        let BoundStatement::Query(bound) = &analyzed.statement else {
+            return Err(SqlError::internal("COPY of what is no query"));
+        };
+        let wait = LockWait::Wait { timeout: self.duration("lock_timeout") };
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        for (locked, mode) in locks_of(&analyzed.statement).values() {
+            let object = table_lock_id(locked.database, locked.oid);
+            txn.lock_table(object, *mode, wait.clone()).await?;
+        }
+        drop(guard);
+        let names: Vec<String> =
+            analyzed.columns.iter().map(|column| column.name.clone()).collect();
+        if let ForcedColumns::Named(forced) = &options.force_quote {
+            match relation {
+                Some(relation) => refuse_unknown_forced(relation, "FORCE_QUOTE", forced, &names)?,
+                None => {
+                    if let Some(missing) = forced.iter().find(|name| !names.contains(name)) {
+                        return Err(no_column(format!("column \"{missing}\" does not exist")));
+                    }
+                }
+            }
+        }
+        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let rows = self.instance.engine.plan(bound, &context)?.execute(&context)?;
+        let with_header = options.header != CopyHeader::Off;
+        let writer = CopyWriter::new(options, &names);
+        let header = with_header.then(|| {
+            let mut line = Vec::new();
+            writer.header(&names, &mut line);
+            line
+        });
+        let types = analyzed.columns.iter().map(|column| column.ty).collect();
+        Ok(Outcome::CopyOut(Box::new(QueryCopyOut {
+            writer,
+            types,
+            header,
+            rows,
+            context,
+            sent: 0,
+        })))
+    }
+}
+
+/// `COPY table FROM STDIN` under way.
+struct TableCopyIn {
+    reader: CopyReader,
+    /// The place in the row and the type of each field.
+    columns: Vec<(usize, TypeRef)>,
+    defaults: Vec<(usize, Program)>,
+    table: TableAccess,
+    context: StatementContext,
+    pending: PendingChecks,
+    rows: u64,
+}
+
+impl TableCopyIn {
+    fn read_row(&self) -> SqlResult<Vec<Datum>> {
+        let mut row = vec![Datum::Null; self.table.layout.column_count()];
+        let eval = self.context.eval();
+        for (at, (place, ty)) in self.columns.iter().enumerate() {
+            if let Some(text) = self.reader.field(at)? {
+                row[*place] = io::text_in(*ty, text, &eval)
+                    .map_err(|error| self.reader.in_field(error, at))?;
+            }
+        }
+        let evaluation = self.context.evaluation();
+        for (place, program) in &self.defaults {
+            row[*place] =
+                program.evaluate(&[], &evaluation).map_err(|error| self.reader.in_line(error))?;
+        }
+        Ok(row)
+    }
+
+    /// Inserts every row that is there whole; with `finish`, ends the statement.
+    async fn insert_rows(&mut self, session: &mut Session, finish: bool) -> SqlResult<()> {
+        let shared = session.shared_transaction()?;
+        let instance = session.instance.clone();
+        let lock_timeout = session.duration("lock_timeout");
+        let mut guard = shared.lock().await;
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        let context = self.context.clone();
+        let mut changes =
+            Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout)
+                .resume(std::mem::take(&mut self.pending));
+        while self.reader.next_row()? {
+            context.cancel.check()?;
+            let row = self.read_row()?;
+            changes.copy_row(&self.table, &row).await.map_err(|error| match error.code() {
+                SqlState::ForeignKeyViolation => error,
+                SqlState::UniqueViolation => self.reader.at_line(error),
+                _ => self.reader.in_line(error),
+            })?;
+            self.rows += 1;
+        }
+        if finish {
+            changes.finish_statement().await?;
+        }
+        self.pending = changes.suspend();
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl CopyIn for TableCopyIn {
+    fn format(&self) -> (u8, usize) {
+        (0, self.columns.len())
+    }
+
+    async fn data(&mut self, bytes: &[u8], session: &mut Session) -> SqlResult<()> {
+        self.reader.feed(bytes);
+        self.insert_rows(session, false).await
+    }
+
+    async fn done(mut self: Box<Self>, session: &mut Session) -> SqlResult<String> {
+        self.reader.end();
+        self.insert_rows(session, true).await?;
+        Ok(format!("COPY {}", self.rows))
+    }
+}
+
+/// `COPY … TO STDOUT` under way.
+struct QueryCopyOut {
+    writer: CopyWriter,
+    types: Vec<TypeRef>,
+    header: Option<Vec<u8>>,
+    rows: Box<dyn RowStream>,
+    context: StatementContext,
+    sent: u64,
+}
+
+#[async_trait::async_trait]
+impl CopyOut for QueryCopyOut {
+    fn format(&self) -> (u8, usize) {
+        (0, self.writer.column_count())
+    }
+
+    async fn next(&mut self) -> SqlResult<Option<Vec<Vec<u8>>>> {
+        if let Some(header) = self.header.take() {
+            return Ok(Some(vec![header]));
+        }
+        self.context.cancel.check()?;
+        let Some(batch) = self.rows.next().await? else {
+            return Ok(None);
+        };
+        let eval = self.context.eval();
+        let mut lines = Vec::with_capacity(batch.len());
+        let mut text = Vec::new();
+        for row in 0..batch.len() {
+            let mut line = Vec::with_capacity(64);
+            for (at, ty) in self.types.iter().enumerate() {
+                let value = batch.datum(row, at);
+                text.clear();
+                io::text_out(ty.oid, &value, &eval, &mut text);
+                self.writer.field(at, (!value.is_null()).then_some(&text[..]), &mut line);
+            }
+            self.writer.end_row(&mut line);
+            lines.push(line);
+            self.sent += 1;
+        }
+        Ok(Some(lines))
+    }
+
+    fn tag(&self) -> String {
+        format!("COPY {}", self.sent)
+    }
+}
+
+/// The columns that COPY names, or all.
+fn copied_columns<'a>(
+    relation: &'a Relation,
+    names: &[String],
+) -> SqlResult<Vec<&'a aegis_catalog::Column>> {
+    if names.is_empty() {
+        return Ok(relation.live_columns().collect());
+    }
+    let mut columns: Vec<&aegis_catalog::Column> = Vec::with_capacity(names.len());
+    for name in names {
+        let column = relation.column_named(name).ok_or_else(|| missing_column(relation, name))?;
+        if columns.iter().any(|other| other.number == column.number) {
+            return Err(SqlError::new(
+                SqlState::DuplicateColumn,
+                format!("column \"{name}\" specified more than once"),
+            ));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+fn refuse_unknown_forced(
+    relation: &Relation,
+    option: &str,
+    forced: &[String],
+    copied: &[String],
+) -> SqlResult<()> {
+    for name in forced {
+        if relation.column_named(name).is_none() {
+            return Err(missing_column(relation, name));
+        }
+        if !copied.contains(name) {
+            return Err(SqlError::new(
+                SqlState::InvalidColumnReference,
+                format!("{option} column \"{name}\" not referenced by COPY"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// 42809 for what has no rows of its own.
+fn refuse_kind(relation: &Relation, is_from: bool) -> SqlResult<()> {
+    let direction = if is_from { "to" } else { "from" };
+    let wrong = |what: &str| {
+        SqlError::new(
+            SqlState::WrongObjectType,
+            format!("cannot copy {direction} {what} \"{}\"", relation.name),
+        )
+    };
+    Err(match relation.kind() {
+        RelationKind::Table => return Ok(()),
+        RelationKind::View if is_from => {
+            wrong("view").hint("To enable copying to a view, provide an INSTEAD OF INSERT trigger.")
+        }
+        RelationKind::View => wrong("view").hint("Try the COPY (SELECT ...) TO variant."),
+        RelationKind::Sequence => wrong("sequence"),
+        RelationKind::Index => {
+            SqlError::new(SqlState::WrongObjectType, format!("\"{}\" is an index", relation.name))
+        }
+    })
+}
+
+fn missing_column(relation: &Relation, name: &str) -> SqlError {
+    no_column(format!("column \"{name}\" of relation \"{}\" does not exist", relation.name))
+}
+
+fn no_column(message: String) -> SqlError {
+    SqlError::new(SqlState::UndefinedColumn, message)
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The place of a column in a row.
+fn place(number: i16) -> usize {
+    usize::try_from(number - 1).expect("columns are numbered from 1")
+}

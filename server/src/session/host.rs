@@ -1,0 +1,255 @@
+//! What the session answers for functions and reg types: the implementation of
+//! [`aegis_types::Host`].
+//!
+//! Before each analysis the session shows its catalog, search path and settings
+//! ([`SessionHost::observe`]); whatever is asked until the next time is answered from those. A
+//! `set_config` waits in a queue that the session takes ([`SessionHost::take_settings`]).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use aegis_catalog::CatalogSnapshot;
+use aegis_catalog::system::{Names, relation_of_row_type};
+use aegis_sql::query_engine::SystemRelations;
+use aegis_sql::settings::SessionSettings;
+use aegis_types::builtin::{FunctionRow, builtins};
+use aegis_types::{Datum, Host, Oid, SqlError, SqlResult, TypeRef};
+use parking_lot::Mutex;
+
+use crate::instance::Instance;
+
+mod comment;
+mod definition;
+mod identity;
+mod keyword;
+mod privilege;
+mod registered;
+mod sequence;
+mod setting;
+mod size;
+mod system;
+mod visibility;
+
+/// Who the session is.
+pub(super) struct Identity {
+    /// The server.
+    pub(super) instance: Arc<Instance>,
+    /// The database that it is connected to.
+    pub(super) database: Oid,
+    /// The name of that.
+    pub(super) database_name: String,
+    /// Its role.
+    pub(super) user: String,
+    /// Its number.
+    pub(super) process_id: i32,
+    /// Where its client is.
+    pub(super) client_address: Option<SocketAddr>,
+}
+
+/// A `set_config` that the session has to apply.
+#[derive(Clone, Debug)]
+pub(super) struct PendingSetting {
+    /// The setting.
+    pub(super) name: String,
+    /// Its value; `None` for the one that the session began with.
+    pub(super) value: Option<String>,
+    /// Whether it ends with the transaction.
+    pub(super) local: bool,
+}
+
+/// The session as functions see it.
+pub(super) struct SessionHost {
+    identity: Arc<Identity>,
+    observed: Mutex<Arc<Observed>>,
+    sequences: Mutex<SequenceMemory>,
+    pending: Mutex<Vec<PendingSetting>>,
+}
+
+/// What was last observed.
+#[derive(Default)]
+struct Observed {
+    catalog: Arc<CatalogSnapshot>,
+    search_path: Vec<Oid>,
+    settings: SessionSettings,
+}
+
+/// What `currval` and `lastval` remember.
+#[derive(Default)]
+struct SequenceMemory {
+    values: BTreeMap<Oid, i64>,
+    last: Option<Oid>,
+}
+
+/// One call of a function.
+struct Call<'a> {
+    host: &'a SessionHost,
+    seen: &'a Observed,
+    row: &'static FunctionRow,
+    args: &'a [Datum],
+}
+
+/// The implementation of a function of the host.
+type HostFunction = fn(&Call<'_>) -> SqlResult<Datum>;
+
+/// One family's functions, by name.
+type HostTable = &'static [(&'static str, HostFunction)];
+
+static TABLES: &[HostTable] = &[
+    comment::FUNCTIONS,
+    definition::FUNCTIONS,
+    identity::FUNCTIONS,
+    keyword::FUNCTIONS,
+    privilege::FUNCTIONS,
+    registered::FUNCTIONS,
+    sequence::FUNCTIONS,
+    setting::FUNCTIONS,
+    size::FUNCTIONS,
+    visibility::FUNCTIONS,
+];
+
+fn find(name: &str) -> Option<HostFunction> {
+    let mut all = TABLES.iter().flat_map(|table| table.iter());
+    all.find(|(known, _)| *known == name).map(|(_, function)| *function)
+}
+
+impl SessionHost {
+    /// A host that has observed nothing yet.
+    pub(super) fn new(identity: Identity) -> Self {
+        Self {
+            identity: Arc::new(identity),
+            observed: Mutex::default(),
+            sequences: Mutex::default(),
+            pending: Mutex::default(),
+        }
+    }
+
+    /// Takes what the next statement is to see.
+    pub(super) fn observe(
+        &self,
+        catalog: Arc<CatalogSnapshot>,
+        search_path: Vec<Oid>,
+        settings: &SessionSettings,
+    ) {
+        let observed = Observed { catalog, search_path, settings: settings.clone() };
+        *self.observed.lock() = Arc::new(observed);
+    }
+
+    /// What `set_config` asked for since this was last called, in order.
+    pub(super) fn take_settings(&self) -> Vec<PendingSetting> {
+        std::mem::take(&mut self.pending.lock())
+    }
+
+    /// The computed relations, as this session sees them.
+    pub(super) fn system_relations(&self) -> Arc<dyn SystemRelations> {
+        Arc::new(system::SessionRelations {
+            identity: self.identity.clone(),
+            observed: self.seen(),
+        })
+    }
+
+    /// `DISCARD SEQUENCES`
+    pub(super) fn forget_sequences(&self) {
+        *self.sequences.lock() = SequenceMemory::default();
+    }
+
+    fn seen(&self) -> Arc<Observed> {
+        self.observed.lock().clone()
+    }
+}
+
+impl Observed {
+    fn names(&self, database: Oid) -> Names<'_> {
+        Names { catalog: &self.catalog, database, search_path: &self.search_path }
+    }
+}
+
+impl<'a> Call<'a> {
+    fn names(&self) -> Names<'a> {
+        self.seen.names(self.host.identity.database)
+    }
+
+    fn arg(&self, at: usize) -> &'a Datum {
+        self.args.get(at).unwrap_or(&Datum::Null)
+    }
+
+    fn oid(&self, at: usize) -> Oid {
+        match self.arg(at) {
+            Datum::Oid(oid) => *oid,
+            _ => Oid::NONE,
+        }
+    }
+
+    fn text(&self, at: usize) -> &'a str {
+        match self.arg(at) {
+            Datum::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    fn boolean(&self, at: usize) -> bool {
+        matches!(self.arg(at), Datum::Bool(true))
+    }
+}
+
+/// A text, or NULL.
+fn text_or_null(text: Option<impl Into<Arc<str>>>) -> Datum {
+    text.map_or(Datum::Null, Datum::text)
+}
+
+impl Host for SessionHost {
+    fn call(&self, function: Oid, arguments: &[Datum]) -> SqlResult<Datum> {
+        let row = builtins()
+            .function(function)
+            .ok_or_else(|| SqlError::internal(format!("no function {function}")))?;
+        let implementation = find(row.name)
+            .ok_or_else(|| SqlError::internal(format!("unknown host function {}", row.name)))?;
+        if row.strict && arguments.iter().any(Datum::is_null) {
+            return Ok(Datum::Null);
+        }
+        implementation(&Call { host: self, seen: &self.seen(), row, args: arguments })
+    }
+
+    fn reg_out(&self, reg_type: Oid, value: Oid) -> String {
+        registered::print(&self.seen().names(self.identity.database), reg_type, value)
+    }
+
+    fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid> {
+        registered::read(&self.seen().names(self.identity.database), reg_type, text)
+    }
+
+    fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
+        let seen = self.seen();
+        let relation = match seen.catalog.relation_of_row_type(record.oid) {
+            Some(found) if found.row_type == record.oid => found.oid,
+            Some(_) => return None,
+            None => relation_of_row_type(record.oid)
+                .filter(|found| found.row_type == record.oid)
+                .map(|found| found.oid)?,
+        };
+        let columns = seen.names(self.identity.database).columns(relation);
+        Some(columns.into_iter().map(|(_, name, ty)| (Arc::from(name), ty)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aegis_types::functions::host::{HOST_FUNCTIONS, HOST_SET_FUNCTIONS};
+
+    use super::*;
+
+    #[test]
+    fn every_host_function_is_answered() {
+        for name in HOST_FUNCTIONS.iter().chain(HOST_SET_FUNCTIONS) {
+            assert!(find(name).is_some(), "unknown host function {name}");
+        }
+    }
+
+    #[test]
+    fn no_function_is_answered_that_is_not_declared() {
+        for (name, _) in TABLES.iter().flat_map(|table| table.iter()) {
+            let declared = HOST_FUNCTIONS.contains(name) || HOST_SET_FUNCTIONS.contains(name);
+            assert!(declared, "{name}");
+        }
+    }
+}

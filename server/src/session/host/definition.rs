@@ -1,0 +1,160 @@
+//! Definitions of objects as SQL: `format_type`, `pg_get_indexdef` and their family.
+
+use aegis_catalog::snapshot::{PG_AUTHID, PG_CLASS, PG_NAMESPACE};
+use aegis_catalog::system::{definition, function};
+use aegis_catalog::{Relation, RelationKind};
+use aegis_types::builtin::{FunctionRow, builtins};
+use aegis_types::functions::quote_ident;
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid as t};
+
+use super::{Call, HostTable, registered, text_or_null};
+
+pub(super) static FUNCTIONS: HostTable = &[
+    ("format_type", |call| {
+        let typmod = match call.arg(1) {
+            Datum::Int4(typmod) => Some(*typmod),
+            _ => None,
+        };
+        Ok(match call.arg(0) {
+            Datum::Oid(oid) => Datum::text(call.names().format_type(*oid, typmod)),
+            _ => Datum::Null,
+        })
+    }),
+    ("pg_get_expr", |call| {
+        Ok(Datum::text(definition::expression_text(&call.names(), call.text(0))))
+    }),
+    ("pg_get_indexdef", |call| {
+        let names = call.names();
+        let Some(index) = call.seen.catalog.relation(call.oid(0)) else {
+            return Ok(Datum::Null);
+        };
+        Ok(text_or_null(match call.arg(1) {
+            Datum::Int4(column) if *column != 0 => definition::index_column(&names, index, *column),
+            _ => definition::index_definition(&names, index, call.boolean(2)),
+        }))
+    }),
+    ("pg_get_constraintdef", constraint),
+    ("pg_get_viewdef", |call| {
+        let names = call.names();
+        let oid = match call.arg(0) {
+            Datum::Text(name) => registered::lookup(&names, t::REGCLASS, name)?,
+            _ => call.oid(0),
+        };
+        let view = call.seen.catalog.relation(oid);
+        Ok(text_or_null(view.and_then(|view| definition::view_definition(&names, view))))
+    }),
+    ("pg_get_ruledef", |call| {
+        // A view's rule has the view's own OID.
+        let names = call.names();
+        let rule = call.seen.catalog.relation(call.oid(0)).and_then(|view| {
+            let query = definition::view_definition(&names, view)?;
+            let name = names.qualified_relation_name(view.oid)?;
+            Some(format!("CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {query}"))
+        });
+        Ok(text_or_null(rule))
+    }),
+    // There are no objects of these kinds: no OID names one.
+    ("pg_get_triggerdef", |_| Ok(Datum::Null)),
+    ("pg_get_partkeydef", |_| Ok(Datum::Null)),
+    ("pg_get_statisticsobjdef", |_| Ok(Datum::Null)),
+    ("pg_get_statisticsobjdef_columns", |_| Ok(Datum::Null)),
+    ("pg_get_userbyid", |call| {
+        let oid = call.oid(0);
+        Ok(Datum::text(match call.seen.catalog.role(oid) {
+            Some(role) => role.name.clone(),
+            None => format!("unknown (OID={oid})"),
+        }))
+    }),
+    ("pg_get_serial_sequence", serial_sequence),
+    ("pg_get_functiondef", |call| match builtins().function(call.oid(0)) {
+        Some(_) => Err(SqlError::unsupported("the definition of a built-in function")),
+        None => Ok(Datum::Null),
+    }),
+    ("pg_get_function_arguments", |call| Ok(of_function(call, function::arguments))),
+    ("pg_get_function_identity_arguments", |call| {
+        Ok(of_function(call, function::identity_arguments))
+    }),
+    ("pg_get_function_result", |call| Ok(of_function(call, function::result))),
+    // No function here is written in SQL.
+    ("pg_get_function_sqlbody", |_| Ok(Datum::Null)),
+    ("pg_describe_object", describe),
+    ("pg_relation_is_publishable", |call| {
+        let relation = call.seen.catalog.relation(call.oid(0));
+        Ok(Datum::Bool(relation.is_some_and(|found| found.kind() == RelationKind::Table)))
+    }),
+];
+
+fn of_function(
+    call: &Call<'_>,
+    print: fn(&aegis_catalog::system::Names<'_>, &FunctionRow) -> String,
+) -> Datum {
+    text_or_null(builtins().function(call.oid(0)).map(|row| print(&call.names(), row)))
+}
+
+fn constraint(call: &Call<'_>) -> SqlResult<Datum> {
+    let names = call.names();
+    let oid = call.oid(0);
+    for relation in call.seen.catalog.relations_of(names.database) {
+        let constraints = relation.as_table().map_or(&[][..], |table| &table.constraints);
+        if let Some(found) = constraints.iter().find(|constraint| constraint.oid == oid) {
+            let pretty = call.boolean(1);
+            let text = definition::constraint_definition(&names, relation, found, pretty);
+            return Ok(Datum::text(text));
+        }
+    }
+    Ok(Datum::Null)
+}
+
+/// The sequence that a column owns, always qualified.
+fn serial_sequence(call: &Call<'_>) -> SqlResult<Datum> {
+    let names = call.names();
+    let table = registered::lookup(&names, t::REGCLASS, call.text(0))?;
+    let column = call.text(1);
+    let found = names.columns(table).into_iter().find(|(_, name, _)| *name == column);
+    let Some((number, ..)) = found else {
+        let table = names.relation_parts(table).map_or("", |(_, name)| name);
+        return Err(SqlError::new(
+            SqlState::UndefinedColumn,
+            format!("column \"{column}\" of relation \"{table}\" does not exist"),
+        ));
+    };
+    let owned = call.seen.catalog.relations_of(names.database).find(|relation| {
+        relation.as_sequence().is_some_and(|it| it.owned_by == Some((table, number)))
+    });
+    Ok(text_or_null(owned.and_then(|sequence| names.qualified_relation_name(sequence.oid))))
+}
+
+const fn kind_word(kind: RelationKind) -> &'static str {
+    match kind {
+        RelationKind::Table => "table",
+        RelationKind::View => "view",
+        RelationKind::Sequence => "sequence",
+        RelationKind::Index => "index",
+    }
+}
+
+fn describe(call: &Call<'_>) -> SqlResult<Datum> {
+    let names = call.names();
+    let (class, object) = (call.oid(0), call.oid(1));
+    let column = match call.arg(2) {
+        Datum::Int4(number) => i16::try_from(*number).unwrap_or_default(),
+        _ => 0,
+    };
+    let catalog = &call.seen.catalog;
+    let text = match class {
+        Oid::NONE => None,
+        PG_CLASS => catalog.relation(object).and_then(|relation: &std::sync::Arc<Relation>| {
+            let whole = format!("{} {}", kind_word(relation.kind()), names.relation_name(object)?);
+            match relation.column(column) {
+                Some(column) => Some(format!("column {} of {whole}", quote_ident(&column.name))),
+                None => Some(whole),
+            }
+        }),
+        PG_NAMESPACE => {
+            catalog.schema_name(object).map(|name| format!("schema {}", quote_ident(name)))
+        }
+        PG_AUTHID => catalog.role(object).map(|role| format!("role {}", quote_ident(&role.name))),
+        _ => return Err(SqlError::unsupported("the description of an object of this kind")),
+    };
+    Ok(text_or_null(text))
+}

@@ -1,0 +1,107 @@
+//! The computed relations as the analyzer and the planner ask for them.
+
+use std::sync::Arc;
+
+use aegis_catalog::Relation;
+use aegis_catalog::system::{self, ServerState, SessionRow, SettingRow, SystemContext};
+use aegis_sql::query_engine::{StatementContext, SystemRelations};
+use aegis_sql::settings::{Context, Kind, SETTINGS, SessionSettings, Setting, Unit};
+use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
+
+use super::{Identity, Observed};
+
+/// The computed relations of one session.
+pub(super) struct SessionRelations {
+    pub(super) identity: Arc<Identity>,
+    pub(super) observed: Arc<Observed>,
+}
+
+impl SystemRelations for SessionRelations {
+    fn columns(&self, name: &str) -> Option<Vec<(String, TypeRef)>> {
+        let columns = &system::relation(name)?.columns;
+        Some(columns.iter().map(|column| (column.name.to_owned(), column.ty)).collect())
+    }
+
+    fn rows(&self, name: &str, context: &StatementContext) -> SqlResult<Vec<Vec<Datum>>> {
+        let relation = system::relation(name)
+            .ok_or_else(|| SqlError::internal(format!("no computed relation {name}")))?;
+        let mut names = self.observed.names(self.identity.database);
+        names.catalog = &context.catalog;
+        Ok((relation.rows)(&SystemContext { names, server: self }))
+    }
+}
+
+impl ServerState for SessionRelations {
+    fn settings(&self) -> Vec<SettingRow> {
+        let mut rows: Vec<SettingRow> =
+            SETTINGS.iter().map(|setting| row(setting, &self.observed.settings)).collect();
+        rows.sort_by_cached_key(|row| row.name.to_ascii_lowercase());
+        rows
+    }
+
+    fn sessions(&self) -> Vec<SessionRow> {
+        let sessions = self.identity.instance.sessions();
+        sessions
+            .into_iter()
+            .map(|(process_id, session)| SessionRow {
+                process_id,
+                database: session.database,
+                user: session.user,
+                start_time: session.start_time,
+            })
+            .collect()
+    }
+
+    fn sequence_last_value(&self, sequence: &Relation) -> Option<i64> {
+        let position = self.identity.instance.counters.current(sequence).ok()?;
+        position.is_called.then_some(position.last_value)
+    }
+}
+
+fn row(setting: &Setting, session: &SessionSettings) -> SettingRow {
+    let value = session.raw(setting).to_owned();
+    let mut row = SettingRow {
+        name: setting.name.to_owned(),
+        source: if value == setting.default { "default" } else { "session" },
+        setting: value,
+        context: match setting.context {
+            Context::Internal => "internal",
+            Context::Postmaster => "postmaster",
+            Context::Reload => "sighup",
+            Context::User => "user",
+        },
+        kind: "string",
+        boot: setting.default.to_owned(),
+        reset: setting.default.to_owned(),
+        ..SettingRow::default()
+    };
+    match setting.kind {
+        Kind::Bool => row.kind = "bool",
+        Kind::Integer(least, greatest, unit) => {
+            row.kind = "integer";
+            row.unit = unit_name(unit);
+            row.minimum = Some(least.to_string());
+            row.maximum = Some(greatest.to_string());
+        }
+        Kind::Real => row.kind = "real",
+        Kind::Enum(words) => {
+            row.kind = "enum";
+            row.words = Some(words.iter().map(|word| (*word).to_owned()).collect());
+        }
+        Kind::Text | Kind::DateStyle | Kind::SearchPath | Kind::TimeZone | Kind::Encoding => {}
+    }
+    row
+}
+
+const fn unit_name(unit: Unit) -> Option<&'static str> {
+    match unit {
+        Unit::None => None,
+        Unit::Milliseconds => Some("ms"),
+        Unit::Seconds => Some("s"),
+        Unit::Minutes => Some("min"),
+        Unit::Bytes => Some("B"),
+        Unit::Kilobytes => Some("kB"),
+        Unit::Blocks => Some("8kB"),
+        Unit::Megabytes => Some("MB"),
+    }
+}

@@ -1,0 +1,349 @@
+//! From a parsed statement to its outcome: analysis, table locks, snapshot, plan.
+//!
+//! ```text
+//! analyze (newest catalog) ──► lock tables ──► catalog changed meanwhile? ──► analyze again
+//!                                                     no ▼
+//!                                        snapshot ──► plan ──► rows, or changes of data
+//! ```
+
+use std::sync::Arc;
+
+use aegis_catalog::CatalogSnapshot;
+use aegis_sql::analyze::{Analyzed, Analyzer, AnalyzerContext};
+use aegis_sql::ast::Statement;
+use aegis_sql::bound::BoundStatement;
+use aegis_sql::dml::{Changed, Changes};
+use aegis_sql::query_engine::StatementContext;
+use aegis_storage::{LockWait, ReadView};
+use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, SqlState};
+
+use super::block::{SharedTransaction, in_failed_block};
+use super::bound_relations::locks_of;
+use super::{Outcome, Prepared, ResultColumn, Session, utility};
+
+/// How often a statement is analyzed anew because its relations change while it waits for locks.
+const ANALYSES_MAX: usize = 16;
+
+impl Session {
+    /// Analyzes a statement, to be run with [`Session::execute`].
+    ///
+    /// # Errors
+    /// 25P02 in a failed block, unless the statement ends it; whatever analysis raises.
+    pub async fn prepare(
+        &mut self,
+        statement: Option<Arc<Statement>>,
+        source: Arc<str>,
+        parameter_types: &[Oid],
+    ) -> SqlResult<Arc<Prepared>> {
+        if let Some(statement) = &statement
+            && !matches!(&**statement, Statement::Transaction(_))
+        {
+            self.refuse_in_failed_block()?;
+        }
+        let prepared = self.analyze_as_prepared(statement, source, parameter_types)?;
+        Ok(Arc::new(prepared))
+    }
+
+    pub(super) fn refuse_in_failed_block(&self) -> SqlResult<()> {
+        match &self.block {
+            Some(block) if block.failed => Err(in_failed_block()),
+            _ => Ok(()),
+        }
+    }
+
+    fn analyze_as_prepared(
+        &mut self,
+        statement: Option<Arc<Statement>>,
+        source: Arc<str>,
+        parameter_types: &[Oid],
+    ) -> SqlResult<Prepared> {
+        let catalog = self.current_catalog();
+        let mut prepared = Prepared {
+            source,
+            statement,
+            parameter_types: Vec::new(),
+            columns: None,
+            analyzed: None,
+            catalog: catalog.clone(),
+        };
+        let Some(statement) = prepared.statement.clone() else {
+            return Ok(prepared);
+        };
+        if utility::is_plannable(&statement) {
+            let known =
+                parameter_types.iter().map(|oid| oid.is_some().then_some(*oid)).collect();
+            let analyzed = self.analyze(&statement, &prepared.source, known, true, &catalog)?;
+            prepared.parameter_types.clone_from(&analyzed.parameter_types);
+            let returns_rows = matches!(&analyzed.statement, BoundStatement::Query(_))
+                || !analyzed.columns.is_empty();
+            prepared.columns = returns_rows.then(|| result_columns(&analyzed));
+            prepared.analyzed = Some(Arc::new(analyzed));
+        } else {
+            prepared.columns = self.utility_columns(&statement)?;
+        }
+        Ok(prepared)
+    }
+
+    /// The newest catalog, with this transaction's own changes.
+    pub(super) fn current_catalog(&mut self) -> Arc<CatalogSnapshot> {
+        let newest = self.instance.catalog();
+        let catalog = match &mut self.block {
+            Some(block) => block.catalog(newest),
+            None => newest,
+        };
+        let path = self.search_path(&catalog);
+        self.host.observe(catalog.clone(), path, &self.settings);
+        catalog
+    }
+
+    /// The schemas of `search_path` that exist, in order.
+    pub(super) fn search_path(&self, catalog: &CatalogSnapshot) -> Vec<Oid> {
+        let mut path = Vec::new();
+        for name in self.settings.search_path() {
+            let name = if name == "$user" { self.user.as_str() } else { name.as_str() };
+            if let Some(oid) = catalog.schema_named(self.database, name)
+                && !path.contains(&oid)
+            {
+                path.push(oid);
+            }
+        }
+        path
+    }
+
+    pub(super) fn analyze(
+        &mut self,
+        statement: &Statement,
+        source: &str,
+        parameters: Vec<Option<Oid>>,
+        infer_parameters: bool,
+        catalog: &Arc<CatalogSnapshot>,
+    ) -> SqlResult<Analyzed> {
+        let settings = self.settings.format();
+        let search_path = self.search_path(catalog);
+        let system = self.host.system_relations();
+        let host = self.host.clone();
+        Analyzer::new(AnalyzerContext {
+            catalog,
+            database: self.database,
+            search_path: &search_path,
+            system_relations: &*system,
+            eval: EvalContext {
+                settings: &settings,
+                transaction_timestamp: self.transaction_timestamp(),
+                statement_timestamp: self.statement_timestamp,
+                host: &*host,
+            },
+            parameters,
+            infer_parameters,
+        })
+        .analyze(statement)
+    }
+
+    fn transaction_timestamp(&self) -> i64 {
+        self.block.as_ref().map_or(self.statement_timestamp, |block| block.timestamp)
+    }
+
+    /// Runs a statement. Opens an implicit transaction if none is open.
+    ///
+    /// # Errors
+    /// Whatever the statement raises; the caller then calls [`Session::fail`].
+    pub async fn execute(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        parameters: Vec<Datum>,
+    ) -> SqlResult<Outcome> {
+        let Some(statement) = prepared.statement.clone() else {
+            return Ok(Outcome::Empty);
+        };
+        if let Statement::Transaction(transaction) = &*statement {
+            return self.transaction_statement(transaction).await;
+        }
+        self.refuse_in_failed_block()?;
+        self.ensure_transaction()?;
+        if !utility::is_plannable(&statement) {
+            return self.run_utility(&statement, &prepared.source).await;
+        }
+        let known: Vec<Option<Oid>> =
+            prepared.parameter_types.iter().map(|ty| Some(ty.oid)).collect();
+        let (analyzed, catalog) = self.settled_analysis(prepared, &statement, &known).await?;
+        if let Some(columns) = &prepared.columns {
+            refuse_changed_result(columns, &analyzed)?;
+        }
+        let context = self.statement_context(catalog, parameters.into()).await?;
+        self.run_bound(&analyzed, context).await
+    }
+
+    /// Locks the statement's tables and analyzes it again until the catalog stays the same.
+    async fn settled_analysis(
+        &mut self,
+        prepared: &Prepared,
+        statement: &Statement,
+        known: &[Option<Oid>],
+    ) -> SqlResult<(Arc<Analyzed>, Arc<CatalogSnapshot>)> {
+        let mut analyzed = prepared.analyzed.clone();
+        let mut under = prepared.catalog.clone();
+        for _ in 0..ANALYSES_MAX {
+            let catalog = self.current_catalog();
+            let current = match analyzed.take() {
+                Some(analyzed) if Arc::ptr_eq(&under, &catalog) => analyzed,
+                _ => {
+                    let known = known.to_vec();
+                    Arc::new(self.analyze(statement, &prepared.source, known, false, &catalog)?)
+                }
+            };
+            self.lock_tables(&current.statement).await?;
+            if Arc::ptr_eq(&catalog, &self.current_catalog()) {
+                return Ok((current, catalog));
+            }
+            analyzed = Some(current);
+            under = catalog;
+        }
+        Err(SqlError::new(
+            SqlState::TRSerializationFailure,
+            "could not run the statement: its relations keep changing",
+        ))
+    }
+
+    async fn lock_tables(&mut self, statement: &BoundStatement) -> SqlResult<()> {
+        let wait = LockWait::Wait { timeout: self.duration("lock_timeout") };
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        for (relation, mode) in locks_of(statement).values() {
+            let object = table_lock_id(relation.database, relation.oid);
+            txn.lock_table(object, *mode, wait.clone()).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn shared_transaction(&self) -> SqlResult<SharedTransaction> {
+        self.block.as_ref().map(|block| block.txn.clone()).ok_or_else(transaction_over)
+    }
+
+    /// What holds for a statement over a new snapshot.
+    pub(super) async fn statement_context(
+        &mut self,
+        catalog: Arc<CatalogSnapshot>,
+        parameters: Arc<[Datum]>,
+    ) -> SqlResult<StatementContext> {
+        let shared = self.shared_transaction()?;
+        let view = {
+            let mut guard = shared.lock().await;
+            guard.as_mut().ok_or_else(transaction_over)?.statement_snapshot()?
+        };
+        if let Some(block) = &mut self.block {
+            block.has_snapshot = true;
+        }
+        Ok(self.context_over(view, catalog, parameters))
+    }
+
+    pub(super) fn context_over(
+        &mut self,
+        view: ReadView,
+        catalog: Arc<CatalogSnapshot>,
+        parameters: Arc<[Datum]>,
+    ) -> StatementContext {
+        StatementContext {
+            view,
+            catalog,
+            database: self.database,
+            settings: self.settings.format(),
+            transaction_timestamp: self.transaction_timestamp(),
+            statement_timestamp: self.statement_timestamp,
+            parameters,
+            host: self.host.clone(),
+            memory_bytes: self.instance.query_memory_bytes,
+            cancel: self.cancel.clone(),
+            system_relations: self.host.system_relations(),
+        }
+    }
+
+    pub(super) async fn run_bound(
+        &mut self,
+        analyzed: &Analyzed,
+        context: StatementContext,
+    ) -> SqlResult<Outcome> {
+        let columns = result_columns(analyzed);
+        if let BoundStatement::Query(query) = &analyzed.statement {
+            let plan = self.instance.engine.plan(query, &context)?;
+            return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(&context)? });
+        }
+        let word = match &analyzed.statement {
+            BoundStatement::Insert(_) => "INSERT",
+            BoundStatement::Update(_) => "UPDATE",
+            _ => "DELETE",
+        };
+        self.refuse_in_read_only(word)?;
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        let instance = self.instance.clone();
+        let lock_timeout = self.duration("lock_timeout");
+        let mut changes =
+            Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
+        let changed: Changed = match &analyzed.statement {
+            BoundStatement::Insert(insert) => changes.insert(insert).await?,
+            BoundStatement::Update(update) => changes.update(update).await?,
+            BoundStatement::Delete(delete) => changes.delete(delete).await?,
+            BoundStatement::Query(_) | BoundStatement::Utility(_) => {
+                return Err(SqlError::internal("a statement without rows to change"));
+            }
+        };
+        let tag = match word {
+            "INSERT" => format!("INSERT 0 {}", changed.rows),
+            word => format!("{word} {}", changed.rows),
+        };
+        Ok(if columns.is_empty() {
+            Outcome::Done(tag)
+        } else {
+            Outcome::Returned { tag, columns, rows: changed.returned }
+        })
+    }
+
+    /// 25006
+    pub(super) fn refuse_in_read_only(&self, what: &str) -> SqlResult<()> {
+        match &self.block {
+            Some(block) if block.read_only => Err(SqlError::new(
+                SqlState::ReadOnlySqlTransaction,
+                format!("cannot execute {what} in a read-only transaction"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn transaction_over() -> SqlError {
+    SqlError::internal("the statement's transaction is over")
+}
+
+/// How table locks are named in storage: the database's OID above, the relation's below.
+pub(super) fn table_lock_id(database: Oid, relation: Oid) -> u64 {
+    (u64::from(database.0) << 32) | u64::from(relation.0)
+}
+
+pub(super) fn result_columns(analyzed: &Analyzed) -> Vec<ResultColumn> {
+    analyzed
+        .columns
+        .iter()
+        .map(|column| ResultColumn {
+            name: column.name.clone(),
+            ty: column.ty,
+            origin: column.origin,
+        })
+        .collect()
+}
+
+/// A prepared statement whose result has changed since it was described.
+fn refuse_changed_result(columns: &[ResultColumn], analyzed: &Analyzed) -> SqlResult<()> {
+    let same = columns.len() == analyzed.columns.len()
+        && columns.iter().zip(&analyzed.columns).all(|(old, new)| old.ty == new.ty);
+    if same {
+        Ok(())
+    } else {
+        Err(SqlError::new(
+            SqlState::FeatureNotSupported,
+            "cached plan must not change result type",
+        ))
+    }
+}
+

@@ -1,0 +1,464 @@
+//! Statements that are run as they are parsed: settings, locks, maintenance, EXPLAIN, definitions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aegis_sql::ast::{
+    self, ExplainStmt, LockMode, LockStmt, SetValue, Statement, VacuumStmt, VariableSetKind,
+    VariableSetStmt,
+};
+use aegis_sql::bound::BoundStatement;
+use aegis_sql::ddl::Ddl;
+use aegis_sql::settings::{self, SETTINGS};
+use aegis_storage::{LockWait, TableLockMode};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid};
+
+use super::run::{table_lock_id, transaction_over};
+use super::{Outcome, ResultColumn, Session, block};
+
+/// Whether the analyzer makes a bound tree of the statement.
+pub(super) fn is_plannable(statement: &Statement) -> bool {
+    match statement {
+        Statement::Select(select) => !has_into(select),
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => true,
+        _ => false,
+    }
+}
+
+fn has_into(select: &ast::SelectStmt) -> bool {
+    let mut select = select;
+    loop {
+        match &select.body {
+            ast::SelectBody::Simple(simple) => return simple.into.is_some(),
+            ast::SelectBody::Values(_) => return false,
+            ast::SelectBody::SetOperation(operation) => select = &operation.left,
+        }
+    }
+}
+
+fn text_column(name: &str) -> ResultColumn {
+    ResultColumn { name: name.to_owned(), ty: TypeRef::plain(type_oid::TEXT), origin: None }
+}
+
+impl Session {
+    /// The columns that a statement without a bound tree returns, for Describe.
+    pub(super) fn utility_columns(
+        &mut self,
+        statement: &Statement,
+    ) -> SqlResult<Option<Vec<ResultColumn>>> {
+        Ok(match statement {
+            Statement::Explain(_) => Some(vec![text_column("QUERY PLAN")]),
+            Statement::VariableShow(show) if show.name == "all" => {
+                Some(vec![text_column("name"), text_column("setting"), text_column("description")])
+            }
+            Statement::VariableShow(show) => Some(vec![text_column(&shown_name(&show.name))]),
+            _ => None,
+        })
+    }
+
+    pub(super) async fn run_utility(
+        &mut self,
+        statement: &Arc<Statement>,
+        source: &Arc<str>,
+    ) -> SqlResult<Outcome> {
+        match &**statement {
+            Statement::VariableSet(set) => self.set_variable(set).await,
+            Statement::VariableShow(show) => self.show(&show.name),
+            Statement::Explain(explain) => self.explain(explain, source).await,
+            Statement::Lock(lock) => self.lock(lock).await,
+            Statement::Vacuum(vacuum) => self.vacuum(vacuum).await,
+            Statement::Checkpoint => {
+                self.instance.store.flush_now().await?;
+                Ok(Outcome::Done("CHECKPOINT".to_owned()))
+            }
+            Statement::Copy(copy) => self.copy(copy, source).await,
+            Statement::Discard(target) => self.discard(*target).await,
+            Statement::CreateDatabase(_) | Statement::DropDatabase(_) => {
+                self.refuse_in_block(if matches!(&**statement, Statement::CreateDatabase(_)) {
+                    "CREATE DATABASE"
+                } else {
+                    "DROP DATABASE"
+                })?;
+                self.refuse_database_in_use(statement)?;
+                self.define(statement, source).await
+            }
+            Statement::Listen(_) | Statement::Unlisten(_) | Statement::Notify(_) => {
+                Err(SqlError::unsupported("LISTEN and NOTIFY"))
+            }
+            Statement::DeclareCursor(_) | Statement::Fetch(_) | Statement::ClosePortal(_) => {
+                Err(SqlError::unsupported("a cursor declared in SQL"))
+            }
+            Statement::Prepare(_) | Statement::Execute(_) | Statement::Deallocate(_) => {
+                Err(SqlError::unsupported("a statement prepared in SQL"))
+            }
+            Statement::Unsupported(unsupported) => {
+                Err(SqlError::unsupported(&unsupported.feature))
+            }
+            _ => self.define(statement, source).await,
+        }
+    }
+
+    /// Runs a definition in the transaction.
+    async fn define(&mut self, statement: &Arc<Statement>, source: &str) -> SqlResult<Outcome> {
+        self.refuse_in_read_only(ddl_name(statement))?;
+        let catalog = self.current_catalog();
+        let search_path = self.search_path(&catalog);
+        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let instance = self.instance.clone();
+        let mut ddl = Ddl {
+            txn: guard.as_mut().ok_or_else(transaction_over)?,
+            context,
+            store: &instance.store,
+            engine: &*instance.engine,
+            row_ids: &instance.row_ids,
+            counters: &instance.counters,
+            search_path,
+            role: self.role,
+            lock_timeout: self.duration("lock_timeout"),
+            notices: Vec::new(),
+            changes: Vec::new(),
+        };
+        let result = ddl.run(statement, source).await;
+        let (notices, changes) = (ddl.notices, ddl.changes);
+        self.notices.extend(notices);
+        drop(guard);
+        let tag = result?;
+        if let Some(block) = &mut self.block {
+            block.add_ddl(changes);
+        }
+        Ok(Outcome::Done(tag))
+    }
+
+    fn refuse_in_block(&self, what: &str) -> SqlResult<()> {
+        match &self.block {
+            Some(block) if block.explicit => Err(SqlError::new(
+                SqlState::ActiveSqlTransaction,
+                format!("{what} cannot run inside a transaction block"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_database_in_use(&self, statement: &Statement) -> SqlResult<()> {
+        let Statement::DropDatabase(drop) = statement else {
+            return Ok(());
+        };
+        if drop.name == self.database_name {
+            return Err(SqlError::new(
+                SqlState::ObjectInUse,
+                "cannot drop the currently open database",
+            ));
+        }
+        let others = self.instance.sessions_of(&drop.name);
+        if others > 0 {
+            let plural = if others == 1 { "is 1 other session" } else { "are other sessions" };
+            let detail = if others == 1 {
+                format!("There {plural} using the database.")
+            } else {
+                format!("There are {others} other sessions using the database.")
+            };
+            return Err(SqlError::new(
+                SqlState::ObjectInUse,
+                format!("database \"{}\" is being accessed by other users", drop.name),
+            )
+            .detail(detail));
+        }
+        Ok(())
+    }
+
+    async fn set_variable(&mut self, set: &VariableSetStmt) -> SqlResult<Outcome> {
+        let tag = match &set.kind {
+            VariableSetKind::Value { name, args } => {
+                let value = set_value(name, args)?;
+                self.apply_setting(name, Some(&value), set.is_local).await?;
+                "SET"
+            }
+            VariableSetKind::Default { name } => {
+                self.apply_setting(name, None, set.is_local).await?;
+                "SET"
+            }
+            VariableSetKind::Reset { name } => {
+                self.apply_setting(name, None, false).await?;
+                "RESET"
+            }
+            VariableSetKind::ResetAll => {
+                self.settings.reset_all();
+                "RESET"
+            }
+            VariableSetKind::Current { name } => {
+                self.settings.show(name)?;
+                "SET"
+            }
+            VariableSetKind::Transaction(modes) => {
+                if !self.in_explicit_block() {
+                    self.notice(
+                        "WARNING",
+                        SqlState::NoActiveSqlTransaction,
+                        "SET TRANSACTION can only be used in transaction blocks",
+                    );
+                }
+                self.set_modes(modes).await?;
+                "SET"
+            }
+            VariableSetKind::SessionCharacteristics(modes) => {
+                for mode in modes {
+                    let (name, value) = match mode.kind {
+                        ast::TransactionModeKind::Isolation(level) => {
+                            ("default_transaction_isolation", level.text())
+                        }
+                        ast::TransactionModeKind::ReadOnly(on) => {
+                            ("default_transaction_read_only", if on { "on" } else { "off" })
+                        }
+                        ast::TransactionModeKind::Deferrable(on) => {
+                            ("default_transaction_deferrable", if on { "on" } else { "off" })
+                        }
+                    };
+                    self.settings.set(name, Some(value), false)?;
+                }
+                "SET"
+            }
+            VariableSetKind::TransactionSnapshot(_) => {
+                return Err(SqlError::unsupported("SET TRANSACTION SNAPSHOT"));
+            }
+        };
+        Ok(Outcome::Done(tag.to_owned()))
+    }
+
+    fn in_explicit_block(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| block.explicit)
+    }
+
+    /// Sets one setting; those of the running transaction act on it.
+    pub(super) async fn apply_setting(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        local: bool,
+    ) -> SqlResult<()> {
+        if local && !self.in_explicit_block() {
+            self.notice(
+                "WARNING",
+                SqlState::NoActiveSqlTransaction,
+                "SET LOCAL can only be used in transaction blocks",
+            );
+        }
+        let kind = match (name.to_ascii_lowercase().as_str(), value) {
+            ("transaction_isolation", Some(level)) => {
+                let level = match level {
+                    "serializable" => ast::IsolationLevel::Serializable,
+                    "repeatable read" => ast::IsolationLevel::RepeatableRead,
+                    _ => ast::IsolationLevel::ReadCommitted,
+                };
+                Some(ast::TransactionModeKind::Isolation(level))
+            }
+            ("transaction_read_only", Some(on)) => {
+                Some(ast::TransactionModeKind::ReadOnly(matches!(on, "on" | "true" | "1")))
+            }
+            ("role" | "session_authorization", Some(role)) if role != self.user => {
+                return Err(SqlError::unsupported(format!("SET {name}")));
+            }
+            ("role", _) => return Ok(()),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            return self.set_modes(&[ast::TransactionMode { kind, location: 0 }]).await;
+        }
+        self.settings.set(name, value, local)
+    }
+
+    fn show(&mut self, name: &str) -> SqlResult<Outcome> {
+        if name == "all" {
+            let mut rows = BTreeMap::new();
+            for setting in SETTINGS {
+                let value = self.show_value(setting.name)?;
+                rows.insert(setting.name.to_ascii_lowercase(), (setting.name, value));
+            }
+            let rows = rows
+                .into_values()
+                .map(|(name, value)| {
+                    vec![Datum::text(name), Datum::text(value), Datum::text("")]
+                })
+                .collect();
+            let columns =
+                vec![text_column("name"), text_column("setting"), text_column("description")];
+            return Ok(Outcome::Returned { tag: "SHOW".to_owned(), columns, rows });
+        }
+        let value = self.show_value(name)?;
+        Ok(Outcome::Returned {
+            tag: "SHOW".to_owned(),
+            columns: vec![text_column(&shown_name(name))],
+            rows: vec![vec![Datum::text(value)]],
+        })
+    }
+
+    /// The value of a setting; those of the running transaction are its own.
+    fn show_value(&self, name: &str) -> SqlResult<String> {
+        match (name.to_ascii_lowercase().as_str(), &self.block) {
+            ("transaction_isolation", Some(block)) => {
+                Ok(block::isolation_name(block.isolation).to_owned())
+            }
+            ("transaction_read_only", Some(block)) => {
+                Ok(if block.read_only { "on" } else { "off" }.to_owned())
+            }
+            _ => self.settings.show(name),
+        }
+    }
+
+    async fn discard(&mut self, target: ast::DiscardTarget) -> SqlResult<Outcome> {
+        let tag = match target {
+            ast::DiscardTarget::All => {
+                self.refuse_in_block("DISCARD ALL")?;
+                self.statements.clear();
+                self.host.forget_sequences();
+                self.settings.reset_all();
+                "DISCARD ALL"
+            }
+            ast::DiscardTarget::Plans => "DISCARD PLANS",
+            ast::DiscardTarget::Sequences => {
+                self.host.forget_sequences();
+                "DISCARD SEQUENCES"
+            }
+            ast::DiscardTarget::Temp => "DISCARD TEMP",
+        };
+        Ok(Outcome::Done(tag.to_owned()))
+    }
+
+    async fn explain(&mut self, explain: &ExplainStmt, source: &str) -> SqlResult<Outcome> {
+        for option in &explain.options {
+            let name = option.name.as_str();
+            if !matches!(name, "costs" | "verbose" | "summary" | "format") {
+                return Err(SqlError::unsupported(format!("EXPLAIN option \"{name}\"")));
+            }
+        }
+        if !is_plannable(&explain.query) {
+            return Err(SqlError::unsupported("EXPLAIN of this statement"));
+        }
+        let catalog = self.current_catalog();
+        let analyzed = self.analyze(&explain.query, source, Vec::new(), false, &catalog)?;
+        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let (head, query) = match &analyzed.statement {
+            BoundStatement::Query(query) => (None, query),
+            BoundStatement::Insert(insert) => {
+                (Some(format!("Insert on {}", insert.table.name)), &insert.source)
+            }
+            BoundStatement::Update(update) => {
+                (Some(format!("Update on {}", update.table.name)), &update.source)
+            }
+            BoundStatement::Delete(delete) => {
+                (Some(format!("Delete on {}", delete.table.name)), &delete.source)
+            }
+            BoundStatement::Utility(_) => {
+                return Err(SqlError::internal("a plannable statement became a utility"));
+            }
+        };
+        let mut lines = self.instance.engine.plan(query, &context)?.explain(false);
+        if let Some(head) = head {
+            for (at, line) in lines.iter_mut().enumerate() {
+                *line = if at == 0 { format!("  ->  {line}") } else { format!("        {line}") };
+            }
+            lines.insert(0, head);
+        }
+        Ok(Outcome::Returned {
+            tag: "EXPLAIN".to_owned(),
+            columns: vec![text_column("QUERY PLAN")],
+            rows: lines.into_iter().map(|line| vec![Datum::text(line)]).collect(),
+        })
+    }
+
+    async fn lock(&mut self, lock: &LockStmt) -> SqlResult<Outcome> {
+        if !self.in_explicit_block() {
+            return Err(SqlError::new(
+                SqlState::NoActiveSqlTransaction,
+                "LOCK TABLE can only be used in transaction blocks",
+            ));
+        }
+        let wait = if lock.nowait {
+            LockWait::NoWait
+        } else {
+            LockWait::Wait { timeout: self.duration("lock_timeout") }
+        };
+        let catalog = self.current_catalog();
+        let shared = self.shared_transaction()?;
+        for name in &lock.relations {
+            let relation = self.find_relation(&catalog, name)?;
+            let mut guard = shared.lock().await;
+            let txn = guard.as_mut().ok_or_else(transaction_over)?;
+            let object = table_lock_id(relation.database, relation.oid);
+            txn.lock_table(object, storage_mode(lock.mode), wait.clone()).await?;
+        }
+        Ok(Outcome::Done("LOCK TABLE".to_owned()))
+    }
+
+    /// VACUUM flushes and reclaims; ANALYZE counts rows.
+    async fn vacuum(&mut self, vacuum: &VacuumStmt) -> SqlResult<Outcome> {
+        if vacuum.is_vacuum {
+            self.refuse_in_block("VACUUM")?;
+        }
+        let catalog = self.current_catalog();
+        for target in &vacuum.relations {
+            self.find_relation(&catalog, &target.relation)?;
+        }
+        if vacuum.is_vacuum {
+            self.instance.store.flush_now().await?;
+            return Ok(Outcome::Done("VACUUM".to_owned()));
+        }
+        Ok(Outcome::Done("ANALYZE".to_owned()))
+    }
+}
+
+/// A setting's name as `SHOW` heads its column.
+fn shown_name(name: &str) -> String {
+    settings::find(name).map_or_else(|| name.to_owned(), |setting| setting.name.to_owned())
+}
+
+fn set_value(name: &str, args: &[SetValue]) -> SqlResult<String> {
+    let is_list = matches!(settings::find(name).map(|s| s.kind), Some(settings::Kind::SearchPath));
+    let mut parts = Vec::with_capacity(args.len());
+    for arg in args {
+        parts.push(match arg {
+            // A name in a list is an identifier already folded: quote it, so that it stays so.
+            SetValue::String(text) if is_list => format!("\"{}\"", text.replace('"', "\"\"")),
+            SetValue::String(text) => text.clone(),
+            SetValue::Integer(number) => number.to_string(),
+            SetValue::Float(number) => number.clone(),
+            SetValue::Interval(_) => {
+                return Err(SqlError::unsupported("SET TIME ZONE INTERVAL"));
+            }
+        });
+    }
+    Ok(parts.join(", "))
+}
+
+fn storage_mode(mode: LockMode) -> TableLockMode {
+    match mode {
+        LockMode::AccessShare => TableLockMode::AccessShare,
+        LockMode::RowShare => TableLockMode::RowShare,
+        LockMode::RowExclusive => TableLockMode::RowExclusive,
+        LockMode::ShareUpdateExclusive => TableLockMode::ShareUpdateExclusive,
+        LockMode::Share => TableLockMode::Share,
+        LockMode::ShareRowExclusive => TableLockMode::ShareRowExclusive,
+        LockMode::Exclusive => TableLockMode::Exclusive,
+        LockMode::AccessExclusive => TableLockMode::AccessExclusive,
+    }
+}
+
+/// The command that a read-only transaction refuses.
+fn ddl_name(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::CreateTable(_) => "CREATE TABLE",
+        Statement::CreateTableAs(_) => "CREATE TABLE AS",
+        Statement::Select(_) => "SELECT INTO",
+        Statement::AlterTable(_) => "ALTER TABLE",
+        Statement::CreateView(_) => "CREATE VIEW",
+        Statement::CreateIndex(_) => "CREATE INDEX",
+        Statement::CreateSequence(_) => "CREATE SEQUENCE",
+        Statement::AlterSequence(_) => "ALTER SEQUENCE",
+        Statement::CreateSchema(_) => "CREATE SCHEMA",
+        Statement::Drop(_) => "DROP",
+        Statement::Truncate(_) => "TRUNCATE TABLE",
+        Statement::Comment(_) => "COMMENT",
+        _ => "this command",
+    }
+}

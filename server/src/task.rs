@@ -1,0 +1,34 @@
+//! The one place that spawns: every task has a name, which its log lines carry.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+/// Starts a task on the current runtime. A panic in it ends it alone; the handle tells.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future.instrument(tracing::info_span!("task", name)))
+}
+
+/// A task that ends with whoever holds this.
+#[derive(Debug)]
+pub struct Bound<T>(JoinHandle<T>);
+
+impl<T> Bound<T> {
+    /// Ties a task to the holder.
+    #[must_use]
+    pub const fn new(handle: JoinHandle<T>) -> Self {
+        Self(handle)
+    }
+}
+
+impl<T> Drop for Bound<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,105 @@
+//! The simple protocol: a string of statements, run in turn in one transaction unless they say
+//! otherwise; an error ends the string.
+
+use std::sync::Arc;
+
+use aegis_sql::ast::RawStatement;
+use aegis_types::{SqlError, SqlState};
+
+use super::Failure;
+use super::connection::{Connection, watched};
+use super::message::one_string;
+use super::portal::ends_transaction;
+use super::rows::{Formats, RowCursor, describe_rows};
+use crate::session::Outcome;
+
+impl Connection<'_> {
+    /// `Q`
+    pub(super) async fn simple_query(&mut self, body: &[u8]) -> Result<(), Failure> {
+        self.source = Arc::from(one_string(body)?);
+        self.unnamed = None;
+        self.disarm();
+        self.arm();
+        let source = Arc::clone(&self.source);
+        let statements = self.session.parse(&source)?;
+        self.send_notices();
+        if statements.is_empty() {
+            self.finish().await?;
+            self.socket.output.empty_query_response();
+        }
+        let mut statements = statements.into_iter();
+        while let Some(statement) = statements.next() {
+            let is_last = statements.as_slice().is_empty();
+            self.simple_statement(statement, &source, is_last).await?;
+        }
+        self.ready().await
+    }
+
+    async fn simple_statement(
+        &mut self,
+        raw: RawStatement,
+        source: &Arc<str>,
+        is_last: bool,
+    ) -> Result<(), Failure> {
+        self.arm();
+        let flag = self.flag();
+        // The statement runs in the unnamed portal.
+        self.drop_portal("").await?;
+        let prepare = self.session.prepare(Some(Arc::new(raw.statement)), Arc::clone(source), &[]);
+        let prepared = watched(self.socket, &flag, prepare).await?;
+        self.send_notices();
+        if !prepared.parameter_types.is_empty() {
+            return Err(SqlError::new(
+                SqlState::UndefinedParameter,
+                format!("there is no parameter ${}", prepared.parameter_types.len()),
+            )
+            .into());
+        }
+        let outcome =
+            watched(self.socket, &flag, self.session.execute(&prepared, Vec::new())).await?;
+        self.send_notices();
+        if ends_transaction(prepared.statement.as_deref()) {
+            self.portals.clear();
+        }
+        let completion = match outcome {
+            Outcome::Rows { tag, columns, rows } => {
+                self.simple_rows(RowCursor::streaming(tag, columns, rows)).await?
+            }
+            Outcome::Returned { tag, columns, rows } => {
+                self.simple_rows(RowCursor::returned(tag, columns, rows)).await?
+            }
+            Outcome::Done(tag) => Completion::Tag(tag),
+            Outcome::CopyIn(copy) => Completion::Tag(self.copy_in(copy).await?),
+            Outcome::CopyOut(copy) => Completion::Tag(self.copy_out(copy).await?),
+            Outcome::Empty => Completion::Empty,
+        };
+        self.session.end_statement().await?;
+        if is_last {
+            // A commit that fails takes the place of the tag.
+            self.finish().await?;
+        }
+        self.send_notices();
+        match completion {
+            Completion::Rows(cursor, portion) => {
+                cursor.complete(&portion, &mut self.socket.output);
+            }
+            Completion::Tag(tag) => self.socket.output.command_complete(&tag),
+            Completion::Empty => self.socket.output.empty_query_response(),
+        }
+        self.disarm();
+        Ok(())
+    }
+
+    async fn simple_rows(&mut self, mut cursor: RowCursor) -> Result<Completion, Failure> {
+        describe_rows(cursor.columns(), &Formats::TEXT, &mut self.socket.output)?;
+        let portion = self.send_rows(&mut cursor, &Formats::TEXT, None).await?;
+        Ok(Completion::Rows(cursor, portion))
+    }
+}
+
+/// What there is to say once the statement has ended well.
+enum Completion {
+    Rows(RowCursor, super::rows::Portion),
+    Tag(String),
+    Empty,
+}

@@ -1,0 +1,124 @@
+//! A client's socket with its two buffers.
+//!
+//! Reading never takes more than a frame needs or [`READ_AHEAD_BYTES`], whichever is more; writing
+//! sends the whole output buffer at once. Both buffers give back what an unusually large message made
+//! them grow to.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::frame::{self, Frame, FrameError};
+use super::output::Output;
+use super::{OUTPUT_BYTES, READ_AHEAD_BYTES};
+use crate::shutdown::Shutdown;
+
+/// How much room a read is given at least.
+const READ_BYTES: usize = 8 * 1024;
+
+/// How long the last words to a client may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a connection runs over.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
+
+/// A socket and its buffers.
+pub(crate) struct Socket {
+    transport: Box<dyn Transport>,
+    input: BytesMut,
+    /// The client has closed its side, or reading failed.
+    ended: bool,
+    pub(crate) output: Output,
+    pub(crate) shutdown: Shutdown,
+    large_bytes_max: usize,
+}
+
+impl Socket {
+    pub(crate) fn new(transport: Box<dyn Transport>, shutdown: Shutdown) -> Self {
+        Self {
+            transport,
+            input: BytesMut::with_capacity(READ_BYTES),
+            ended: false,
+            output: Output::default(),
+            shutdown,
+            large_bytes_max: frame::LARGE_MESSAGE_BYTES_MAX,
+        }
+    }
+
+    /// The next message if it is here already.
+    pub(crate) fn buffered_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        frame::take(&mut self.input, self.large_bytes_max)
+    }
+
+    /// The startup packet if it is here already.
+    pub(crate) fn buffered_startup(&mut self) -> Result<Option<Bytes>, FrameError> {
+        frame::take_startup(&mut self.input)
+    }
+
+    /// Whether bytes have come that no frame has taken yet.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Waits for more bytes; whether any came. Dropping the future loses nothing.
+    pub(crate) async fn read(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        if self.input.is_empty() && self.input.capacity() > 4 * READ_AHEAD_BYTES {
+            self.input = BytesMut::new();
+        }
+        self.input.reserve(READ_BYTES);
+        // A connection that fails says no more than one that ends.
+        let read = self.transport.read_buf(&mut self.input).await.unwrap_or(0);
+        self.ended = read == 0;
+        !self.ended
+    }
+
+    /// Returns once the client is gone, having asked for nothing more than what runs. Reads ahead
+    /// meanwhile, a bounded part; beyond that nobody can tell. Dropping the future loses nothing.
+    pub(crate) async fn client_gone(&mut self) {
+        while !self.ended && self.input.len() < READ_AHEAD_BYTES {
+            self.read().await;
+        }
+        let waits_for_more = !matches!(self.input.first(), None | Some(b'X'));
+        if !self.ended || waits_for_more {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Sends what has collected, waiting for a slow reader; a shutdown ends the waiting.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        if self.output.len() == 0 {
+            return Ok(());
+        }
+        let shutdown = self.shutdown.clone();
+        tokio::select! {
+            biased;
+            written = self.transport.write_all(self.output.as_slice()) => written?,
+            () = shutdown.begun() => return Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+        self.output.clear();
+        Ok(())
+    }
+
+    /// Sends what has collected if it is much.
+    pub(crate) async fn flush_if_large(&mut self) -> io::Result<()> {
+        if self.output.len() >= OUTPUT_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    /// Sends what has collected and closes; a client that does not read is left.
+    pub(crate) async fn farewell(&mut self) {
+        let parting = async {
+            self.transport.write_all(self.output.as_slice()).await?;
+            self.transport.shutdown().await
+        };
+        // The client may be gone: then there is nobody to tell.
+        let _told = tokio::time::timeout(FAREWELL, parting).await;
+        self.output.clear();
+    }
+}

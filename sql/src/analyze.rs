@@ -1,0 +1,241 @@
+//! Parse analysis: from what a statement says to what it means.
+//!
+//! ```text
+//! ast::Statement ──► scopes (names) ──► expressions (types) ──► clauses ──► BoundStatement
+//!                       scope, from         coerce, operator,      select, group,
+//!                       relation, cte       function, polymorphic  set_operation, insert, …
+//! ```
+//!
+//! The division of labour and the algorithms are those of PostgreSQL's `parse_*.c`, so that a
+//! statement means here what it means there and fails with the same words at the same place. The
+//! analyzer folds nothing but string literals into their types; it reads the catalog and never
+//! the data.
+
+mod keyword;
+mod types;
+mod type_name;
+mod relation;
+
+mod scope;
+mod suggestion;
+mod column;
+
+mod node;
+mod constant;
+mod coerce;
+mod common_type;
+mod polymorphic;
+mod operator;
+mod candidate;
+mod function;
+mod function_default;
+mod function_call;
+
+mod expr;
+mod comparison;
+mod subscript;
+mod sublink;
+mod aggregate;
+mod window;
+mod grouping_check;
+
+mod from;
+mod join;
+mod range_function;
+mod cte;
+mod target;
+mod sort;
+mod group;
+mod select;
+mod values;
+mod set_operation;
+mod locking;
+
+mod assignment;
+mod insert;
+mod conflict;
+mod update;
+
+mod walk;
+mod parameter;
+mod standalone;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aegis_catalog::CatalogSnapshot;
+use aegis_types::{EvalContext, Oid, SqlError, SqlResult, SqlState, TypeRef};
+
+use crate::ast;
+use crate::bound::{BoundStatement, Expr, Query, Target};
+use crate::query_engine::SystemRelations;
+
+pub use relation::ResolvedRelation;
+pub use standalone::ExprPlace;
+pub use types::{format_type, quote_identifier};
+
+use scope::Scope;
+
+/// How deep expressions and queries may nest: each level costs a few kilobytes of stack, in whoever
+/// walks the bound tree too.
+pub const DEPTH_MAX: usize = 512;
+
+/// What a statement is analyzed against.
+#[derive(Clone)]
+pub struct AnalyzerContext<'a> {
+    /// What exists.
+    pub catalog: &'a Arc<CatalogSnapshot>,
+    /// The database that the session is connected to.
+    pub database: Oid,
+    /// The schemas searched for unqualified names; `pg_catalog` comes first unless it is listed.
+    pub search_path: &'a [Oid],
+    /// The computed relations of `pg_catalog` and `information_schema`.
+    pub system_relations: &'a dyn SystemRelations,
+    /// Settings, clocks and host, for the conversion of literals.
+    pub eval: EvalContext<'a>,
+    /// The types of `$1`, `$2`, … where the client gave them.
+    pub parameters: Vec<Option<Oid>>,
+    /// Whether parameters beyond those, or without a type, are inferred from their use.
+    pub infer_parameters: bool,
+}
+
+/// A statement analyzed.
+#[derive(Clone, Debug)]
+pub struct Analyzed {
+    /// What it means.
+    pub statement: BoundStatement,
+    /// The type of each parameter.
+    pub parameter_types: Vec<TypeRef>,
+    /// The columns of its result; empty where it gives none.
+    pub columns: Vec<OutputColumn>,
+}
+
+/// A column of a result, for RowDescription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeRef,
+    /// The relation and column that it shows unchanged.
+    pub origin: Option<(Oid, i16)>,
+}
+
+/// Analyzes one statement, or the expressions of one relation.
+pub struct Analyzer<'a> {
+    context: AnalyzerContext<'a>,
+    /// The queries that are being analyzed, outermost first.
+    scopes: Vec<Scope>,
+    /// What is known of the parameters' types so far.
+    parameters: Vec<Option<TypeRef>>,
+    depth: usize,
+    /// The views that are being expanded, so that none can contain itself.
+    views: Vec<Oid>,
+    /// Whether the next query's output columns may stay of unknown type, for whoever is around it to
+    /// decide.
+    keep_unknown_targets: bool,
+    /// The defaults of columns, bound already.
+    defaults: HashMap<(Oid, i16), Expr>,
+    /// Where aggregates and window functions were written.
+    call_locations: Vec<u32>,
+}
+
+impl<'a> Analyzer<'a> {
+    /// An analyzer for one statement.
+    #[must_use]
+    pub fn new(context: AnalyzerContext<'a>) -> Self {
+        let parameters =
+            context.parameters.iter().map(|oid| oid.map(TypeRef::plain)).collect::<Vec<_>>();
+        Self {
+            context,
+            scopes: Vec::new(),
+            parameters,
+            depth: 0,
+            views: Vec::new(),
+            keep_unknown_targets: false,
+            defaults: HashMap::new(),
+            call_locations: Vec::new(),
+        }
+    }
+
+    /// Analyzes a statement. What is neither a query nor DML passes as it is.
+    ///
+    /// # Errors
+    /// Whatever PostgreSQL's parse analysis raises, with the position in the text that was parsed;
+    /// 0A000 for what it can and this analyzer cannot.
+    pub fn analyze(mut self, statement: &ast::Statement) -> SqlResult<Analyzed> {
+        let statement = match statement {
+            ast::Statement::Select(select) => {
+                BoundStatement::Query(Arc::new(self.top_level_select(select)?))
+            }
+            ast::Statement::Insert(insert) => {
+                BoundStatement::Insert(Arc::new(self.insert(insert)?))
+            }
+            ast::Statement::Update(update) => {
+                BoundStatement::Update(Arc::new(self.update(update)?))
+            }
+            ast::Statement::Delete(delete) => {
+                BoundStatement::Delete(Arc::new(self.delete(delete)?))
+            }
+            ast::Statement::Merge(_) => return Err(SqlError::unsupported("MERGE")),
+            other => BoundStatement::Utility(Arc::new(other.clone())),
+        };
+        let columns = match &statement {
+            BoundStatement::Query(query) => output_columns(&query.targets),
+            BoundStatement::Insert(insert) => output_columns(&insert.returning),
+            BoundStatement::Update(update) => output_columns(&update.returning),
+            BoundStatement::Delete(delete) => output_columns(&delete.returning),
+            BoundStatement::Utility(_) => Vec::new(),
+        };
+        let parameter_types = self.final_parameter_types()?;
+        let mut statement = statement;
+        parameter::check(&mut statement, &parameter_types)?;
+        Ok(Analyzed { statement, parameter_types, columns })
+    }
+
+    fn top_level_select(&mut self, select: &ast::SelectStmt) -> SqlResult<Query> {
+        if let ast::SelectBody::Simple(simple) = &select.body {
+            if simple.into.is_some() {
+                return Err(SqlError::unsupported("SELECT INTO"));
+            }
+        }
+        self.query(select)
+    }
+
+    /// Runs `analyze` one level deeper.
+    ///
+    /// # Errors
+    /// 54001 beyond [`DEPTH_MAX`].
+    fn deeper<T>(&mut self, analyze: impl FnOnce(&mut Self) -> SqlResult<T>) -> SqlResult<T> {
+        if self.depth >= DEPTH_MAX {
+            return Err(too_deep());
+        }
+        self.depth += 1;
+        let result = analyze(self);
+        self.depth -= 1;
+        result
+    }
+}
+
+/// 54001, as PostgreSQL words it.
+fn too_deep() -> SqlError {
+    SqlError::new(SqlState::StatementTooComplex, "stack depth limit exceeded").hint(
+        "Increase the configuration parameter \"max_stack_depth\" (currently 2048kB), after \
+         ensuring the platform's stack depth limit is adequate.",
+    )
+}
+
+fn output_columns(targets: &[Target]) -> Vec<OutputColumn> {
+    targets
+        .iter()
+        .filter(|target| !target.hidden)
+        .map(|target| OutputColumn {
+            name: target.name.clone(),
+            ty: target.expr.ty(),
+            origin: target.origin,
+        })
+        .collect()
+}

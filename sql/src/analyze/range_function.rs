@@ -1,0 +1,153 @@
+//! Functions in `FROM`: one row a result, several side by side, ordinality.
+
+use aegis_types::{SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
+
+use super::Analyzer;
+use super::coerce::returns_set;
+use super::from::{alias_name, plain_columns, rename_columns};
+use super::scope::{Clause, EntryInfo};
+use crate::ast::{self, Expr as Ast};
+use crate::bound::{Call, Expr, RangeTableEntry, RteKind};
+
+impl Analyzer<'_> {
+    /// A function, or `ROWS FROM` several (`transformRangeFunction`).
+    pub(super) fn function_entry(&mut self, function: &ast::RangeFunction) -> SqlResult<usize> {
+        let defined = function.functions.iter().any(|item| !item.column_defs.is_empty());
+        if defined || !function.column_defs.is_empty() {
+            return Err(SqlError::unsupported("a column definition list"));
+        }
+        let before = std::mem::replace(&mut self.scope().lateral_active, true);
+        let result =
+            self.in_clause(Clause::FromFunction, |analyzer| analyzer.range_functions(function));
+        self.scope().lateral_active = before;
+        let (calls, mut columns, name) = result?;
+        if function.ordinality {
+            columns.push(("ordinality".to_owned(), TypeRef::plain(t::INT8)));
+        }
+        let alias = function.alias.as_ref();
+        let scalar = match calls.as_slice() {
+            [(call, 1)] => {
+                let ty = call.ty().oid;
+                !function.ordinality && ty != t::RECORD && self.composite(ty).is_none()
+            }
+            _ => false,
+        };
+        // A function of one column gives it the name of the alias.
+        if let (true, Some(alias)) = (calls.len() == 1 && calls[0].1 == 1, alias) {
+            let ty = calls[0].0.ty().oid;
+            if ty != t::RECORD && self.composite(ty).is_none() {
+                columns[0].0.clone_from(&alias.name);
+            }
+        }
+        let mut columns = plain_columns(columns);
+        rename_columns(&mut columns, alias, &name)?;
+        let info =
+            EntryInfo { aliased: alias.is_some(), scalar_function: scalar, ..EntryInfo::default() };
+        let kind = RteKind::Functions { calls, with_ordinality: function.ordinality };
+        let alias = alias_name(alias, &name);
+        Ok(self.add_entry(RangeTableEntry { alias, kind, columns, lateral: true }, info))
+    }
+
+    fn range_functions(
+        &mut self,
+        function: &ast::RangeFunction,
+    ) -> SqlResult<(Vec<(Expr, usize)>, Vec<(String, TypeRef)>, String)> {
+        let mut calls = Vec::new();
+        let mut columns = Vec::new();
+        let mut entry_name = None;
+        for item in &function.functions {
+            for call in self.unnest_parts(&item.function, function.is_rows_from) {
+                let name = ast::figure_column_name(&call);
+                let node = self.expr(&call)?;
+                if let Expr::Call(call) = &node.expr {
+                    if call.args.iter().any(returns_set) {
+                        return Err(SqlError::new(
+                            SqlState::FeatureNotSupported,
+                            "set-returning functions must appear at top level of FROM",
+                        )
+                        .at_opt(node.at));
+                    }
+                }
+                let own =
+                    self.function_columns(&node.expr, &name).map_err(|e| e.at_opt(node.at))?;
+                entry_name.get_or_insert(name);
+                calls.push((node.expr, own.len()));
+                columns.extend(own);
+            }
+        }
+        Ok((calls, columns, entry_name.unwrap_or_default()))
+    }
+
+    /// `unnest` of several arrays stands for as many functions in `ROWS FROM` or alone.
+    fn unnest_parts(&self, function: &Ast, _rows_from: bool) -> Vec<Ast> {
+        match function {
+            Ast::Func(call)
+                if call.name.last().is_some_and(|name| name == "unnest")
+                    && (call.name.len() == 1 || call.name[0] == "pg_catalog")
+                    && call.args.len() > 1
+                    && call.agg_order.is_empty()
+                    && !call.func_variadic =>
+            {
+                call.args
+                    .iter()
+                    .map(|arg| {
+                        let mut part = (**call).clone();
+                        part.args = vec![arg.clone()];
+                        Ast::Func(Box::new(part))
+                    })
+                    .collect()
+            }
+            other => vec![other.clone()],
+        }
+    }
+
+    /// The columns that a function gives as a table.
+    fn function_columns(&self, expr: &Expr, name: &str) -> SqlResult<Vec<(String, TypeRef)>> {
+        let ty = expr.ty();
+        if let Some(relation) = self.composite(ty.oid) {
+            return Ok(relation.live_columns().map(|c| (c.name.clone(), c.ty)).collect());
+        }
+        if ty.oid != t::RECORD {
+            return Ok(vec![(name.to_owned(), ty)]);
+        }
+        let columns = match expr {
+            Expr::Call(call) => self.record_function_columns(call),
+            _ => None,
+        };
+        columns.ok_or_else(|| {
+            SqlError::new(
+                SqlState::SyntaxError,
+                "a column definition list is required for functions returning \"record\"",
+            )
+        })
+    }
+
+    /// The output parameters of a function that returns a record, their polymorphic types resolved.
+    pub(super) fn record_function_columns(&self, call: &Call) -> Option<Vec<(String, TypeRef)>> {
+        let row = self.function_row(call.function)?;
+        if row.result != t::RECORD || row.modes.is_empty() {
+            return None;
+        }
+        let outputs: Vec<usize> = row
+            .modes
+            .iter()
+            .enumerate()
+            .filter(|(_, mode)| matches!(**mode, b'o' | b'b' | b't'))
+            .map(|(at, _)| at)
+            .collect();
+        if outputs.is_empty() {
+            return None;
+        }
+        let actual: Vec<_> = call.args.iter().map(|arg| arg.ty().oid).collect();
+        let mut columns = Vec::with_capacity(outputs.len());
+        for (number, at) in outputs.into_iter().enumerate() {
+            let mut declared = row.arguments.clone();
+            let ty = row.all_arguments[at];
+            let ty = self.resolve_generic_types(&actual, &mut declared, ty).unwrap_or(ty);
+            let name = row.names.get(at).copied().filter(|name| !name.is_empty());
+            let name = name.map_or_else(|| format!("column{}", number + 1), str::to_owned);
+            columns.push((name, TypeRef::plain(ty)));
+        }
+        Some(columns)
+    }
+}

@@ -1,0 +1,311 @@
+//! Walks over bound trees, subqueries included, that know how many queries deep they are.
+
+use std::sync::Arc;
+
+use crate::bound::{
+    BoundStatement, Expr, FrameBound, JoinTree, Query, RteKind, SubqueryKind, Subscript, Target,
+};
+
+/// The direct children of an expression, to be changed; not the queries of subqueries.
+pub(super) fn children_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
+    match expr {
+        Expr::Const { .. }
+        | Expr::Param { .. }
+        | Expr::Column { .. }
+        | Expr::Slot { .. }
+        | Expr::CaseArgument { .. }
+        | Expr::SqlValue { .. }
+        | Expr::NextValue { .. } => {}
+        Expr::Call(call) => call.args.iter_mut().for_each(visit),
+        Expr::ConvertViaText { arg, .. }
+        | Expr::Relabel { arg, .. }
+        | Expr::ConvertArray { arg, .. }
+        | Expr::Not(arg)
+        | Expr::IsNull { arg, .. }
+        | Expr::BooleanTest { arg, .. }
+        | Expr::Field { arg, .. } => visit(arg),
+        Expr::Distinct { equal, .. } | Expr::NullIf { equal, .. } => {
+            equal.args.iter_mut().for_each(visit);
+        }
+        Expr::And(args)
+        | Expr::Or(args)
+        | Expr::Coalesce { args, .. }
+        | Expr::MinMax { args, .. }
+        | Expr::Grouping(args)
+        | Expr::Array { elements: args, .. }
+        | Expr::Row { fields: args, .. } => args.iter_mut().for_each(visit),
+        Expr::Case { operand, branches, default, .. } => {
+            operand.iter_mut().for_each(|expr| visit(expr));
+            for (condition, result) in branches {
+                visit(condition);
+                visit(result);
+            }
+            default.iter_mut().for_each(|expr| visit(expr));
+        }
+        Expr::ArrayComparison { operator, array, .. } => {
+            operator.args.iter_mut().for_each(&mut *visit);
+            visit(array);
+        }
+        Expr::Subscript { arg, subscripts, .. } => {
+            visit(arg);
+            for subscript in subscripts {
+                match subscript {
+                    Subscript::Index(index) => visit(index),
+                    Subscript::Slice(lower, upper) => {
+                        lower.iter_mut().chain(upper).for_each(&mut *visit);
+                    }
+                }
+            }
+        }
+        Expr::RowCompare { fields, .. } => {
+            for field in fields {
+                visit(&mut field.left);
+                visit(&mut field.right);
+            }
+        }
+        Expr::Subquery(subquery) => match &mut subquery.kind {
+            SubqueryKind::Exists | SubqueryKind::Scalar | SubqueryKind::Array => {}
+            SubqueryKind::Any(test) | SubqueryKind::All(test) | SubqueryKind::RowCompare(test) => {
+                visit(test);
+            }
+        },
+        Expr::Aggregate(aggregate) => {
+            aggregate.args.iter_mut().for_each(&mut *visit);
+            aggregate.order_by.iter_mut().for_each(|key| visit(&mut key.expr));
+            aggregate.filter.iter_mut().for_each(visit);
+        }
+        Expr::WindowCall(call) => {
+            call.args.iter_mut().for_each(&mut *visit);
+            call.filter.iter_mut().for_each(visit);
+        }
+    }
+}
+
+/// What a rewriting walk changes. `depth` is the number of queries between the start and the place.
+pub(super) trait Rewriter {
+    /// An expression, before its children.
+    fn expr(&mut self, expr: &mut Expr, depth: usize);
+    /// What an entry of a range table reads.
+    fn entry(&mut self, _kind: &mut RteKind, _depth: usize) {}
+}
+
+/// Rewrites an expression and everything in it.
+pub(super) fn rewrite_expr(expr: &mut Expr, depth: usize, rewriter: &mut dyn Rewriter) {
+    rewriter.expr(expr, depth);
+    if let Expr::Subquery(subquery) = expr {
+        rewrite_query(Arc::make_mut(&mut subquery.query), depth + 1, rewriter);
+    }
+    children_mut(expr, &mut |child| rewrite_expr(child, depth, rewriter));
+}
+
+/// Rewrites a query; `depth` is that of its expressions.
+pub(super) fn rewrite_query(query: &mut Query, depth: usize, rewriter: &mut dyn Rewriter) {
+    for cte in &mut query.ctes {
+        rewrite_query(Arc::make_mut(&mut cte.query), depth + 1, rewriter);
+    }
+    for entry in &mut query.range_table {
+        rewriter.entry(&mut entry.kind, depth);
+        match &mut entry.kind {
+            RteKind::Subquery(subquery) => {
+                rewrite_query(Arc::make_mut(subquery), depth + 1, rewriter);
+            }
+            RteKind::Functions { calls, .. } => {
+                calls.iter_mut().for_each(|(call, _)| rewrite_expr(call, depth, rewriter));
+            }
+            RteKind::Values(rows) => {
+                rows.iter_mut().flatten().for_each(|expr| rewrite_expr(expr, depth, rewriter));
+            }
+            RteKind::Relation(_) | RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) => {}
+        }
+    }
+    for tree in &mut query.from {
+        rewrite_join(tree, depth, rewriter);
+    }
+    let mut each = |expr: &mut Expr| rewrite_expr(expr, depth, rewriter);
+    query.filter.iter_mut().for_each(&mut each);
+    query.targets.iter_mut().for_each(|target| each(&mut target.expr));
+    query.grouping_sets.iter_mut().flatten().for_each(&mut each);
+    query.having.iter_mut().for_each(&mut each);
+    for window in &mut query.windows {
+        window.partition_by.iter_mut().for_each(&mut each);
+        window.order_by.iter_mut().for_each(|key| each(&mut key.expr));
+        for bound in [&mut window.frame.start, &mut window.frame.end] {
+            if let FrameBound::Preceding(offset) | FrameBound::Following(offset) = bound {
+                each(offset);
+            }
+        }
+    }
+    query.limit.iter_mut().for_each(&mut each);
+    query.offset.iter_mut().for_each(&mut each);
+}
+
+fn rewrite_join(tree: &mut JoinTree, depth: usize, rewriter: &mut dyn Rewriter) {
+    if let JoinTree::Join { left, right, on, .. } = tree {
+        rewrite_join(left, depth, rewriter);
+        rewrite_join(right, depth, rewriter);
+        on.iter_mut().for_each(|on| rewrite_expr(on, depth, rewriter));
+    }
+}
+
+struct EachExpr<'f>(&'f mut dyn FnMut(&mut Expr, usize));
+
+impl Rewriter for EachExpr<'_> {
+    fn expr(&mut self, expr: &mut Expr, depth: usize) {
+        (self.0)(expr, depth);
+    }
+}
+
+/// Changes every expression of a statement.
+pub(super) fn rewrite_statement(statement: &mut BoundStatement, visit: &mut dyn FnMut(&mut Expr)) {
+    let mut visit = |expr: &mut Expr, _: usize| visit(expr);
+    let mut rewriter = EachExpr(&mut visit);
+    let targets = |targets: &mut [Target], rewriter: &mut EachExpr<'_>| {
+        targets.iter_mut().for_each(|target| rewrite_expr(&mut target.expr, 0, rewriter));
+    };
+    match statement {
+        BoundStatement::Query(query) => rewrite_query(Arc::make_mut(query), 0, &mut rewriter),
+        BoundStatement::Insert(insert) => {
+            let insert = Arc::make_mut(insert);
+            rewrite_query(Arc::make_mut(&mut insert.source), 0, &mut rewriter);
+            targets(&mut insert.returning, &mut rewriter);
+            if let Some(update) =
+                insert.on_conflict.as_mut().and_then(|conflict| conflict.update.as_mut())
+            {
+                for (_, value) in &mut update.assignments {
+                    rewrite_expr(value, 0, &mut rewriter);
+                }
+                update.filter.iter_mut().for_each(|f| rewrite_expr(f, 0, &mut rewriter));
+            }
+        }
+        BoundStatement::Update(update) => {
+            let update = Arc::make_mut(update);
+            rewrite_query(Arc::make_mut(&mut update.source), 0, &mut rewriter);
+            targets(&mut update.returning, &mut rewriter);
+        }
+        BoundStatement::Delete(delete) => {
+            let delete = Arc::make_mut(delete);
+            rewrite_query(Arc::make_mut(&mut delete.source), 0, &mut rewriter);
+            targets(&mut delete.returning, &mut rewriter);
+        }
+        BoundStatement::Utility(_) => {}
+    }
+}
+
+struct Shift(usize);
+
+impl Rewriter for Shift {
+    fn expr(&mut self, expr: &mut Expr, depth: usize) {
+        match expr {
+            Expr::Column { levels_up, .. } if *levels_up >= depth => *levels_up += self.0,
+            Expr::Aggregate(aggregate) if aggregate.levels_up >= depth => {
+                aggregate.levels_up += self.0;
+            }
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, kind: &mut RteKind, depth: usize) {
+        match kind {
+            RteKind::Cte { levels_up, .. } if *levels_up >= depth => *levels_up += self.0,
+            _ => {}
+        }
+    }
+}
+
+/// Moves an expression into a query `levels` inside the one that it was made for.
+pub(super) fn shift_levels(expr: &mut Expr, levels: usize) {
+    if levels > 0 {
+        rewrite_expr(expr, 0, &mut Shift(levels));
+    }
+}
+
+/// Looks at every expression in an expression, subqueries included, until told to stop.
+/// `visit` gets the depth and says whether to look inside.
+pub(super) fn visit_expr(expr: &Expr, depth: usize, visit: &mut dyn FnMut(&Expr, usize) -> bool) {
+    if !visit(expr, depth) {
+        return;
+    }
+    if let Expr::Subquery(subquery) = expr {
+        visit_query(&subquery.query, depth + 1, visit);
+    }
+    expr.for_each_child(&mut |child| visit_expr(child, depth, visit));
+}
+
+/// [`visit_expr`] over all of a query.
+pub(super) fn visit_query(
+    query: &Query,
+    depth: usize,
+    visit: &mut dyn FnMut(&Expr, usize) -> bool,
+) {
+    for cte in &query.ctes {
+        visit_query(&cte.query, depth + 1, visit);
+    }
+    for entry in &query.range_table {
+        match &entry.kind {
+            RteKind::Subquery(subquery) => visit_query(subquery, depth + 1, visit),
+            RteKind::Functions { calls, .. } => {
+                calls.iter().for_each(|(call, _)| visit_expr(call, depth, visit));
+            }
+            RteKind::Values(rows) => {
+                rows.iter().flatten().for_each(|expr| visit_expr(expr, depth, visit));
+            }
+            RteKind::Relation(_) | RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) => {}
+        }
+    }
+    for tree in &query.from {
+        visit_join(tree, depth, visit);
+    }
+    let mut each = |expr: &Expr| visit_expr(expr, depth, visit);
+    query.filter.iter().for_each(&mut each);
+    query.targets.iter().for_each(|target| each(&target.expr));
+    query.grouping_sets.iter().flatten().for_each(&mut each);
+    query.having.iter().for_each(&mut each);
+    for window in &query.windows {
+        window.partition_by.iter().for_each(&mut each);
+        window.order_by.iter().for_each(|key| each(&key.expr));
+    }
+    query.limit.iter().for_each(&mut each);
+    query.offset.iter().for_each(&mut each);
+}
+
+fn visit_join(tree: &JoinTree, depth: usize, visit: &mut dyn FnMut(&Expr, usize) -> bool) {
+    if let JoinTree::Join { left, right, on, .. } = tree {
+        visit_join(left, depth, visit);
+        visit_join(right, depth, visit);
+        on.iter().for_each(|on| visit_expr(on, depth, visit));
+    }
+}
+
+struct Deepen;
+
+impl Rewriter for Deepen {
+    fn expr(&mut self, expr: &mut Expr, depth: usize) {
+        match expr {
+            Expr::Column { levels_up, .. } if *levels_up > depth => *levels_up += 1,
+            Expr::Aggregate(aggregate) if aggregate.levels_up > depth => aggregate.levels_up += 1,
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, kind: &mut RteKind, depth: usize) {
+        match kind {
+            RteKind::Cte { levels_up, .. } if *levels_up > depth => *levels_up += 1,
+            _ => {}
+        }
+    }
+}
+
+/// Moves a query one level further in: what it reads of queries around it is one more outward.
+pub(super) fn deepen_query(query: &mut Query) {
+    rewrite_query(query, 0, &mut Deepen);
+}
+
+/// Takes the positions off an expression whose text the client did not write.
+pub(super) fn forget_locations(expr: &mut Expr) {
+    let mut forget = |expr: &mut Expr, _: usize| {
+        if let Expr::Call(call) = expr {
+            call.location = None;
+        }
+    };
+    rewrite_expr(expr, 0, &mut EachExpr(&mut forget));
+}

@@ -1,0 +1,184 @@
+//! Definitions: CREATE, ALTER, DROP, COMMENT, TRUNCATE and what goes with them.
+//!
+//! A definition changes descriptors in the transaction's own successor of the catalog and in the
+//! catalog's tree, so that it commits, rolls back and replicates like any write. The relation is
+//! locked first, then the newest catalog is looked at, then the change is made.
+
+mod name;
+mod expression;
+mod reference;
+
+mod create_table;
+mod constraint;
+mod foreign_key;
+mod index;
+mod sequence;
+mod schema;
+mod database;
+mod view;
+mod create_as;
+
+mod rewrite;
+mod alter_table;
+
+mod dependency;
+mod drop;
+mod comment;
+mod truncate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
+use aegis_storage::{Store, Transaction};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+
+use crate::ast::{SelectBody, Statement};
+use crate::counters::Counters;
+use crate::dml::RowIds;
+use crate::query_engine::{QueryEngine, StatementContext};
+
+/// Everything that a definition works with.
+pub struct Ddl<'a> {
+    /// The transaction that writes.
+    pub txn: &'a mut Transaction,
+    /// The statement's view and settings; its catalog is replaced as descriptors change.
+    pub context: StatementContext,
+    /// Where tree ids come from.
+    pub store: &'a Store,
+    /// Who plans the scans of index builds and checks.
+    pub engine: &'a dyn QueryEngine,
+    /// Hidden row ids.
+    pub row_ids: &'a RowIds,
+    /// Sequences and OIDs.
+    pub counters: &'a Counters,
+    /// The schemas of `search_path` that exist; new objects go into the first.
+    pub search_path: Vec<Oid>,
+    /// The current role.
+    pub role: Oid,
+    /// `lock_timeout`
+    pub lock_timeout: Option<Duration>,
+    /// What the client is to be told beside the tag.
+    pub notices: Vec<Notice>,
+    /// What has changed, for the session to see it until the commit is published.
+    pub changes: Vec<DdlChange>,
+}
+
+/// A NOTICE or WARNING.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// `NOTICE`, `WARNING`, `INFO`
+    pub severity: &'static str,
+    /// The other fields, as an error carries them.
+    pub fields: SqlError,
+}
+
+/// A change of the catalog.
+#[derive(Clone, Debug)]
+pub enum DdlChange {
+    /// A descriptor is new or different.
+    Put(Descriptor),
+    /// A descriptor is gone.
+    Delete(DescriptorKey),
+}
+
+impl Ddl<'_> {
+    /// Adds or replaces a descriptor.
+    ///
+    /// # Errors
+    /// What storage raises.
+    pub fn put(&mut self, descriptor: Descriptor) -> SqlResult<()> {
+        store::put(self.txn, &descriptor)?;
+        self.context.catalog = Arc::new((*self.context.catalog).clone().with(&descriptor));
+        self.changes.push(DdlChange::Put(descriptor));
+        Ok(())
+    }
+
+    /// Removes a descriptor.
+    ///
+    /// # Errors
+    /// What storage raises.
+    pub fn delete(&mut self, key: DescriptorKey) -> SqlResult<()> {
+        store::delete(self.txn, key)?;
+        self.context.catalog = Arc::new((*self.context.catalog).clone().without(key));
+        self.changes.push(DdlChange::Delete(key));
+        Ok(())
+    }
+
+    /// Runs a definition and gives its command tag. `source` is the text that the statement's
+    /// locations point into.
+    ///
+    /// # Errors
+    /// Whatever the statement raises; 0A000 for one that is not there.
+    pub async fn run(&mut self, statement: &Statement, source: &str) -> SqlResult<String> {
+        let tag = match statement {
+            Statement::CreateTable(create) => self.create_table(create, source).await?,
+            Statement::CreateTableAs(create) => return self.create_table_as(create).await,
+            Statement::Select(select) => match &select.body {
+                SelectBody::Simple(simple) if simple.into.is_some() => {
+                    return self.select_into(select).await;
+                }
+                _ => return Err(SqlError::internal("a query is no definition")),
+            },
+            Statement::CreateIndex(create) => self.create_index(create).await?,
+            Statement::CreateSchema(create) => self.create_schema(create, source).await?,
+            Statement::CreateView(create) => self.create_view(create, source).await?,
+            Statement::CreateSequence(create) => self.create_sequence(create).await?,
+            Statement::AlterSequence(alter) => self.alter_sequence(alter).await?,
+            Statement::CreateDatabase(create) => self.create_database(create).await?,
+            Statement::DropDatabase(drop) => self.drop_database(drop).await?,
+            Statement::CreateExtension(create) => self.create_extension(create)?,
+            Statement::Drop(drop) => self.drop_objects(drop).await?,
+            Statement::AlterTable(alter) => self.alter_table(alter, source).await?,
+            Statement::Rename(rename) => self.rename(rename).await?,
+            Statement::AlterObjectSchema(alter) => self.set_schema(alter).await?,
+            Statement::AlterOwner(alter) => self.alter_owner(alter)?,
+            Statement::Comment(comment) => self.comment(comment)?,
+            Statement::Truncate(truncate) => self.truncate(truncate).await?,
+            other => return Err(SqlError::unsupported(statement_words(other))),
+        };
+        Ok(tag.to_owned())
+    }
+
+    fn notice(&mut self, code: SqlState, message: impl Into<String>) {
+        self.notices.push(Notice { severity: "NOTICE", fields: SqlError::new(code, message) });
+    }
+
+    fn put_relation(&mut self, relation: Relation) -> SqlResult<Arc<Relation>> {
+        let relation = Arc::new(relation);
+        self.put(Descriptor::Relation(relation.clone()))?;
+        Ok(relation)
+    }
+}
+
+/// What a statement that is not there is called.
+fn statement_words(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
+        Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
+        Statement::Reindex(_) => "REINDEX",
+        Statement::CreateEnum(_) => "CREATE TYPE ... AS ENUM",
+        Statement::AlterEnum(_) => "ALTER TYPE",
+        Statement::CreateCompositeType(_) => "CREATE TYPE ... AS",
+        Statement::CreateDomain(_) => "CREATE DOMAIN",
+        Statement::AlterDomain(_) => "ALTER DOMAIN",
+        Statement::Define(_) => "this CREATE statement",
+        Statement::CreateRole(_) => "CREATE ROLE",
+        Statement::AlterRole(_) | Statement::AlterRoleSet(_) => "ALTER ROLE",
+        Statement::DropRole(_) => "DROP ROLE",
+        Statement::GrantRole(grant) if grant.is_grant => "GRANT ROLE",
+        Statement::GrantRole(_) => "REVOKE ROLE",
+        Statement::Grant(grant) if grant.is_grant => "GRANT",
+        Statement::Grant(_) => "REVOKE",
+        Statement::AlterDefaultPrivileges(_) => "ALTER DEFAULT PRIVILEGES",
+        Statement::ReassignOwned(_) => "REASSIGN OWNED",
+        Statement::DropOwned(_) => "DROP OWNED",
+        Statement::AlterExtension(_) => "ALTER EXTENSION",
+        Statement::CreateFunction(_) => "CREATE FUNCTION",
+        Statement::AlterFunction(_) => "ALTER FUNCTION",
+        Statement::CreateTrigger(_) => "CREATE TRIGGER",
+        Statement::CreateRule(_) => "CREATE RULE",
+        Statement::Cluster(_) => "CLUSTER",
+        _ => "this statement",
+    }
+}

@@ -1,0 +1,125 @@
+//! `COMMENT ON`.
+
+use std::sync::Arc;
+
+use aegis_catalog::snapshot::{
+    PG_AUTHID, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_NAMESPACE, PG_TYPE,
+};
+use aegis_catalog::{Comment, Descriptor, DescriptorKey, Relation, RelationKind};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+
+use super::constraint::constraint_named;
+use super::name::{missing_relation, range_var, wrong_kind};
+use super::{Ddl, Notice};
+use crate::ast::{CommentStmt, ObjectName, ObjectType};
+
+impl Ddl<'_> {
+    /// `COMMENT ON`
+    pub(super) fn comment(&mut self, comment: &CommentStmt) -> SqlResult<&'static str> {
+        let Some((class, object, column)) = self.commented(comment)? else {
+            return Ok("COMMENT");
+        };
+        match comment.comment.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => {
+                let text = text.to_owned();
+                self.put(Descriptor::Comment(Arc::new(Comment { class, object, column, text })))?;
+            }
+            None if self.context.catalog.comment(class, object, column).is_some() => {
+                self.delete(DescriptorKey::Comment(class, object, column))?;
+            }
+            None => {}
+        }
+        Ok("COMMENT")
+    }
+
+    fn commented(&mut self, comment: &CommentStmt) -> SqlResult<Option<(Oid, Oid, i32)>> {
+        let kind = comment.object_type;
+        let names = match &comment.object {
+            ObjectName::Name(names) => names.as_slice(),
+            ObjectName::Type(name) => {
+                let ty = self.analyzer().resolve_type_name(name)?;
+                return Ok(Some((PG_TYPE, ty.oid, 0)));
+            }
+            _ => return Err(SqlError::unsupported(format!("COMMENT ON {}", kind.words()))),
+        };
+        let last = names.last().map_or("", String::as_str);
+        let wanted = match kind {
+            ObjectType::Table => Some((RelationKind::Table, "a table")),
+            ObjectType::View => Some((RelationKind::View, "a view")),
+            ObjectType::Index => Some((RelationKind::Index, "an index")),
+            ObjectType::Sequence => Some((RelationKind::Sequence, "a sequence")),
+            _ => None,
+        };
+        if let Some((wanted, words)) = wanted {
+            let relation = self.named(names)?;
+            if relation.kind() != wanted {
+                return Err(wrong_kind(&relation, words));
+            }
+            return Ok(Some((PG_CLASS, relation.oid, 0)));
+        }
+        let rest = names.split_last().map(|(_, rest)| rest).unwrap_or_default();
+        Ok(match kind {
+            ObjectType::Column => {
+                let relation = self.named(rest)?;
+                let column = relation.column_named(last).ok_or_else(|| {
+                    SqlError::new(
+                        SqlState::UndefinedColumn,
+                        format!(
+                            "column \"{last}\" of relation \"{}\" does not exist",
+                            relation.name
+                        ),
+                    )
+                })?;
+                Some((PG_CLASS, relation.oid, i32::from(column.number)))
+            }
+            ObjectType::TableConstraint => {
+                let relation = self.named(rest)?;
+                let constraint = constraint_named(&relation, last).ok_or_else(|| {
+                    SqlError::new(
+                        SqlState::UndefinedObject,
+                        format!(
+                            "constraint \"{last}\" for table \"{}\" does not exist",
+                            relation.name
+                        ),
+                    )
+                })?;
+                Some((PG_CONSTRAINT, constraint.oid, 0))
+            }
+            ObjectType::Schema => Some((PG_NAMESPACE, self.schema(last)?, 0)),
+            ObjectType::Database => match self.database_named(last) {
+                Ok(database) => Some((PG_DATABASE, database.oid, 0)),
+                Err(fields) => {
+                    self.notices.push(Notice { severity: "WARNING", fields });
+                    None
+                }
+            },
+            ObjectType::Role => match self.context.catalog.role_named(last) {
+                Some(role) => Some((PG_AUTHID, role.oid, 0)),
+                None => {
+                    return Err(SqlError::new(
+                        SqlState::UndefinedObject,
+                        format!("role \"{last}\" does not exist"),
+                    ));
+                }
+            },
+            other => return Err(SqlError::unsupported(format!("COMMENT ON {}", other.words()))),
+        })
+    }
+
+    fn named(&self, names: &[String]) -> SqlResult<Arc<Relation>> {
+        let name = range_var(names)?;
+        self.find(&name)?.ok_or_else(|| missing_relation(&name))
+    }
+
+    /// Removes the comments on an object and on its columns.
+    pub(super) fn delete_comments(&mut self, class: Oid, object: Oid) -> SqlResult<()> {
+        let gone: Vec<DescriptorKey> = self
+            .context
+            .catalog
+            .comments()
+            .filter(|comment| comment.class == class && comment.object == object)
+            .map(|comment| DescriptorKey::Comment(class, object, comment.column))
+            .collect();
+        gone.into_iter().try_for_each(|key| self.delete(key))
+    }
+}

@@ -1,0 +1,157 @@
+//! Databases: made from a template that has no relations, and dropped with all that is in them.
+
+use std::sync::Arc;
+
+use aegis_catalog::{Database, Descriptor, DescriptorKey, Schema};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+
+use super::Ddl;
+use crate::ast::{CreateDatabaseStmt, DefElem, DropDatabaseStmt, RoleSpec, RoleSpecKind};
+
+impl Ddl<'_> {
+    /// `CREATE DATABASE`
+    pub(super) async fn create_database(
+        &mut self,
+        create: &CreateDatabaseStmt,
+    ) -> SqlResult<&'static str> {
+        let name = &create.name;
+        let mut new = Database {
+            oid: Oid::NONE,
+            name: name.clone(),
+            owner: self.role,
+            allow_connections: true,
+            is_template: false,
+            connection_limit: -1,
+        };
+        let mut template = "template1".to_owned();
+        for option in &create.options {
+            self.database_option(&mut new, &mut template, option)?;
+        }
+        let catalog = self.context.catalog.clone();
+        if catalog.database_named(name).is_some() {
+            return Err(SqlError::new(
+                SqlState::DuplicateDatabase,
+                format!("database \"{name}\" already exists"),
+            ));
+        }
+        let template = catalog.database_named(&template).ok_or_else(|| {
+            SqlError::new(
+                SqlState::InvalidCatalogName,
+                format!("template database \"{template}\" does not exist"),
+            )
+        })?;
+        if catalog.relations_of(template.oid).next().is_some() {
+            return Err(SqlError::unsupported("a template database that has relations"));
+        }
+        new.oid = self.counters.next_oid()?;
+        let database = new.oid;
+        self.put(Descriptor::Database(Arc::new(new)))?;
+        for schema in catalog.schemas_of(template.oid) {
+            let oid = self.counters.next_oid()?;
+            let copy = Schema { oid, database, ..(**schema).clone() };
+            self.put(Descriptor::Schema(Arc::new(copy)))?;
+        }
+        Ok("CREATE DATABASE")
+    }
+
+    fn database_option(
+        &self,
+        new: &mut Database,
+        template: &mut String,
+        option: &DefElem,
+    ) -> SqlResult<()> {
+        let is_default = option.value.is_none();
+        match option.name.as_str() {
+            _ if is_default => Ok(()),
+            "owner" => {
+                let role = RoleSpecKind::Name(option.string()?);
+                new.owner = self.role_oid(&RoleSpec { kind: role, location: option.location })?;
+                Ok(())
+            }
+            "template" => {
+                *template = option.string()?;
+                Ok(())
+            }
+            "encoding" => {
+                let encoding = option.string()?;
+                match encoding.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+                    "utf8" | "unicode" | "6" => Ok(()),
+                    _ => Err(SqlError::unsupported(format!("encoding \"{encoding}\""))
+                        .at(option.location)),
+                }
+            }
+            "locale" | "lc_collate" | "lc_ctype" => match option.string()?.as_str() {
+                "C" | "POSIX" | "C.UTF-8" | "C.utf8" => Ok(()),
+                other => Err(SqlError::unsupported(format!("locale \"{other}\""))),
+            },
+            "tablespace" => super::create_table::check_storage(None, Some(&option.string()?)),
+            "allow_connections" => {
+                new.allow_connections = option.boolean()?;
+                Ok(())
+            }
+            "is_template" => {
+                new.is_template = option.boolean()?;
+                Ok(())
+            }
+            "connection_limit" => {
+                new.connection_limit = option.int32()?;
+                if new.connection_limit < -1 {
+                    return Err(SqlError::new(
+                        SqlState::InvalidParameterValue,
+                        format!("invalid connection limit: {}", new.connection_limit),
+                    ));
+                }
+                Ok(())
+            }
+            "strategy" | "oid" | "locale_provider" | "icu_locale" | "collation_version" => {
+                Err(SqlError::unsupported(format!("CREATE DATABASE ... {}", option.name)))
+            }
+            other => Err(SqlError::new(
+                SqlState::SyntaxError,
+                format!("option \"{other}\" not recognized"),
+            )
+            .at(option.location)),
+        }
+    }
+
+    /// `DROP DATABASE`. That nobody is connected to it is the session's to see.
+    pub(super) async fn drop_database(
+        &mut self,
+        drop: &DropDatabaseStmt,
+    ) -> SqlResult<&'static str> {
+        let catalog = self.context.catalog.clone();
+        let Some(database) = catalog.database_named(&drop.name) else {
+            let message = format!("database \"{}\" does not exist", drop.name);
+            if !drop.missing_ok {
+                return Err(SqlError::new(SqlState::InvalidCatalogName, message));
+            }
+            self.notice(SqlState::SuccessfulCompletion, format!("{message}, skipping"));
+            return Ok("DROP DATABASE");
+        };
+        if database.is_template {
+            return Err(SqlError::new(
+                SqlState::WrongObjectType,
+                "cannot drop a template database",
+            ));
+        }
+        for relation in catalog.relations_of(database.oid) {
+            self.drop_relation_storage(relation)?;
+            self.delete(DescriptorKey::Relation(relation.oid))?;
+        }
+        for schema in catalog.schemas_of(database.oid) {
+            self.delete(DescriptorKey::Schema(schema.oid))?;
+        }
+        self.delete(DescriptorKey::Database(database.oid))?;
+        Ok("DROP DATABASE")
+    }
+
+    /// The database with this name: 3D000 without.
+    pub(super) fn database_named(&self, name: &str) -> SqlResult<Arc<Database>> {
+        self.context.catalog.database_named(name).cloned().ok_or_else(|| {
+            SqlError::new(
+                SqlState::InvalidCatalogName,
+                format!("database \"{name}\" does not exist"),
+            )
+        })
+    }
+}

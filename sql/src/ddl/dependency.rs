@@ -1,0 +1,387 @@
+//! What depends on what, as the descriptors tell: foreign keys, views, defaults, owned sequences.
+//!
+//! ```text
+//! DROP TABLE t ─► constraint u_fkey on table u     (goes with CASCADE)
+//!              ─► view v ─► view w                  (goes with CASCADE)
+//!              ─► sequence t_a_seq, its indexes     (go silently)
+//! ```
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use aegis_catalog::{ConstraintKind, Relation, RelationBody};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+
+use super::expression::literal;
+use super::name::kind_word;
+use super::{Ddl, reference};
+use crate::analyze::quote_identifier;
+use crate::ast::Statement;
+use crate::parser;
+
+/// PostgreSQL lists at most so many objects.
+const SHOWN_MAX: usize = 100;
+
+/// Something that can depend on something, or be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Item {
+    /// A schema.
+    Schema(Oid),
+    /// A relation.
+    Relation(Oid),
+    /// A constraint of a table.
+    Constraint(Oid, Oid),
+    /// The default of a column.
+    Default(Oid, i16),
+    /// A column.
+    Column(Oid, i16),
+}
+
+/// What is dropped together.
+pub(super) struct Closure {
+    /// Everything, the objects that were named first.
+    pub(super) items: Vec<Item>,
+    /// Of those that were not named and do not go silently: what it depends on.
+    reported: Vec<(Item, Item)>,
+}
+
+impl Ddl<'_> {
+    /// Everything that depends on these objects, by whatever way.
+    pub(super) fn closure(&self, targets: &[Item]) -> SqlResult<Closure> {
+        let mut closure = Closure { items: targets.to_vec(), reported: Vec::new() };
+        let mut seen: HashSet<Item> = targets.iter().copied().collect();
+        let mut stack: Vec<(Item, Item, bool)> = Vec::new();
+        for target in targets.iter().rev() {
+            self.push_dependents(*target, &mut stack)?;
+        }
+        while let Some((item, on, silent)) = stack.pop() {
+            if !seen.insert(item) {
+                if silent {
+                    closure.reported.retain(|(reported, _)| *reported != item);
+                }
+                continue;
+            }
+            closure.items.push(item);
+            if !silent {
+                closure.reported.push((item, on));
+            }
+            self.push_dependents(item, &mut stack)?;
+        }
+        // What belongs to a table that goes too is not told.
+        let gone = seen;
+        closure.reported.retain(|(item, _)| match item {
+            Item::Constraint(table, _) | Item::Default(table, _) | Item::Column(table, _) => {
+                !gone.contains(&Item::Relation(*table))
+            }
+            Item::Relation(oid) => !self
+                .context
+                .catalog
+                .relation(*oid)
+                .and_then(|relation| relation.as_sequence()?.owned_by)
+                .is_some_and(|(table, column)| {
+                    gone.contains(&Item::Relation(table))
+                        || gone.contains(&Item::Column(table, column))
+                }),
+            Item::Schema(_) => true,
+        });
+        Ok(closure)
+    }
+
+    /// Pushes what depends on an item directly, the last to be looked at first.
+    fn push_dependents(&self, on: Item, stack: &mut Vec<(Item, Item, bool)>) -> SqlResult<()> {
+        let mut found: Vec<(Item, bool)> = Vec::new();
+        let catalog = &self.context.catalog;
+        match on {
+            Item::Schema(schema) => {
+                let mut relations: Vec<&Arc<Relation>> = catalog
+                    .relations_in(schema)
+                    .filter(|relation| relation.as_index().is_none())
+                    .collect();
+                relations.sort_by_key(|relation| relation.oid);
+                found
+                    .extend(relations.iter().map(|relation| (Item::Relation(relation.oid), false)));
+            }
+            Item::Relation(oid) => self.relation_dependents(oid, &mut found)?,
+            Item::Constraint(table, constraint) => {
+                if let Some(index) = self.index_of_constraint(table, constraint) {
+                    self.index_dependents(index, &mut found);
+                }
+            }
+            Item::Column(table, number) => self.column_dependents(table, number, &mut found)?,
+            Item::Default(..) => {}
+        }
+        stack.extend(found.into_iter().rev().map(|(item, silent)| (item, on, silent)));
+        Ok(())
+    }
+
+    fn relation_dependents(&self, oid: Oid, found: &mut Vec<(Item, bool)>) -> SqlResult<()> {
+        let relation = self.relation(oid)?;
+        match &relation.body {
+            RelationBody::Table(table) => {
+                for (other, constraint) in &table.referenced_by {
+                    if *other != oid {
+                        found.push((Item::Constraint(*other, *constraint), false));
+                    }
+                }
+                found.extend(self.owned_sequences(oid, None).map(|s| (Item::Relation(s), true)));
+                found.extend(self.views_of(&relation)?.iter().map(|v| (Item::Relation(*v), false)));
+            }
+            RelationBody::View { .. } => {
+                found.extend(self.views_of(&relation)?.iter().map(|v| (Item::Relation(*v), false)));
+            }
+            RelationBody::Sequence(_) => {
+                found.extend(self.defaults_using(&relation).into_iter().map(|item| (item, false)));
+                found.extend(self.views_of(&relation)?.iter().map(|v| (Item::Relation(*v), false)));
+            }
+            RelationBody::Index(_) => self.index_dependents(oid, found),
+        }
+        Ok(())
+    }
+
+    fn index_dependents(&self, index: Oid, found: &mut Vec<(Item, bool)>) {
+        let catalog = &self.context.catalog;
+        let Some(table) = catalog.relation(index).and_then(|i| i.as_index()).map(|i| i.table)
+        else {
+            return;
+        };
+        let referenced = catalog.relation(table).and_then(|table| table.as_table());
+        for (other, constraint) in referenced.into_iter().flat_map(|table| &table.referenced_by) {
+            let rests = catalog
+                .relation(*other)
+                .and_then(|other| other.as_table())
+                .and_then(|other| other.constraints.iter().find(|c| c.oid == *constraint))
+                .is_some_and(|constraint| {
+                    matches!(&constraint.kind,
+                        ConstraintKind::ForeignKey(key) if key.target_index == index)
+                });
+            if rests {
+                found.push((Item::Constraint(*other, *constraint), false));
+            }
+        }
+    }
+
+    fn column_dependents(
+        &self,
+        table: Oid,
+        number: i16,
+        found: &mut Vec<(Item, bool)>,
+    ) -> SqlResult<()> {
+        let relation = self.relation(table)?;
+        let Some(body) = relation.as_table() else {
+            return Ok(());
+        };
+        for constraint in &body.constraints {
+            let touches = match &constraint.kind {
+                ConstraintKind::Check { columns, .. } => columns.contains(&number),
+                ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } => {
+                    self.index_columns(*index)?.contains(&number)
+                }
+                ConstraintKind::ForeignKey(key) => key.columns.contains(&number),
+            };
+            if touches {
+                found.push((Item::Constraint(table, constraint.oid), true));
+            }
+        }
+        for index in &body.indexes {
+            if self.index_columns(*index)?.contains(&number)
+                && super::constraint::constraint_of_index(&relation, *index).is_none()
+            {
+                found.push((Item::Relation(*index), true));
+            }
+        }
+        for (other, constraint) in &body.referenced_by {
+            let other_relation = self.relation(*other)?;
+            let key = other_relation
+                .as_table()
+                .and_then(|other| other.constraints.iter().find(|c| c.oid == *constraint))
+                .and_then(|constraint| match &constraint.kind {
+                    ConstraintKind::ForeignKey(key) => Some(key),
+                    _ => None,
+                });
+            if *other != table && key.is_some_and(|key| key.target_columns.contains(&number)) {
+                found.push((Item::Constraint(*other, *constraint), false));
+            }
+        }
+        found.extend(self.owned_sequences(table, Some(number)).map(|s| (Item::Relation(s), true)));
+        for view in self.views_of(&relation)? {
+            if self.view_needs_column(view, &relation, number) {
+                found.push((Item::Relation(view), false));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a view cannot be without a column: it no longer means the same when that is gone.
+    fn view_needs_column(&self, view: Oid, relation: &Relation, number: i16) -> bool {
+        let mut without = relation.clone();
+        if let Some(column) = without.columns.iter_mut().find(|column| column.number == number) {
+            column.dropped = true;
+            column.name = super::alter_table::dropped_name(number);
+        }
+        let catalog = (*self.context.catalog).clone();
+        let without = catalog.with(&aegis_catalog::Descriptor::Relation(Arc::new(without)));
+        !self.view_is_unchanged(view, &Arc::new(without))
+    }
+
+    fn index_of_constraint(&self, table: Oid, constraint: Oid) -> Option<Oid> {
+        let table = self.context.catalog.relation(table)?.as_table()?;
+        match table.constraints.iter().find(|stored| stored.oid == constraint)?.kind {
+            ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The sequences that belong to a table, or to one of its columns.
+    pub(super) fn owned_sequences(
+        &self,
+        table: Oid,
+        column: Option<i16>,
+    ) -> impl Iterator<Item = Oid> + '_ {
+        self.context
+            .catalog
+            .relations_of(self.context.database)
+            .filter(move |relation| {
+                relation.as_sequence().and_then(|sequence| sequence.owned_by).is_some_and(
+                    |(owner, number)| {
+                        owner == table && column.is_none_or(|column| column == number)
+                    },
+                )
+            })
+            .map(|relation| relation.oid)
+    }
+
+    /// The defaults that name a sequence.
+    pub(super) fn defaults_using(&self, sequence: &Relation) -> Vec<Item> {
+        let name = literal(&self.qualified(sequence.schema, &sequence.name));
+        let name = format!("{name}::regclass");
+        let mut found = Vec::new();
+        for relation in self.context.catalog.relations_of(self.context.database) {
+            for column in relation.live_columns() {
+                if column.default.as_ref().is_some_and(|default| default.contains(&name)) {
+                    found.push(Item::Default(relation.oid, column.number));
+                }
+            }
+        }
+        found
+    }
+
+    /// The views that read a relation, by OID.
+    pub(super) fn views_of(&self, relation: &Relation) -> SqlResult<Vec<Oid>> {
+        let catalog = &self.context.catalog;
+        let schema = catalog.schema_name(relation.schema).unwrap_or_default();
+        let mut found = Vec::new();
+        for view in catalog.relations_of(relation.database) {
+            let RelationBody::View { definition } = &view.body else { continue };
+            if !definition.contains(relation.name.split('"').next().unwrap_or_default()) {
+                continue;
+            }
+            let statements = parser::parse(definition)?;
+            let reads = statements.iter().any(|statement| match &statement.statement {
+                Statement::Select(select) => reference::relations(select).iter().any(|name| {
+                    name.name == relation.name && name.schema.as_deref() == Some(schema)
+                }),
+                _ => false,
+            });
+            if reads {
+                found.push(view.oid);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What messages call an item.
+    pub(super) fn describe(&self, item: Item) -> String {
+        let catalog = &self.context.catalog;
+        let relation = |oid: Oid| {
+            catalog.relation(oid).map_or_else(
+                || oid.to_string(),
+                |relation| format!("{} {}", kind_word(relation.kind()), self.shown(relation)),
+            )
+        };
+        let column = |table: Oid, number: i16| {
+            let name = catalog.relation(table).and_then(|table| table.column(number));
+            let name = name.map_or_else(String::new, |column| quote_identifier(&column.name));
+            format!("column {name} of {}", relation(table))
+        };
+        match item {
+            Item::Schema(oid) => {
+                format!("schema {}", quote_identifier(catalog.schema_name(oid).unwrap_or_default()))
+            }
+            Item::Relation(oid) => relation(oid),
+            Item::Constraint(table, oid) => {
+                let name = catalog
+                    .relation(table)
+                    .and_then(|table| table.as_table())
+                    .and_then(|table| table.constraints.iter().find(|c| c.oid == oid))
+                    .map_or_else(String::new, |stored| quote_identifier(&stored.name));
+                format!("constraint {name} on {}", relation(table))
+            }
+            Item::Default(table, number) => {
+                format!("default value for {}", column(table, number))
+            }
+            Item::Column(table, number) => column(table, number),
+        }
+    }
+
+    /// Refuses to drop, or tells what goes too.
+    pub(super) fn report(
+        &mut self,
+        targets: &[Item],
+        closure: &Closure,
+        cascade: bool,
+    ) -> SqlResult<()> {
+        if closure.reported.is_empty() {
+            return Ok(());
+        }
+        let mut lines: Vec<String> = closure
+            .reported
+            .iter()
+            .take(SHOWN_MAX)
+            .map(|(item, on)| {
+                let item = self.describe(*item);
+                if cascade {
+                    return format!("drop cascades to {item}");
+                }
+                let on = match *on {
+                    Item::Constraint(table, constraint) => {
+                        self.index_of_constraint(table, constraint).map_or_else(
+                            || self.describe(*on),
+                            |index| self.describe(Item::Relation(index)),
+                        )
+                    }
+                    on => self.describe(on),
+                };
+                format!("{item} depends on {on}")
+            })
+            .collect();
+        let count = closure.reported.len();
+        if count > SHOWN_MAX {
+            let more = count - SHOWN_MAX;
+            let objects = if more == 1 { "object" } else { "objects" };
+            lines.push(format!("and {more} other {objects} (see server log for list)"));
+        }
+        if !cascade {
+            let message = match targets {
+                [one] => format!(
+                    "cannot drop {} because other objects depend on it",
+                    self.describe(*one)
+                ),
+                _ => "cannot drop desired object(s) because other objects depend on them".into(),
+            };
+            return Err(SqlError::new(SqlState::DependentObjectsStillExist, message)
+                .detail(lines.join("\n"))
+                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        let fields = if count == 1 {
+            SqlError::new(SqlState::SuccessfulCompletion, lines.remove(0))
+        } else {
+            SqlError::new(
+                SqlState::SuccessfulCompletion,
+                format!("drop cascades to {count} other objects"),
+            )
+            .detail(lines.join("\n"))
+        };
+        self.notices.push(super::Notice { severity: "NOTICE", fields });
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Schemas: `CREATE SCHEMA`, and what goes for extensions and owners.
+
+use std::sync::Arc;
+
+use aegis_catalog::{Descriptor, Schema};
+use aegis_types::{SqlError, SqlResult, SqlState};
+
+use super::Ddl;
+use crate::ast::{
+    AlterOwnerStmt, CreateExtensionStmt, CreateSchemaStmt, ObjectName, ObjectType, Statement,
+};
+
+impl Ddl<'_> {
+    /// `CREATE SCHEMA`, with the objects that are created in it.
+    pub(super) async fn create_schema(
+        &mut self,
+        create: &CreateSchemaStmt,
+        source: &str,
+    ) -> SqlResult<&'static str> {
+        let owner = match &create.authorization {
+            Some(role) => self.role_oid(role)?,
+            None => self.role,
+        };
+        let name = match &create.name {
+            Some(name) => name.clone(),
+            None => self
+                .context
+                .catalog
+                .role(owner)
+                .map(|role| role.name.clone())
+                .ok_or_else(|| SqlError::internal("the owner of a schema is missing"))?,
+        };
+        check_schema_name(&name)?;
+        if self.context.catalog.schema_named(self.context.database, &name).is_some() {
+            let message = format!("schema \"{name}\" already exists");
+            if !create.if_not_exists {
+                return Err(SqlError::new(SqlState::DuplicateSchema, message));
+            }
+            self.notice(SqlState::DuplicateSchema, format!("{message}, skipping"));
+            return Ok("CREATE SCHEMA");
+        }
+        let oid = self.counters.next_oid()?;
+        let database = self.context.database;
+        self.put(Descriptor::Schema(Arc::new(Schema { oid, database, name, owner })))?;
+        if create.elements.is_empty() {
+            return Ok("CREATE SCHEMA");
+        }
+        let path = self.search_path.clone();
+        self.search_path.insert(0, oid);
+        let result = self.create_elements(&create.elements, source).await;
+        self.search_path = path;
+        result.map(|()| "CREATE SCHEMA")
+    }
+
+    /// Tables go first, then views and indexes, as PostgreSQL orders them.
+    async fn create_elements(&mut self, elements: &[Statement], source: &str) -> SqlResult<()> {
+        let order = |statement: &Statement| match statement {
+            Statement::CreateSequence(_) => 0,
+            Statement::CreateTable(_) => 1,
+            Statement::CreateView(_) => 2,
+            Statement::CreateIndex(_) => 3,
+            _ => 4,
+        };
+        let mut sorted: Vec<&Statement> = elements.iter().collect();
+        sorted.sort_by_key(|statement| order(statement));
+        for statement in sorted {
+            Box::pin(self.run(statement, source)).await?;
+        }
+        Ok(())
+    }
+
+    /// `CREATE EXTENSION`: there is none but the one that PostgreSQL has from the start.
+    pub(super) fn create_extension(
+        &mut self,
+        create: &CreateExtensionStmt,
+    ) -> SqlResult<&'static str> {
+        if create.name != "plpgsql" {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                format!("extension \"{}\" is not available", create.name),
+            )
+            .hint(
+                "The extension must first be installed on the system where PostgreSQL is running.",
+            ));
+        }
+        let message = "extension \"plpgsql\" already exists";
+        if !create.if_not_exists {
+            return Err(SqlError::new(SqlState::DuplicateObject, message));
+        }
+        self.notice(SqlState::DuplicateObject, format!("{message}, skipping"));
+        Ok("CREATE EXTENSION")
+    }
+
+    /// `ALTER … OWNER TO` of schemas and databases.
+    pub(super) fn alter_owner(&mut self, alter: &AlterOwnerStmt) -> SqlResult<&'static str> {
+        let ObjectName::Name(names) = &alter.object else {
+            return Err(SqlError::unsupported(format!("ALTER {}", alter.object_type.words())));
+        };
+        let [name] = names.as_slice() else {
+            return Err(SqlError::unsupported(format!("ALTER {}", alter.object_type.words())));
+        };
+        match alter.object_type {
+            ObjectType::Schema => {
+                let oid = self.schema(name)?;
+                let owner = self.role_oid(&alter.new_owner)?;
+                let schema = self.context.catalog.schema(oid).cloned();
+                let schema = schema.ok_or_else(|| {
+                    SqlError::new(
+                        SqlState::InsufficientPrivilege,
+                        format!("permission denied for schema {name}"),
+                    )
+                })?;
+                self.put(Descriptor::Schema(Arc::new(Schema { owner, ..(*schema).clone() })))?;
+                Ok("ALTER SCHEMA")
+            }
+            ObjectType::Database => {
+                let mut database = (*self.database_named(name)?).clone();
+                database.owner = self.role_oid(&alter.new_owner)?;
+                self.put(Descriptor::Database(Arc::new(database)))?;
+                Ok("ALTER DATABASE")
+            }
+            other => Err(SqlError::unsupported(format!("ALTER {} OWNER", other.words()))),
+        }
+    }
+}
+
+/// 42939 for names that are kept for the system.
+pub(super) fn check_schema_name(name: &str) -> SqlResult<()> {
+    if name.starts_with("pg_") {
+        return Err(SqlError::new(
+            SqlState::ReservedName,
+            format!("unacceptable schema name \"{name}\""),
+        )
+        .detail("The prefix \"pg_\" is reserved for system schemas."));
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! `TRUNCATE`: new trees in place of the old ones. And counting rows for `ANALYZE`.
+
+use aegis_catalog::RelationBody;
+use aegis_storage::{TableLockMode, TreeId};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+
+use super::Ddl;
+use crate::ast::{DropBehavior, TruncateStmt};
+
+impl Ddl<'_> {
+    /// `TRUNCATE`
+    pub(super) async fn truncate(&mut self, truncate: &TruncateStmt) -> SqlResult<&'static str> {
+        let mode = TableLockMode::AccessExclusive;
+        let mut tables: Vec<Oid> = Vec::new();
+        for name in &truncate.relations {
+            let relation = self.open_table(name, mode).await?;
+            if !tables.contains(&relation.oid) {
+                tables.push(relation.oid);
+            }
+        }
+        let mut at = 0;
+        while at < tables.len() {
+            let relation = self.relation(tables[at])?;
+            let referencing = relation.as_table().map(|table| table.referenced_by.clone());
+            let mut others: Vec<Oid> =
+                referencing.unwrap_or_default().into_iter().map(|(table, _)| table).collect();
+            others.sort_unstable();
+            others.dedup();
+            for other in others {
+                if tables.contains(&other) {
+                    continue;
+                }
+                let name = self.relation(other)?.name.clone();
+                if truncate.behavior != DropBehavior::Cascade {
+                    return Err(SqlError::new(
+                        SqlState::FeatureNotSupported,
+                        "cannot truncate a table referenced in a foreign key constraint",
+                    )
+                    .detail(format!("Table \"{name}\" references \"{}\".", relation.name))
+                    .hint(format!(
+                        "Truncate table \"{name}\" at the same time, or use TRUNCATE ... CASCADE."
+                    )));
+                }
+                self.notice(
+                    SqlState::SuccessfulCompletion,
+                    format!("truncate cascades to table \"{name}\""),
+                );
+                self.lock(other, mode).await?;
+                tables.push(other);
+            }
+            at += 1;
+        }
+        for table in &tables {
+            self.empty_table(*table).await?;
+            if truncate.restart_sequences {
+                let sequences: Vec<Oid> = self.owned_sequences(*table, None).collect();
+                for sequence in sequences {
+                    self.lock(sequence, mode).await?;
+                    let sequence = self.relation(sequence)?;
+                    self.restart_sequence(&sequence)?;
+                }
+            }
+        }
+        Ok("TRUNCATE TABLE")
+    }
+
+    async fn empty_table(&mut self, table: Oid) -> SqlResult<()> {
+        let mut relation = (*self.relation(table)?).clone();
+        let RelationBody::Table(body) = &mut relation.body else {
+            return Err(SqlError::internal("only tables are truncated"));
+        };
+        self.txn.drop_tree(TreeId(body.tree))?;
+        body.tree = self.store.allocate_tree_id().await?.0;
+        body.row_count = -1.0;
+        let indexes = body.indexes.clone();
+        self.put_relation(relation)?;
+        for index in indexes {
+            self.renew_index_tree(index).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts the rows of a table for the planner: what `ANALYZE` and `VACUUM` do.
+    ///
+    /// # Errors
+    /// What locking and reading raise.
+    pub async fn analyze_table(&mut self, table: Oid) -> SqlResult<()> {
+        self.lock(table, TableLockMode::ShareUpdateExclusive).await?;
+        let Some(relation) = self.context.catalog.relation(table).cloned() else {
+            return Ok(());
+        };
+        let Some(body) = relation.as_table() else {
+            return Ok(());
+        };
+        let view = self.txn.newest_view()?;
+        let range = aegis_storage::KeyRange::all();
+        let forward = aegis_storage::Direction::Forward;
+        let mut scan = view.scan(TreeId(body.tree), range, forward)?;
+        let mut block = aegis_storage::Block::default();
+        let mut rows = 0_u64;
+        while scan.next_block(&mut block)? {
+            self.context.cancel.check()?;
+            rows += block.len() as u64;
+        }
+        let mut counted = (*relation).clone();
+        if let RelationBody::Table(body) = &mut counted.body {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate, float4 in pg_class")]
+            {
+                body.row_count = rows as f32;
+            }
+        }
+        self.put_relation(counted).map(drop)
+    }
+}

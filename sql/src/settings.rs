@@ -1,0 +1,392 @@
+//! Settings: one row each, and what a session has set of them.
+//!
+//! `SET`, `SHOW`, `RESET`, `pg_settings`, startup options and ParameterStatus all read this table.
+//! Settings of PostgreSQL's planner and storage that have no meaning here are kept and shown:
+//! drivers and dumps set them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aegis_types::context::{ByteaOutput, IntervalStyle};
+use aegis_types::timezone::TimeZone;
+use aegis_types::{FormatSettings, SqlError, SqlResult, SqlState};
+
+mod value;
+
+/// A setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name, in the case that `SHOW` heads its column with.
+    pub name: &'static str,
+    /// What it is when nobody sets it.
+    pub default: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// Who may set it.
+    pub context: Context,
+}
+
+/// What values a setting takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// on and off
+    Bool,
+    /// least, greatest, unit
+    Integer(i64, i64, Unit),
+    /// a number
+    Real,
+    /// one of these words
+    Enum(&'static [&'static str]),
+    /// any text
+    Text,
+    /// `DateStyle`
+    DateStyle,
+    /// a list of identifiers
+    SearchPath,
+    /// `TimeZone`
+    TimeZone,
+    /// `client_encoding`: UTF8 alone
+    Encoding,
+}
+
+/// What an integer setting counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// nothing
+    None,
+    /// milliseconds
+    Milliseconds,
+    /// seconds
+    Seconds,
+    /// minutes
+    Minutes,
+    /// bytes
+    Bytes,
+    /// 1,024 bytes
+    Kilobytes,
+    /// 8,192 bytes
+    Blocks,
+    /// 1,048,576 bytes
+    Megabytes,
+}
+
+/// Who may set a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// nobody
+    Internal,
+    /// whoever starts the server
+    Postmaster,
+    /// whoever edits the configuration
+    Reload,
+    /// any session
+    User,
+}
+
+const fn setting(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    context: Context,
+) -> Setting {
+    Setting { name, default, kind, context }
+}
+
+/// Every setting, by name without regard to case.
+pub static SETTINGS: &[Setting] = &[
+    setting("allow_system_table_mods", "off", Kind::Bool, Context::User),
+    setting("application_name", "", Kind::Text, Context::User),
+    setting("array_nulls", "on", Kind::Bool, Context::User),
+    setting("backslash_quote", "safe_encoding", Kind::Enum(&["safe_encoding", "on", "off"]), Context::User),
+    setting("block_size", "8192", Kind::Integer(8192, 8192, Unit::None), Context::Internal),
+    setting("bytea_output", "hex", Kind::Enum(&["escape", "hex"]), Context::User),
+    setting("check_function_bodies", "on", Kind::Bool, Context::User),
+    setting("client_encoding", "UTF8", Kind::Encoding, Context::User),
+    setting("client_min_messages", "notice", Kind::Enum(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]), Context::User),
+    setting("cluster_name", "", Kind::Text, Context::Postmaster),
+    setting("constraint_exclusion", "partition", Kind::Enum(&["partition", "on", "off"]), Context::User),
+    setting("cpu_tuple_cost", "0.01", Kind::Real, Context::User),
+    setting("data_checksums", "off", Kind::Bool, Context::Internal),
+    setting("DateStyle", "ISO, MDY", Kind::DateStyle, Context::User),
+    setting("deadlock_timeout", "1000", Kind::Integer(1, 2147483647, Unit::Milliseconds), Context::User),
+    setting("debug_print_plan", "off", Kind::Bool, Context::User),
+    setting("default_statistics_target", "100", Kind::Integer(1, 10000, Unit::None), Context::User),
+    setting("default_table_access_method", "heap", Kind::Text, Context::User),
+    setting("default_tablespace", "", Kind::Text, Context::User),
+    setting("default_toast_compression", "pglz", Kind::Enum(&["pglz", "lz4"]), Context::User),
+    setting("default_transaction_deferrable", "off", Kind::Bool, Context::User),
+    setting("default_transaction_isolation", "read committed", Kind::Enum(&["serializable", "repeatable read", "read committed", "read uncommitted"]), Context::User),
+    setting("default_transaction_read_only", "off", Kind::Bool, Context::User),
+    setting("effective_cache_size", "524288", Kind::Integer(1, 2147483647, Unit::Blocks), Context::User),
+    setting("enable_bitmapscan", "on", Kind::Bool, Context::User),
+    setting("enable_hashagg", "on", Kind::Bool, Context::User),
+    setting("enable_hashjoin", "on", Kind::Bool, Context::User),
+    setting("enable_indexscan", "on", Kind::Bool, Context::User),
+    setting("enable_material", "on", Kind::Bool, Context::User),
+    setting("enable_mergejoin", "on", Kind::Bool, Context::User),
+    setting("enable_nestloop", "on", Kind::Bool, Context::User),
+    setting("enable_seqscan", "on", Kind::Bool, Context::User),
+    setting("enable_sort", "on", Kind::Bool, Context::User),
+    setting("escape_string_warning", "on", Kind::Bool, Context::User),
+    setting("extra_float_digits", "1", Kind::Integer(-15, 3, Unit::None), Context::User),
+    setting("force_parallel_mode", "off", Kind::Enum(&["off", "on", "regress"]), Context::User),
+    setting("from_collapse_limit", "8", Kind::Integer(1, 2147483647, Unit::None), Context::User),
+    setting("fsync", "on", Kind::Bool, Context::Reload),
+    setting("geqo", "on", Kind::Bool, Context::User),
+    setting("hot_standby", "on", Kind::Bool, Context::Postmaster),
+    setting("idle_in_transaction_session_timeout", "0", Kind::Integer(0, 2147483647, Unit::Milliseconds), Context::User),
+    setting("idle_session_timeout", "0", Kind::Integer(0, 2147483647, Unit::Milliseconds), Context::User),
+    setting("ignore_system_indexes", "off", Kind::Bool, Context::User),
+    setting("in_hot_standby", "off", Kind::Bool, Context::Internal),
+    setting("integer_datetimes", "on", Kind::Bool, Context::Internal),
+    setting("IntervalStyle", "postgres", Kind::Enum(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]), Context::User),
+    setting("jit", "off", Kind::Bool, Context::User),
+    setting("join_collapse_limit", "8", Kind::Integer(1, 2147483647, Unit::None), Context::User),
+    setting("lc_collate", "C", Kind::Text, Context::Internal),
+    setting("lc_ctype", "C", Kind::Text, Context::Internal),
+    setting("lc_messages", "C", Kind::Text, Context::User),
+    setting("lc_monetary", "C", Kind::Text, Context::User),
+    setting("lc_numeric", "C", Kind::Text, Context::User),
+    setting("lc_time", "C", Kind::Text, Context::User),
+    setting("lock_timeout", "0", Kind::Integer(0, 2147483647, Unit::Milliseconds), Context::User),
+    setting("log_min_messages", "warning", Kind::Enum(&["debug5", "debug4", "debug3", "debug2", "debug1", "info", "notice", "warning", "error", "log", "fatal", "panic"]), Context::User),
+    setting("log_statement", "none", Kind::Enum(&["none", "ddl", "mod", "all"]), Context::User),
+    setting("maintenance_work_mem", "65536", Kind::Integer(1024, 2147483647, Unit::Kilobytes), Context::User),
+    setting("max_connections", "100", Kind::Integer(1, 262143, Unit::None), Context::Postmaster),
+    setting("max_identifier_length", "63", Kind::Integer(63, 63, Unit::None), Context::Internal),
+    setting("max_index_keys", "32", Kind::Integer(32, 32, Unit::None), Context::Internal),
+    setting("max_locks_per_transaction", "64", Kind::Integer(10, 2147483647, Unit::None), Context::Postmaster),
+    setting("max_parallel_workers_per_gather", "2", Kind::Integer(0, 1024, Unit::None), Context::User),
+    setting("max_prepared_transactions", "0", Kind::Integer(0, 262143, Unit::None), Context::Postmaster),
+    setting("min_parallel_table_scan_size", "1024", Kind::Integer(0, 715827882, Unit::Blocks), Context::User),
+    setting("parallel_setup_cost", "1000", Kind::Real, Context::User),
+    setting("parallel_tuple_cost", "0.1", Kind::Real, Context::User),
+    setting("password_encryption", "scram-sha-256", Kind::Enum(&["md5", "scram-sha-256"]), Context::User),
+    setting("plan_cache_mode", "auto", Kind::Enum(&["auto", "force_generic_plan", "force_custom_plan"]), Context::User),
+    setting("quote_all_identifiers", "off", Kind::Bool, Context::User),
+    setting("random_page_cost", "4", Kind::Real, Context::User),
+    setting("row_security", "on", Kind::Bool, Context::User),
+    setting("search_path", "\"$user\", public", Kind::SearchPath, Context::User),
+    setting("seq_page_cost", "1", Kind::Real, Context::User),
+    setting("server_encoding", "UTF8", Kind::Text, Context::Internal),
+    setting("server_version", "15.0", Kind::Text, Context::Internal),
+    setting("server_version_num", "150000", Kind::Integer(150018, 150018, Unit::None), Context::Internal),
+    setting("session_replication_role", "origin", Kind::Enum(&["origin", "replica", "local"]), Context::User),
+    setting("shared_buffers", "16384", Kind::Integer(16, 1073741823, Unit::Blocks), Context::Postmaster),
+    setting("standard_conforming_strings", "on", Kind::Bool, Context::User),
+    setting("statement_timeout", "0", Kind::Integer(0, 2147483647, Unit::Milliseconds), Context::User),
+    setting("synchronize_seqscans", "on", Kind::Bool, Context::User),
+    setting("synchronous_commit", "on", Kind::Enum(&["local", "remote_write", "remote_apply", "on", "off"]), Context::User),
+    setting("tcp_keepalives_idle", "0", Kind::Integer(0, 2147483647, Unit::Seconds), Context::User),
+    setting("temp_buffers", "1024", Kind::Integer(100, 1073741823, Unit::Blocks), Context::User),
+    setting("TimeZone", "UTC", Kind::TimeZone, Context::User),
+    setting("timezone_abbreviations", "", Kind::Text, Context::User),
+    setting("track_activities", "on", Kind::Bool, Context::User),
+    setting("transaction_deferrable", "off", Kind::Bool, Context::User),
+    setting("transaction_isolation", "read committed", Kind::Enum(&["serializable", "repeatable read", "read committed", "read uncommitted"]), Context::User),
+    setting("transaction_read_only", "off", Kind::Bool, Context::User),
+    setting("transform_null_equals", "off", Kind::Bool, Context::User),
+    setting("vacuum_cost_delay", "0", Kind::Real, Context::User),
+    setting("wal_level", "replica", Kind::Enum(&["minimal", "replica", "logical"]), Context::Postmaster),
+    setting("work_mem", "4096", Kind::Integer(64, 2147483647, Unit::Kilobytes), Context::User),
+    setting("xmloption", "content", Kind::Enum(&["content", "document"]), Context::User),
+];
+
+/// The settings that the server reports to its client whenever they change.
+pub const REPORTED: &[&str] = &[
+    "server_version",
+    "server_encoding",
+    "client_encoding",
+    "application_name",
+    "default_transaction_read_only",
+    "in_hot_standby",
+    "is_superuser",
+    "session_authorization",
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "integer_datetimes",
+    "standard_conforming_strings",
+];
+
+/// The setting with this name, in any case.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Setting> {
+    let name = if name.eq_ignore_ascii_case("time zone") { "TimeZone" } else { name };
+    SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name))
+}
+
+/// What one session has set.
+///
+/// A transaction that rolls back takes its `SET`s along; `SET LOCAL` ends with the transaction in
+/// any case.
+#[derive(Clone, Debug, Default)]
+pub struct SessionSettings {
+    startup: BTreeMap<String, String>,
+    current: BTreeMap<String, String>,
+    at_begin: Option<BTreeMap<String, String>>,
+    local: BTreeMap<String, Option<String>>,
+    format: Option<Arc<FormatSettings>>,
+}
+
+impl SessionSettings {
+    /// Sets what the client asked for at the start: `RESET` returns to it.
+    ///
+    /// # Errors
+    /// As [`SessionSettings::set`].
+    pub fn set_startup(&mut self, name: &str, value: &str) -> SqlResult<()> {
+        self.set(name, Some(value), false)?;
+        self.startup = self.current.clone();
+        Ok(())
+    }
+
+    /// The value of a setting as `SHOW` prints it.
+    ///
+    /// # Errors
+    /// 42704 for a setting that is not there.
+    pub fn show(&self, name: &str) -> SqlResult<String> {
+        let Some(setting) = find(name) else {
+            return self.current.get(&name.to_ascii_lowercase()).cloned().ok_or_else(|| unknown(name));
+        };
+        Ok(value::shown(setting, self.raw(setting)))
+    }
+
+    /// The value as it was given, or the default.
+    #[must_use]
+    pub fn raw(&self, setting: &Setting) -> &str {
+        self.current.get(setting.name).map_or(setting.default, String::as_str)
+    }
+
+    /// The value of a setting that this code knows to be there.
+    ///
+    /// # Panics
+    /// If the table has no such setting.
+    #[must_use]
+    pub fn get(&self, name: &'static str) -> &str {
+        self.raw(find(name).expect("settings named in code are in the table"))
+    }
+
+    /// The value of an integer setting, in its own unit.
+    #[must_use]
+    pub fn integer(&self, name: &'static str) -> i64 {
+        self.get(name).parse().unwrap_or_default()
+    }
+
+    /// The value of a boolean setting.
+    #[must_use]
+    pub fn bool(&self, name: &'static str) -> bool {
+        self.get(name) == "on"
+    }
+
+    /// The names in `search_path`, `$user` included.
+    #[must_use]
+    pub fn search_path(&self) -> Vec<String> {
+        value::identifiers(self.get("search_path")).unwrap_or_default()
+    }
+
+    /// Sets a value, or returns to what the session began with (`None`).
+    ///
+    /// # Errors
+    /// 42704, 22023, 55P02 and 0A000 with PostgreSQL's words.
+    pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> SqlResult<()> {
+        let key = match find(name) {
+            Some(setting) => {
+                check_context(setting)?;
+                setting.name.to_owned()
+            }
+            None if name.contains('.') => name.to_ascii_lowercase(),
+            None => return Err(unknown(name)),
+        };
+        let value = match (value, find(name)) {
+            (Some(value), Some(setting)) => Some(value::canonical(setting, value, self)?),
+            (Some(value), None) => Some(value.to_owned()),
+            (None, _) => self.startup.get(&key).cloned(),
+        };
+        if local {
+            self.local.entry(key.clone()).or_insert_with(|| self.current.get(&key).cloned());
+        } else {
+            self.local.remove(&key);
+        }
+        match value {
+            Some(value) => self.current.insert(key, value),
+            None => self.current.remove(&key),
+        };
+        self.format = None;
+        Ok(())
+    }
+
+    /// `RESET ALL`
+    pub fn reset_all(&mut self) {
+        self.current = self.startup.clone();
+        self.local.clear();
+        self.format = None;
+    }
+
+    /// Remembers the values for a rollback.
+    pub fn begin(&mut self) {
+        self.at_begin = Some(self.current.clone());
+    }
+
+    /// Ends a transaction: a rollback restores every value, a commit those that were set locally.
+    pub fn end(&mut self, committed: bool) {
+        let before = self.at_begin.take();
+        if committed {
+            for (key, old) in std::mem::take(&mut self.local) {
+                match old {
+                    Some(old) => self.current.insert(key, old),
+                    None => self.current.remove(&key),
+                };
+            }
+        } else if let Some(before) = before {
+            self.current = before;
+        }
+        self.local.clear();
+        self.format = None;
+    }
+
+    /// The settings that values are read and printed with.
+    pub fn format(&mut self) -> Arc<FormatSettings> {
+        if let Some(format) = &self.format {
+            return format.clone();
+        }
+        let (date_style, date_order) = value::date_style(self.get("DateStyle"));
+        let format = Arc::new(FormatSettings {
+            date_style,
+            date_order,
+            interval_style: match self.get("IntervalStyle") {
+                "postgres_verbose" => IntervalStyle::PostgresVerbose,
+                "sql_standard" => IntervalStyle::SqlStandard,
+                "iso_8601" => IntervalStyle::Iso8601,
+                _ => IntervalStyle::Postgres,
+            },
+            time_zone: TimeZone::parse(self.get("TimeZone")).unwrap_or_else(|_| TimeZone::utc()),
+            extra_float_digits: i32::try_from(self.integer("extra_float_digits")).unwrap_or(1),
+            bytea_output: match self.get("bytea_output") {
+                "escape" => ByteaOutput::Escape,
+                _ => ByteaOutput::Hex,
+            },
+        });
+        self.format = Some(format.clone());
+        format
+    }
+}
+
+fn check_context(setting: &Setting) -> SqlResult<()> {
+    let why = match setting.context {
+        Context::User => return Ok(()),
+        Context::Internal => "cannot be changed",
+        Context::Postmaster => "cannot be changed without restarting the server",
+        Context::Reload => "cannot be changed now",
+    };
+    Err(SqlError::new(
+        SqlState::CantChangeRuntimeParam,
+        format!("parameter \"{}\" {why}", setting.name),
+    ))
+}
+
+fn unknown(name: &str) -> SqlError {
+    SqlError::new(
+        SqlState::UndefinedObject,
+        format!("unrecognized configuration parameter \"{name}\""),
+    )
+}

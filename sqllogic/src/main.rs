@@ -1,0 +1,135 @@
+//! `aegis-sqllogic run` runs `.slt` files; `aegis-sqllogic diff` compares two servers.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aegis_sqllogic::wire::Protocol;
+use aegis_sqllogic::{diff, runner};
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The specification as text, run over the wire.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs .slt files, each in a database of its own.
+    Run {
+        /// Where the server listens.
+        #[arg(long, default_value = "127.0.0.1:5432")]
+        address: String,
+        /// The role to log in as.
+        #[arg(long, default_value = "postgres")]
+        user: String,
+        /// The protocol.
+        #[arg(long, value_enum, default_value = "both")]
+        protocol: Protocols,
+        /// How many files at a time.
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Sends SQL files to a PostgreSQL and to the server under test, and shows where they differ.
+    Diff {
+        /// Where PostgreSQL listens.
+        #[arg(long)]
+        reference: String,
+        /// Where the server under test listens.
+        #[arg(long, default_value = "127.0.0.1:5432")]
+        address: String,
+        /// The role to log in as.
+        #[arg(long, default_value = "postgres")]
+        user: String,
+        /// The database, on both.
+        #[arg(long, default_value = "postgres")]
+        database: String,
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Protocols {
+    Simple,
+    Extended,
+    Both,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = std::io::stdout().lock();
+    let result = match arguments.command {
+        Command::Run { address, user, protocol, jobs, files } => {
+            run(&mut out, runner::Target { address, user }, protocol, jobs, &files)
+        }
+        Command::Diff { reference, address, user, database, files } => {
+            compare(&mut out, [&reference, &address], &user, &database, &files)
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // The error goes where the report went: there is no one else to tell.
+            let _unwritable = writeln!(out, "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(
+    out: &mut impl Write,
+    target: runner::Target,
+    protocols: Protocols,
+    jobs: usize,
+    files: &[PathBuf],
+) -> Result<bool, Box<dyn std::error::Error>> {
+    let protocols: &[Protocol] = match protocols {
+        Protocols::Simple => &[Protocol::Simple],
+        Protocols::Extended => &[Protocol::Extended],
+        Protocols::Both => &[Protocol::Simple, Protocol::Extended],
+    };
+    let (mut passed, mut failed) = (0, 0);
+    for report in runner::run_all(&target, files, protocols, jobs) {
+        passed += report.passed;
+        failed += report.failures.len();
+        for failure in &report.failures {
+            writeln!(out, "{} ({:?}): {failure}\n", report.file.display(), report.protocol)?;
+        }
+    }
+    writeln!(out, "{passed} passed, {failed} failed")?;
+    Ok(failed == 0)
+}
+
+fn compare(
+    out: &mut impl Write,
+    [reference, tested]: [&str; 2],
+    user: &str,
+    database: &str,
+    files: &[PathBuf],
+) -> Result<bool, Box<dyn std::error::Error>> {
+    let (mut passed, mut failed) = (0, 0);
+    for file in files {
+        let mut reference = diff::connect(reference, user, database)?;
+        let mut tested = diff::connect(tested, user, database)?;
+        let comparison = diff::compare(file, &mut reference, &mut tested)?;
+        passed += comparison.equal;
+        failed += comparison.differences.len();
+        for difference in &comparison.differences {
+            writeln!(
+                out,
+                "{}\n--- reference\n{}\n--- tested\n{}\n",
+                difference.statement, difference.reference, difference.tested
+            )?;
+        }
+    }
+    writeln!(out, "{passed} passed, {failed} failed")?;
+    Ok(failed == 0)
+}

@@ -1,0 +1,534 @@
+//! The private write set of a transaction: what it wrote, by command, and what of it was undone.
+//!
+//! ```text
+//! command      3            5           7                a view at command 5 sees what 0..5 wrote
+//!              put k=x      savepoint   put k=y
+//! chain of k   (7,y) (3,x)              rollback to → 5..8 is dead, the chain is (3,x) again
+//! ```
+//!
+//! Command ids only grow, also over a rollback to a savepoint, so that "who wrote this" and
+//! "was it undone" are both questions about one number. Beyond a size the set *spills*: its maps
+//! become a run file whose stamps are command ids, newer layers over older ones, and the memory is
+//! free again. Nobody but the transaction writes here; any thread may read, through a view. A
+//! version of a key that no live view, no savepoint and no later command can see is dropped as
+//! soon as the key is written again.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::disk::Disk;
+use crate::hot::{FillLimits, Rest};
+use crate::run::{Run, RunCursor, RunWriter, Stamps};
+use crate::{
+    Block, CommandId, CommitSeq, Direction, Key, KeyRange, Result, Row, StorageError, TreeId, Value,
+};
+
+const KEY_BYTES_MAX: usize = 1 << 20;
+const VALUE_BYTES_MAX: usize = (1 << 30) - 1;
+const ENTRY_OVERHEAD_BYTES: usize = 96;
+
+/// One write: newest first in a chain.
+#[derive(Debug)]
+struct Write {
+    command: u32,
+    value: Option<Value>,
+}
+
+type Writes = BTreeMap<Key, Vec<Write>>;
+type DeadRanges = Arc<Vec<(u32, u32)>>;
+
+/// An appended row, in the order of appending.
+#[derive(Debug)]
+pub(crate) struct Append {
+    command: u32,
+    pub(crate) tree: TreeId,
+    pub(crate) value: Value,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    trees: BTreeMap<TreeId, Writes>,
+    /// Oldest first.
+    spills: Vec<Arc<Run>>,
+    drops: BTreeMap<TreeId, u32>,
+    appends: Vec<Append>,
+    append_bytes: usize,
+    dead: DeadRanges,
+    /// What was written since the first savepoint, to be undone; empty without savepoints.
+    journal: Vec<(TreeId, Key)>,
+    bytes: usize,
+    last_command: Option<u32>,
+}
+
+/// What one transaction wrote.
+#[derive(Debug)]
+pub(crate) struct WriteSet {
+    state: RwLock<State>,
+    /// Commands of live views, and how many there are of each.
+    views: Mutex<BTreeMap<u32, usize>>,
+    /// Bytes of all write sets in memory.
+    account: Arc<AtomicU64>,
+    disk: Arc<dyn Disk>,
+    runs_dir: PathBuf,
+}
+
+/// How far a write set had come when a savepoint was set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    pub(crate) command: u32,
+    journal: usize,
+    spills: usize,
+}
+
+impl Drop for WriteSet {
+    fn drop(&mut self) {
+        let bytes = self.state.get_mut().bytes as u64;
+        self.account.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl WriteSet {
+    pub(crate) fn new(account: Arc<AtomicU64>, disk: Arc<dyn Disk>, runs_dir: PathBuf) -> Self {
+        Self {
+            state: RwLock::default(),
+            views: Mutex::default(),
+            account,
+            disk,
+            runs_dir,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.state.read().bytes
+    }
+
+    /// Whether there is nothing to commit.
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.state.read();
+        state.trees.is_empty()
+            && state.spills.is_empty()
+            && state.drops.is_empty()
+            && state.appends.is_empty()
+    }
+
+    pub(crate) fn enter_view(&self, command: u32) {
+        *self.views.lock().entry(command).or_default() += 1;
+    }
+
+    pub(crate) fn leave_view(&self, command: u32) {
+        let mut views = self.views.lock();
+        if let Some(count) = views.get_mut(&command) {
+            *count -= 1;
+            if *count == 0 {
+                views.remove(&command);
+            }
+        }
+    }
+
+    /// Writes a key. `savepoints` are the commands of the live savepoints, ascending.
+    pub(crate) fn put(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        value: Option<&[u8]>,
+        command: CommandId,
+        savepoints: &[Mark],
+    ) -> Result<()> {
+        check_sizes(key, value)?;
+        let mut state = self.state.write();
+        let state = &mut *state;
+        if state.drops.contains_key(&tree) {
+            return Err(StorageError::Internal(format!(
+                "write to tree {} after it was dropped",
+                tree.0
+            )));
+        }
+        let write = Write {
+            command: command.0,
+            value: value.map(Value::new),
+        };
+        let mut grown = write_bytes(&write) as i64;
+        let writes = state.trees.entry(tree).or_default();
+        if let Some(chain) = writes.get_mut(key) {
+            let newest = chain
+                .first_mut()
+                .filter(|newest| newest.command == command.0);
+            if let Some(newest) = newest {
+                grown -= write_bytes(newest) as i64;
+                *newest = write;
+            } else {
+                chain.insert(0, write);
+                grown -= self.trim(chain, savepoints) as i64;
+            }
+        } else {
+            let key = Key::new(key);
+            grown += (key.heap_bytes() + ENTRY_OVERHEAD_BYTES) as i64;
+            writes.insert(key, vec![write]);
+        }
+        if !savepoints.is_empty() {
+            let key = Key::new(key);
+            grown += (key.heap_bytes() + size_of::<(TreeId, Key)>()) as i64;
+            state.journal.push((tree, key));
+        }
+        state.last_command = Some(command.0);
+        self.grow(state, grown);
+        Ok(())
+    }
+
+    fn grow(&self, state: &mut State, by: i64) {
+        state.bytes = (state.bytes as i64 + by) as usize;
+        // Two's complement: adding a negative difference subtracts.
+        self.account.fetch_add(by as u64, Ordering::Relaxed);
+    }
+
+    /// Drops versions that nobody can ask for. A reader at a boundary sees the newest version
+    /// below it; boundaries are the commands of views and savepoints. The newest two stay: the
+    /// command that writes now looks at the second.
+    fn trim(&self, chain: &mut Vec<Write>, savepoints: &[Mark]) -> usize {
+        if chain.len() < 3 {
+            return 0;
+        }
+        let views = self.views.lock();
+        let mut freed = 0;
+        let mut newer = chain[1].command;
+        let mut at = 2;
+        while at < chain.len() {
+            let command = chain[at].command;
+            let between = |boundary: u32| command < boundary && boundary <= newer;
+            let is_seen = views.range(command + 1..=newer).next().is_some()
+                || savepoints.iter().any(|mark| between(mark.command));
+            newer = command;
+            if is_seen {
+                at += 1;
+            } else {
+                freed += write_bytes(&chain.remove(at));
+            }
+        }
+        freed
+    }
+
+    pub(crate) fn append(&self, tree: TreeId, value: &[u8], command: CommandId) -> Result<()> {
+        check_sizes(&[], Some(value))?;
+        let mut state = self.state.write();
+        let bytes = value.len() + ENTRY_OVERHEAD_BYTES;
+        if state.append_bytes + bytes > VALUE_BYTES_MAX / 4 {
+            return Err(StorageError::LimitExceeded(
+                "too many bytes appended in one transaction".into(),
+            ));
+        }
+        state.append_bytes += bytes;
+        state.appends.push(Append {
+            command: command.0,
+            tree,
+            value: Value::new(value),
+        });
+        state.last_command = Some(command.0);
+        self.grow(&mut state, bytes as i64);
+        Ok(())
+    }
+
+    pub(crate) fn drop_tree(&self, tree: TreeId, command: CommandId) {
+        let mut state = self.state.write();
+        state.drops.entry(tree).or_insert(command.0);
+        state.last_command = Some(command.0);
+    }
+
+    pub(crate) fn mark(&self, command: CommandId) -> Mark {
+        let state = self.state.read();
+        Mark {
+            command: command.0,
+            journal: state.journal.len(),
+            spills: state.spills.len(),
+        }
+    }
+
+    /// The last savepoint is gone: nothing will be undone but everything.
+    pub(crate) fn forget_journal(&self) {
+        let mut state = self.state.write();
+        let bytes: usize = state
+            .journal
+            .drain(..)
+            .map(|(_, key)| key.heap_bytes() + size_of::<(TreeId, Key)>())
+            .sum();
+        state.journal.shrink_to(1024);
+        self.grow(&mut state, -(bytes as i64));
+    }
+
+    /// Undoes what commands from the mark's on wrote; `now` is the command that writes next.
+    pub(crate) fn rollback_to(&self, mark: Mark, now: CommandId) {
+        let mut state = self.state.write();
+        let state = &mut *state;
+        let spilled_since = state.spills.len() > mark.spills;
+        // A spill empties the journal: what is in it then was written since the spill.
+        let keep = if spilled_since {
+            0
+        } else {
+            mark.journal.min(state.journal.len())
+        };
+        let mut freed = 0;
+        for (tree, key) in state.journal.drain(keep..) {
+            freed += key.heap_bytes() + size_of::<(TreeId, Key)>();
+            let Some(writes) = state.trees.get_mut(&tree) else {
+                continue;
+            };
+            if let Some(chain) = writes.get_mut(key.as_bytes()) {
+                chain.retain(|write| {
+                    let keep = write.command < mark.command;
+                    freed += if keep { 0 } else { write_bytes(write) };
+                    keep
+                });
+                if chain.is_empty() {
+                    freed += key.heap_bytes() + ENTRY_OVERHEAD_BYTES;
+                    writes.remove(key.as_bytes());
+                }
+            }
+            if writes.is_empty() {
+                state.trees.remove(&tree);
+            }
+        }
+        state.drops.retain(|_, command| *command < mark.command);
+        while state
+            .appends
+            .last()
+            .is_some_and(|append| append.command >= mark.command)
+        {
+            if let Some(append) = state.appends.pop() {
+                let bytes = append.value.len() + ENTRY_OVERHEAD_BYTES;
+                state.append_bytes -= bytes;
+                freed += bytes;
+            }
+        }
+        if spilled_since && state.last_command.is_some_and(|last| last >= mark.command) {
+            let mut dead = state.dead.to_vec();
+            dead.retain(|(from, _)| *from < mark.command);
+            dead.push((mark.command, now.0));
+            state.dead = Arc::new(dead);
+        }
+        self.grow(state, -(freed as i64));
+    }
+
+    /// Moves everything in memory into a run file.
+    pub(crate) fn spill(&self) -> Result<()> {
+        let mut state = self.state.write();
+        let state = &mut *state;
+        if state.trees.is_empty() {
+            return Ok(());
+        }
+        let mut writer = RunWriter::create(self.disk.clone(), &self.runs_dir)?;
+        for (tree, writes) in &state.trees {
+            for (key, chain) in writes {
+                for write in chain {
+                    let stamp = u64::from(write.command);
+                    writer.push(*tree, key, write.value.as_deref(), stamp)?;
+                }
+            }
+        }
+        state.spills.push(Arc::new(writer.into_spill()?));
+        state.trees.clear();
+        state.journal = Vec::new();
+        let freed = state.bytes - state.append_bytes;
+        self.grow(state, -(freed as i64));
+        Ok(())
+    }
+
+    /// What the transaction itself sees of a key: `None` if it did not write it; else the value
+    /// or that it is gone.
+    pub(crate) fn get(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        command: CommandId,
+    ) -> Result<Option<Option<Row>>> {
+        let state = self.state.read();
+        if state.drops.get(&tree).is_some_and(|drop| *drop < command.0) {
+            return Ok(Some(None));
+        }
+        let write = state
+            .trees
+            .get(&tree)
+            .and_then(|writes| writes.get(key))
+            .and_then(|chain| chain.iter().find(|write| write.command < command.0));
+        if let Some(write) = write {
+            return Ok(Some(write.value.clone().map(|value| Row {
+                seq: CommitSeq::UNCOMMITTED,
+                value,
+            })));
+        }
+        let stamps = Stamps::Commands {
+            below: command.0,
+            dead: state.dead.clone(),
+        };
+        for spill in state.spills.iter().rev() {
+            if let Some(found) = spill.get(tree, key, &stamps)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a view at this command sees the tree dropped.
+    pub(crate) fn drops(&self, tree: TreeId, command: CommandId) -> bool {
+        let state = self.state.read();
+        state.drops.get(&tree).is_some_and(|drop| *drop < command.0)
+    }
+
+    /// Whether the transaction wrote to a tree at all.
+    pub(crate) fn touches(&self, tree: TreeId) -> bool {
+        let state = self.state.read();
+        state.trees.contains_key(&tree)
+            || state
+                .spills
+                .iter()
+                .any(|spill| spill.trees().contains(&tree))
+    }
+
+    /// Cursors over what a view at `command` sees: of the maps, and of the spills, newest first.
+    pub(crate) fn cursors(
+        self: &Arc<Self>,
+        tree: TreeId,
+        command: u32,
+    ) -> (OwnWrites, Vec<RunCursor>) {
+        let state = self.state.read();
+        let own = OwnWrites {
+            writes: self.clone(),
+            tree,
+            command,
+            spills: state.spills.len(),
+        };
+        let stamps = Stamps::Commands {
+            below: command,
+            dead: state.dead.clone(),
+        };
+        let spills = state.spills.iter().rev();
+        let cursors = spills.map(|run| RunCursor::new(run.clone(), tree, stamps.clone()));
+        (own, cursors.collect())
+    }
+
+    /// Every tree written to and not dropped, ascending.
+    pub(crate) fn trees(&self) -> Vec<TreeId> {
+        let state = self.state.read();
+        let mut trees: Vec<TreeId> = state.trees.keys().copied().collect();
+        for spill in &state.spills {
+            trees.extend(spill.trees());
+        }
+        trees.sort_unstable();
+        trees.dedup();
+        trees.retain(|tree| !state.drops.contains_key(tree));
+        trees
+    }
+
+    pub(crate) fn has_spilled(&self) -> bool {
+        !self.state.read().spills.is_empty()
+    }
+
+    pub(crate) fn dropped_trees(&self) -> Vec<TreeId> {
+        self.state.read().drops.keys().copied().collect()
+    }
+
+    /// Visits the newest write of every key in memory, by tree and key; trees dropped by this
+    /// transaction are left out. Only complete while nothing has spilled.
+    pub(crate) fn each_newest(&self, mut visit: impl FnMut(TreeId, &Key, Option<&Value>)) {
+        let state = self.state.read();
+        for (tree, writes) in &state.trees {
+            if state.drops.contains_key(tree) {
+                continue;
+            }
+            for (key, chain) in writes {
+                let newest = chain.first().expect("a chain without writes is removed");
+                visit(*tree, key, newest.value.as_ref());
+            }
+        }
+    }
+
+    pub(crate) fn each_append(&self, mut visit: impl FnMut(&Append)) {
+        let state = self.state.read();
+        for append in &state.appends {
+            if !state.drops.contains_key(&append.tree) {
+                visit(append);
+            }
+        }
+    }
+}
+
+fn check_sizes(key: &[u8], value: Option<&[u8]>) -> Result<()> {
+    if key.len() > KEY_BYTES_MAX {
+        return Err(StorageError::LimitExceeded(format!(
+            "a key of {} bytes exceeds the maximum of {KEY_BYTES_MAX}",
+            key.len()
+        )));
+    }
+    match value {
+        Some(value) if value.len() > VALUE_BYTES_MAX => Err(StorageError::LimitExceeded(format!(
+            "a row of {} bytes exceeds the maximum of {VALUE_BYTES_MAX}",
+            value.len()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn write_bytes(write: &Write) -> usize {
+    size_of::<Write>() + write.value.as_ref().map_or(0, Value::heap_bytes)
+}
+
+/// Reads the maps of a write set, and notices when they have spilled.
+#[derive(Debug)]
+pub(crate) struct OwnWrites {
+    writes: Arc<WriteSet>,
+    tree: TreeId,
+    command: u32,
+    /// How many spills there were when it looked last.
+    spills: usize,
+}
+
+impl OwnWrites {
+    /// Adds rows of `range`. If the maps have spilled since the last call, what this cursor had
+    /// yet to deliver lies in the returned cursors: all that a view sees was written before the
+    /// view was made, hence before the spill.
+    pub(crate) fn fill(
+        &mut self,
+        block: &mut Block,
+        range: &KeyRange,
+        direction: Direction,
+        limits: FillLimits,
+    ) -> (Rest, Vec<RunCursor>) {
+        let state = self.writes.state.read();
+        let stamps = Stamps::Commands {
+            below: self.command,
+            dead: state.dead.clone(),
+        };
+        let moved = state.spills[self.spills..]
+            .iter()
+            .rev()
+            .map(|run| RunCursor::new(run.clone(), self.tree, stamps.clone()))
+            .collect();
+        self.spills = state.spills.len();
+        let Some(writes) = state.trees.get(&self.tree) else {
+            return (Rest::End, moved);
+        };
+        if range.is_empty() {
+            return (Rest::End, moved);
+        }
+        let bounds: (Bound<&[u8]>, Bound<&[u8]>) = range.as_bounds();
+        let mut rows = writes.range::<[u8], _>(bounds);
+        loop {
+            let next = match direction {
+                Direction::Forward => rows.next(),
+                Direction::Backward => rows.next_back(),
+            };
+            let Some((key, chain)) = next else {
+                return (Rest::End, moved);
+            };
+            if let Some(write) = chain.iter().find(|write| write.command < self.command) {
+                block.push(key, write.value.as_deref(), CommitSeq::UNCOMMITTED);
+                if limits.reached(block) {
+                    return (Rest::Range(range.after(key, direction)), moved);
+                }
+            }
+        }
+    }
+}
