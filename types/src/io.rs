@@ -273,6 +273,10 @@ pub fn usual_type(value: &Datum) -> Oid {
 }
 
 /// Appends a value's binary form, as the type's send function makes it; nothing for NULL.
+#[expect(
+    clippy::only_used_in_recursion,
+    reason = "one signature with the text forms, whose settings and host these do not ask"
+)]
 pub fn binary_out(_: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
     match value {
         Datum::Null => {}
@@ -335,6 +339,10 @@ fn send_field(value: &Datum, send: &mut dyn FnMut(&Datum, &mut Vec<u8>), out: &m
 /// # Errors
 /// 08P01 where bytes are missing, 22P03 with [`INCORRECT_BINARY_FORMAT`] where some are left over,
 /// and whatever else the type raises; 0A000 for a type that is not known here.
+#[expect(
+    clippy::only_used_in_recursion,
+    reason = "one signature with the text forms, whose settings and host these do not ask"
+)]
 pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlResult<Datum> {
     let mut reader = Reader::new(bytes);
     let value = match type_ref.oid {

@@ -8,10 +8,9 @@ use super::bytea::difference;
 use super::{ScalarTable, SetTable};
 use crate::context::CallContext;
 use crate::datum::Datum;
-use crate::error::{SqlError, SqlResult};
+use crate::error::SqlResult;
 use crate::integer::out_of_range;
 use crate::oid::Oid;
-use crate::sqlstate::SqlState;
 use crate::text::{VALUE_LENGTH_MAX, too_long};
 use crate::{io, text, type_oid as t};
 
