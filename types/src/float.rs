@@ -39,7 +39,7 @@ where
     if !rest.bytes().all(is_space) && length > 0 && !is_word(number) {
         // What overflows is out of range whatever follows it.
         if let Ok(value) = number.parse::<F>() {
-            check_range(number, name, value, infinity, is_zero)?;
+            check_range((number, text), name, value, infinity, is_zero)?;
         }
         return Err(unsupported_hexadecimal(text).unwrap_or_else(invalid));
     }
@@ -52,7 +52,7 @@ where
         return Ok(if number.starts_with('-') { -value } else { value });
     }
     let value = number.parse::<F>().map_err(|_| invalid())?;
-    check_range(number, name, value, infinity, is_zero)?;
+    check_range((number, text), name, value, infinity, is_zero)?;
     Ok(value)
 }
 
@@ -69,7 +69,7 @@ fn unsupported_hexadecimal(text: &str) -> Option<SqlError> {
 }
 
 fn check_range<F>(
-    number: &str,
+    (number, text): (&str, &str),
     name: &str,
     value: F,
     infinity: F,
@@ -81,9 +81,11 @@ where
     let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
     let vanished = is_zero(value) && mantissa.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
     if vanished || value == infinity || value == -infinity {
+        // PostgreSQL shows the number for float8, and all of the text for float4.
+        let shown = if name == "real" { text } else { number };
         return Err(SqlError::new(
             SqlState::NumericValueOutOfRange,
-            format!("\"{number}\" is out of range for type {name}"),
+            format!("\"{shown}\" is out of range for type {name}"),
         ));
     }
     Ok(())
@@ -137,6 +139,13 @@ pub fn write_float8(value: f64, extra_float_digits: i32, out: &mut Vec<u8>) {
     let biased = i32::try_from((bits >> 52) & 0x7ff).expect("eleven bits fit");
     let (mantissa, exponent) =
         if biased == 0 { (fraction, -1074) } else { (fraction | (1 << 52), biased - 1075) };
+    if decimal.count >= 15 {
+        // Of two decimals equally close the even one.
+        let rounded = Decimal::of(format_args!("{value:.*e}", decimal.count - 1));
+        if rounded.text().parse() == Ok(value) {
+            decimal = rounded;
+        }
+    }
     if decimal.is_halfway(mantissa, exponent) {
         for digits in decimal.count..17 {
             let longer = Decimal::of(format_args!("{value:.digits$e}"));
@@ -165,6 +174,13 @@ pub fn write_float4(value: f32, extra_float_digits: i32, out: &mut Vec<u8>) {
     let biased = i32::try_from((bits >> 23) & 0xff).expect("eight bits fit");
     let (mantissa, exponent) =
         if biased == 0 { (fraction, -149) } else { (fraction | (1 << 23), biased - 150) };
+    if decimal.count >= 7 {
+        // Of two decimals equally close the even one.
+        let rounded = Decimal::of(format_args!("{value:.*e}", decimal.count - 1));
+        if rounded.text().parse() == Ok(value) {
+            decimal = rounded;
+        }
+    }
     if decimal.is_halfway(mantissa, exponent) {
         for digits in decimal.count..9 {
             let longer = Decimal::of(format_args!("{value:.digits$e}"));
@@ -370,6 +386,7 @@ mod tests {
             (16_777_216.0, "1.6777216e+07"),
             (33_554_432.0, "3.3554432e+07"),
             (8_388_608.0, "8.388608e+06"),
+            (3_023_684.2, "3.0236842e+06"),
             (1e6, "1e+06"),
             (1e5, "100000"),
         ] {

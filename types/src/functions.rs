@@ -85,3 +85,6 @@ pub fn scalar(key: &str) -> Option<ScalarFunction> {
 pub fn set_returning(key: &str) -> Option<SetFunction> {
     SETS.get(key).copied()
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,6 +110,12 @@ pub fn parse_int8(text: &str) -> SqlResult<i64> {
 /// # Errors
 /// 22P02, 22003.
 pub fn parse_oid(text: &str) -> SqlResult<u32> {
+    let digits = text.trim_matches(|c: char| u8::try_from(c).is_ok_and(is_space));
+    let digits = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    // Unlike the integers', an oid's range is looked at last.
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(invalid_syntax("oid", text));
+    }
     let value = parse(text, "oid", -i64::from(u32::MAX), i64::from(u32::MAX))?;
     if value < i64::from(i32::MIN) {
         return Err(value_out_of_range("oid", text));

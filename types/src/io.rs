@@ -154,17 +154,33 @@ pub fn parse_bool(text: &str) -> SqlResult<bool> {
     }
 }
 
-/// `int2vector` and `oidvector`: numbers between blanks, subscripts from 0.
+/// `int2vector` and `oidvector`: numbers between blanks, subscripts from 0. Errors show all that
+/// has not been read.
 fn vector_in(oid: Oid, text: &str) -> SqlResult<Datum> {
-    let element = if oid == t::INT2VECTOR { t::INT2 } else { t::OID };
-    let words = text.split(|character: char| u8::try_from(character).is_ok_and(is_space));
+    let blank = |character: char| u8::try_from(character).is_ok_and(is_space);
+    let (element, name) =
+        if oid == t::INT2VECTOR { (t::INT2, "smallint") } else { (t::OID, "oid") };
     let mut elements = Vec::new();
-    for word in words.filter(|word| !word.is_empty()) {
-        elements.push(if element == t::INT2 {
-            Datum::Int2(integer::parse_int2(word)?)
+    let mut rest = text.trim_start_matches(blank);
+    while !rest.is_empty() {
+        let end = if element == t::INT2 {
+            rest.find(blank).unwrap_or(rest.len())
         } else {
-            Datum::Oid(Oid(integer::parse_oid(word)?))
-        });
+            // No blank is needed where a digit could not go on.
+            let sign = usize::from(rest.starts_with(['+', '-']));
+            sign + rest[sign..].bytes().take_while(u8::is_ascii_digit).count()
+        };
+        let number = &rest[..end];
+        let value = if element == t::INT2 {
+            integer::parse_int2(number).map(Datum::Int2)
+        } else {
+            integer::parse_oid(number).map(|value| Datum::Oid(Oid(value)))
+        };
+        elements.push(value.map_err(|error| match error.code() {
+            SqlState::NumericValueOutOfRange => integer::value_out_of_range(name, rest),
+            _ => invalid_syntax(name, rest),
+        })?);
+        rest = rest[end..].trim_start_matches(blank);
     }
     Ok(Datum::Array(vector(element, elements).into()))
 }
@@ -257,6 +273,10 @@ pub fn usual_type(value: &Datum) -> Oid {
 }
 
 /// Appends a value's binary form, as the type's send function makes it; nothing for NULL.
+#[expect(
+    clippy::only_used_in_recursion,
+    reason = "one signature with the text forms, whose settings and host these do not ask"
+)]
 pub fn binary_out(_: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
     match value {
         Datum::Null => {}
@@ -319,6 +339,10 @@ fn send_field(value: &Datum, send: &mut dyn FnMut(&Datum, &mut Vec<u8>), out: &m
 /// # Errors
 /// 08P01 where bytes are missing, 22P03 with [`INCORRECT_BINARY_FORMAT`] where some are left over,
 /// and whatever else the type raises; 0A000 for a type that is not known here.
+#[expect(
+    clippy::only_used_in_recursion,
+    reason = "one signature with the text forms, whose settings and host these do not ask"
+)]
 pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlResult<Datum> {
     let mut reader = Reader::new(bytes);
     let value = match type_ref.oid {

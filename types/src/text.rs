@@ -8,13 +8,22 @@ use crate::sqlstate::SqlState;
 /// The longest `name`, in bytes.
 pub const NAME_LENGTH_MAX: usize = 63;
 
+/// The most bytes of a value: a gigabyte less one, as PostgreSQL's `MaxAllocSize`.
+pub const VALUE_LENGTH_MAX: usize = 0x3fff_ffff;
+
+/// `54000` for a value that would be longer than values may be.
+#[must_use]
+pub fn too_long() -> SqlError {
+    SqlError::new(SqlState::ProgramLimitExceeded, "requested length too large")
+}
+
 /// Added to the length in the modifier of `varchar(n)` and `char(n)`.
 const TYPMOD_HEADER: i32 = 4;
 
 /// The `n` of `varchar(n)` or `char(n)`, if the modifier has one.
 #[must_use]
 pub fn declared_length(typmod: i32) -> Option<usize> {
-    usize::try_from(typmod - TYPMOD_HEADER).ok().filter(|_| typmod >= TYPMOD_HEADER)
+    typmod.checked_sub(TYPMOD_HEADER).and_then(|length| usize::try_from(length).ok())
 }
 
 /// The byte offset of the character `count`, or the length if the text is shorter.
@@ -61,6 +70,9 @@ pub fn coerce_bpchar(text: &str, typmod: i32, explicit: bool) -> SqlResult<Cow<'
         let end = byte_offset(text, length);
         check_excess(&text[end..], explicit, "character", length)?;
         return Ok(Cow::Borrowed(&text[..end]));
+    }
+    if length > VALUE_LENGTH_MAX {
+        return Err(too_long());
     }
     let mut padded = String::with_capacity(text.len() + length - count);
     padded.push_str(text);

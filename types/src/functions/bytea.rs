@@ -24,8 +24,8 @@ pub(super) static SCALARS: ScalarTable = &[
     ("uuid_le", |_, a| Ok(Datum::Bool(a[0].as_uuid() <= a[1].as_uuid()))),
     ("uuid_gt", |_, a| Ok(Datum::Bool(a[0].as_uuid() > a[1].as_uuid()))),
     ("uuid_ge", |_, a| Ok(Datum::Bool(a[0].as_uuid() >= a[1].as_uuid()))),
-    ("byteacmp", |_, a| Ok(Datum::Int4(a[0].as_bytea().cmp(a[1].as_bytea()) as i32))),
-    ("uuid_cmp", |_, a| Ok(Datum::Int4(a[0].as_uuid().cmp(&a[1].as_uuid()) as i32))),
+    ("byteacmp", |_, a| Ok(Datum::Int4(difference(a[0].as_bytea(), a[1].as_bytea())))),
+    ("uuid_cmp", |_, a| Ok(Datum::Int4(difference(&a[0].as_uuid(), &a[1].as_uuid())))),
     ("gen_random_uuid", |_, _| super::misc::random::uuid().map(Datum::Uuid)),
     ("byteaoctetlen", |_, a| length(a[0].as_bytea().len())),
     ("bit_length(bytea)", |_, a| length(a[0].as_bytea().len().saturating_mul(8))),
@@ -80,21 +80,29 @@ pub(super) static SCALARS: ScalarTable = &[
     ("sha384_bytea", |_, a| Ok(bytea(Sha384::digest(a[0].as_bytea()).as_slice()))),
     ("sha512_bytea", |_, a| Ok(bytea(Sha512::digest(a[0].as_bytea()).as_slice()))),
     ("pg_convert_from", |_, a| {
-        require_utf8(a[1].as_text(), "source")?;
+        require_utf8(a[1].as_text(), "source encoding name")?;
         from_utf8(a[0].as_bytea()).map(Datum::text)
     }),
     ("pg_convert_to", |_, a| {
-        require_utf8(a[1].as_text(), "destination")?;
+        require_utf8(a[1].as_text(), "destination encoding name")?;
         Ok(bytea(a[0].as_text().as_bytes()))
     }),
     ("length_in_encoding", |_, a| {
-        require_utf8(a[1].as_text(), "source")?;
+        require_utf8(a[1].as_text(), "encoding name")?;
         length(from_utf8(a[0].as_bytea())?.chars().count())
     }),
 ];
 
 fn bytea(bytes: impl Into<std::sync::Arc<[u8]>>) -> Datum {
     Datum::Bytea(bytes.into())
+}
+
+/// What C's `memcmp` returns, the difference of the first bytes that differ; then -1 or 1 by length.
+pub(super) fn difference(left: &[u8], right: &[u8]) -> i32 {
+    match left.iter().zip(right).find(|(left, right)| left != right) {
+        Some((left, right)) => i32::from(*left) - i32::from(*right),
+        None => left.len().cmp(&right.len()) as i32,
+    }
 }
 
 fn index(at: i64, length: usize) -> SqlResult<usize> {
@@ -171,8 +179,91 @@ fn ascii(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("the encodings are ASCII")
 }
 
+/// The other encodings that PostgreSQL knows, letters and digits of their names.
+const OTHER_ENCODINGS: &[&str] = &[
+    "abc",
+    "alt",
+    "big5",
+    "euccn",
+    "eucjis2004",
+    "eucjp",
+    "euckr",
+    "euctw",
+    "gb18030",
+    "gbk",
+    "iso88591",
+    "iso885910",
+    "iso885913",
+    "iso885914",
+    "iso885915",
+    "iso885916",
+    "iso88592",
+    "iso88593",
+    "iso88594",
+    "iso88595",
+    "iso88596",
+    "iso88597",
+    "iso88598",
+    "iso88599",
+    "johab",
+    "koi8",
+    "koi8r",
+    "koi8u",
+    "latin1",
+    "latin10",
+    "latin2",
+    "latin3",
+    "latin4",
+    "latin5",
+    "latin6",
+    "latin7",
+    "latin8",
+    "latin9",
+    "mskanji",
+    "muleinternal",
+    "shiftjis",
+    "shiftjis2004",
+    "sjis",
+    "sqlascii",
+    "tcvn",
+    "tcvn5712",
+    "uhc",
+    "vscii",
+    "win",
+    "win1250",
+    "win1251",
+    "win1252",
+    "win1253",
+    "win1254",
+    "win1255",
+    "win1256",
+    "win1257",
+    "win1258",
+    "win866",
+    "win874",
+    "win932",
+    "win936",
+    "win949",
+    "win950",
+    "windows1250",
+    "windows1251",
+    "windows1252",
+    "windows1253",
+    "windows1254",
+    "windows1255",
+    "windows1256",
+    "windows1257",
+    "windows1258",
+    "windows866",
+    "windows874",
+    "windows932",
+    "windows936",
+    "windows949",
+    "windows950",
+];
+
 /// Text is UTF-8 here; conversions from and to other encodings are not supported.
-fn require_utf8(name: &str, role: &str) -> SqlResult<()> {
+fn require_utf8(name: &str, what: &str) -> SqlResult<()> {
     let plain: String = name
         .chars()
         .filter(char::is_ascii_alphanumeric)
@@ -180,13 +271,12 @@ fn require_utf8(name: &str, role: &str) -> SqlResult<()> {
         .collect();
     match plain.as_str() {
         "utf8" | "unicode" => Ok(()),
-        "sqlascii" | "latin1" | "latin2" | "latin9" | "iso88591" | "win1252" | "windows1252"
-        | "eucjp" | "sjis" | "gbk" | "gb18030" | "big5" | "koi8r" | "win1251" => {
+        known if OTHER_ENCODINGS.contains(&known) => {
             Err(SqlError::unsupported(format_args!("conversion of encoding {name}")))
         }
         _ => Err(SqlError::new(
             SqlState::InvalidParameterValue,
-            format!("invalid {role} encoding name \"{name}\""),
+            format!("invalid {what} \"{name}\""),
         )),
     }
 }

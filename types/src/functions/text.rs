@@ -4,13 +4,14 @@
 
 use std::cmp::Ordering;
 
+use super::bytea::difference;
 use super::{ScalarTable, SetTable};
 use crate::context::CallContext;
 use crate::datum::Datum;
-use crate::error::{SqlError, SqlResult};
+use crate::error::SqlResult;
 use crate::integer::out_of_range;
 use crate::oid::Oid;
-use crate::sqlstate::SqlState;
+use crate::text::{VALUE_LENGTH_MAX, too_long};
 use crate::{io, text, type_oid as t};
 
 mod basic;
@@ -96,7 +97,10 @@ pub(super) static SCALARS: ScalarTable = &[
     ("charge", |_, a| Ok(Datum::Bool(a[0].as_char() >= a[1].as_char()))),
     ("text_pattern_ge", compare_text!(>=)),
     ("bpchar_pattern_ge", compare_bpchar!(>=)),
-    ("bpcharcmp", |_, a| Ok(Datum::Int4(trimmed(&a[0]).cmp(trimmed(&a[1])) as i32))),
+    ("bpcharcmp", |_, a| {
+        let (left, right) = (trimmed(&a[0]), trimmed(&a[1]));
+        Ok(Datum::Int4(difference(left.as_bytes(), right.as_bytes())))
+    }),
     ("text_larger", |_, a| Ok(chosen(a, a[0].as_text().cmp(a[1].as_text()), Ordering::Greater))),
     ("text_smaller", |_, a| Ok(chosen(a, a[0].as_text().cmp(a[1].as_text()), Ordering::Less))),
     ("bpchar_larger", |_, a| Ok(larger_bpchar(a, true))),
@@ -282,14 +286,6 @@ pub(super) static SETS: SetTable = &[
     ("regexp_split_to_table_no_flags", pattern::split_to_table),
     ("regexp_split_to_table", pattern::split_to_table),
 ];
-
-/// The most bytes of a value: a gigabyte less one, as PostgreSQL's `MaxAllocSize`.
-pub(super) const VALUE_LENGTH_MAX: usize = 0x3fff_ffff;
-
-/// `54000` for a value that would be longer than values may be.
-pub(super) fn too_long() -> SqlError {
-    SqlError::new(SqlState::ProgramLimitExceeded, "requested length too large")
-}
 
 fn checked_text(text: String) -> SqlResult<Datum> {
     if text.len() > VALUE_LENGTH_MAX { Err(too_long()) } else { Ok(Datum::text(text)) }

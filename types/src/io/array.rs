@@ -76,7 +76,9 @@ pub fn parse(
     read_element: &mut dyn FnMut(&str) -> SqlResult<Datum>,
 ) -> SqlResult<Array> {
     let (dimensions, body) = read_bounds(text)?;
-    let shape = Shape::of(text, body, delimiter)?;
+    // From here on PostgreSQL's messages show the braces alone.
+    let braces = &text[text.len() - body.len()..];
+    let shape = Shape::of(braces, body, delimiter)?;
     let dimensions = match dimensions {
         None => shape.iter().map(|length| Dimension { length: *length, lower: 1 }).collect(),
         Some(dimensions) => {

@@ -6,7 +6,7 @@ use crate::datum::{Array, Datum, Dimension};
 use crate::error::{SqlError, SqlResult};
 use crate::io;
 use crate::sqlstate::SqlState;
-use crate::text::from_utf8;
+use crate::text::{VALUE_LENGTH_MAX, from_utf8, too_long};
 use crate::type_oid as t;
 
 /// `string_agg` of text and of bytea: each value behind its row's delimiter, the first's left out.
@@ -34,8 +34,8 @@ impl Accumulator for Joined {
         }
         self.started = true;
         self.bytes.extend_from_slice(bytes(&a[0]));
-        if self.bytes.len() > super::super::text::VALUE_LENGTH_MAX {
-            return Err(super::super::text::too_long());
+        if self.bytes.len() > VALUE_LENGTH_MAX {
+            return Err(too_long());
         }
         Ok(())
     }

@@ -46,6 +46,9 @@ impl Accumulator for Pairs {
         let (x, y) = (*x, *y);
         let (old_count, old_x, old_y) = (self.count, self.x, self.y);
         self.count += 1.0;
+        if matches!(self.of, Of::Count) {
+            return Ok(());
+        }
         self.x += x;
         self.y += y;
         if old_count > 0.0 {

@@ -7,6 +7,7 @@ use crate::compare::compare;
 use crate::context::CallContext;
 use crate::datum::Datum;
 use crate::error::SqlResult;
+use crate::type_oid as t;
 
 /// `count(*)`, or `count(value)` of values that are not NULL.
 pub(super) struct Count {
@@ -55,7 +56,13 @@ impl Accumulator for Extreme {
             return Ok(());
         }
         let type_oid = context.argument_types.first().map_or(context.result_type.oid, |r| r.oid);
-        if self.best.is_null() || compare(type_oid, value, &self.best) == self.wanted {
+        // Of values that are equal but look different, such as 1.0 and 1.00, the last one stays;
+        // of `char(n)` the first.
+        let keep = !self.best.is_null() && {
+            let order = compare(type_oid, &self.best, value);
+            order == self.wanted || (order.is_eq() && type_oid == t::BPCHAR)
+        };
+        if !keep {
             self.best = value.clone();
         }
         Ok(())

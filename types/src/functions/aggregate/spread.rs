@@ -125,6 +125,14 @@ impl Accumulator for Exact {
             return Ok(Datum::Numeric(Numeric::from(0_i64)));
         }
         let variance = spread.div(&count.mul(&Numeric::from(divisor))?)?;
-        Ok(Datum::Numeric(if self.statistic.is_deviation() { variance.sqrt()? } else { variance }))
+        if !self.statistic.is_deviation() {
+            return Ok(Datum::Numeric(variance));
+        }
+        // The deviation is shown with as many digits as the variance, fewer than a root of its own;
+        // the root is taken with many more, so that it is in effect rounded once.
+        Ok(Datum::Numeric(match variance.display_scale().map(i32::from) {
+            Some(scale) => variance.round(scale + 24)?.sqrt()?.round(scale)?,
+            None => variance,
+        }))
     }
 }

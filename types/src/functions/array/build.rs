@@ -65,14 +65,11 @@ pub(super) fn cat(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
     }
     let incompatible =
         |detail: String| array_error("cannot concatenate incompatible arrays").detail(detail);
-    let lengths = |dimensions: &[Dimension]| -> Vec<i32> {
-        dimensions.iter().map(|dimension| dimension.length).collect()
-    };
     let (l, r) = (left.dimensions.as_slice(), right.dimensions.as_slice());
     let mut dimensions = if l.len() >= r.len() { l.to_vec() } else { r.to_vec() };
     let added = match l.len().cmp(&r.len()) {
         std::cmp::Ordering::Equal => {
-            if lengths(&l[1..]) != lengths(&r[1..]) {
+            if l[1..] != r[1..] {
                 return Err(incompatible(
                     "Arrays with differing element dimensions are not compatible for concatenation."
                         .to_owned(),
@@ -82,7 +79,7 @@ pub(super) fn cat(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
         }
         _ if l.len().abs_diff(r.len()) == 1 => {
             let (inner, outer) = if l.len() < r.len() { (l, r) } else { (r, l) };
-            if lengths(inner) != lengths(&outer[1..]) {
+            if inner != &outer[1..] {
                 return Err(incompatible(
                     "Arrays with differing dimensions are not compatible for concatenation."
                         .to_owned(),

@@ -137,27 +137,15 @@ pub(super) fn width_bucket(operand: f64, low: f64, high: f64, count: i32) -> Sql
         return invalid("lower and upper bounds must be finite");
     }
     let above = || count.checked_add(1).ok_or_else(|| crate::integer::out_of_range("integer"));
-    // Halved where the difference of the bounds would overflow.
-    let fraction = |from: f64, to: f64| {
-        let width = to - from;
-        if width.is_infinite() {
-            (operand / 2.0 - from / 2.0) / (to / 2.0 - from / 2.0)
-        } else {
-            (operand - from) / width
-        }
-    };
-    let within = |fraction: f64| {
-        let bucket = (f64::from(count) * fraction) as i32;
-        // The quotient can round up to 1; the operand is below the bound all the same.
-        Ok(bucket.min(count - 1) + 1)
-    };
+    // The quotient may round up to the next bucket, as in PostgreSQL 15.
+    let within = |width: f64| Ok((f64::from(count) * (operand - low) / width + 1.0) as i32);
     match low.partial_cmp(&high) {
         Some(Ordering::Less) if operand < low => Ok(0),
         Some(Ordering::Less) if operand >= high => above(),
-        Some(Ordering::Less) => within(fraction(low, high)),
+        Some(Ordering::Less) => within(high - low),
         Some(Ordering::Greater) if operand > low => Ok(0),
         Some(Ordering::Greater) if operand <= high => above(),
-        Some(Ordering::Greater) => within(fraction(low, high)),
+        Some(Ordering::Greater) => within(high - low),
         _ => invalid("lower bound cannot equal upper bound"),
     }
 }

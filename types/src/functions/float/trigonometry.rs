@@ -81,19 +81,51 @@ pub(super) fn tanh(value: f64) -> SqlResult<f64> {
     if result.is_infinite() { Err(overflow()) } else { Ok(result) }
 }
 
+/// 2^28: beyond it, the square root of x² ± 1 is x to the last bit.
+const LARGE: f64 = 268_435_456.0;
+
+/// The inverse hyperbolic functions are written as C's library computes them, whose digits
+/// PostgreSQL shows; Rust's own differ in the last.
 pub(super) fn asinh(value: f64) -> SqlResult<f64> {
-    Ok(value.asinh())
+    let size = value.abs();
+    let result = if size > LARGE {
+        size.ln() + std::f64::consts::LN_2
+    } else if size > 2.0 {
+        (2.0 * size + 1.0 / ((size * size + 1.0).sqrt() + size)).ln()
+    } else {
+        let square = size * size;
+        (size + square / (1.0 + (1.0 + square).sqrt())).ln_1p()
+    };
+    // Zero and the infinities keep their signs, NaN passes.
+    Ok(if value.is_finite() && value != 0.0 { result.copysign(value) } else { value })
 }
 
 pub(super) fn acosh(value: f64) -> SqlResult<f64> {
-    if value < 1.0 { Err(out_of_range()) } else { Ok(value.acosh()) }
+    if value < 1.0 {
+        return Err(out_of_range());
+    }
+    Ok(if value > LARGE {
+        value.ln() + std::f64::consts::LN_2
+    } else if value > 2.0 {
+        (2.0 * value - 1.0 / (value + (value * value - 1.0).sqrt())).ln()
+    } else {
+        let above = value - 1.0;
+        (above + (2.0 * above + above * above).sqrt()).ln_1p()
+    })
 }
 
 pub(super) fn atanh(value: f64) -> SqlResult<f64> {
     if !(-1.0..=1.0).contains(&value) && !value.is_nan() {
         return Err(out_of_range());
     }
-    Ok(value.atanh())
+    let size = value.abs();
+    let doubled = size + size;
+    let result = if size < 0.5 {
+        0.5 * (doubled + doubled * size / (1.0 - size)).ln_1p()
+    } else {
+        0.5 * (doubled / (1.0 - size)).ln_1p()
+    };
+    Ok(if value == 0.0 || value.is_nan() { value } else { result.copysign(value) })
 }
 
 /// sin(30°) as the library computes it, which is not quite 0.5; and likewise the others.

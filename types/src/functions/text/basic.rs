@@ -1,11 +1,11 @@
 //! Case, padding, trimming, and cutting by character.
 
 use super::cut::{overlay_range, range};
-use super::{VALUE_LENGTH_MAX, length, too_long};
+use super::length;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlResult};
 use crate::sqlstate::SqlState;
-use crate::text::{byte_offset, character_count};
+use crate::text::{VALUE_LENGTH_MAX, byte_offset, character_count, too_long};
 
 /// Each word's first letter upper, the others lower; a word is of ASCII letters and digits.
 pub(super) fn initcap(text: &str) -> String {
@@ -95,6 +95,8 @@ pub(super) fn left(text: &str, count: i32) -> &str {
 pub(super) fn right(text: &str, count: i32) -> &str {
     let skip = match usize::try_from(count) {
         Ok(count) => character_count(text).saturating_sub(count),
+        // Its negation overflows in PostgreSQL too, which then skips nothing.
+        Err(_) if count == i32::MIN => 0,
         Err(_) => magnitude(count),
     };
     &text[byte_offset(text, skip)..]

@@ -6,7 +6,7 @@ use crate::datum::{Array, Datum};
 use crate::error::{SqlError, SqlResult};
 use crate::integer::is_space;
 use crate::sqlstate::SqlState;
-use crate::text::character_count;
+use crate::text::{VALUE_LENGTH_MAX, character_count, too_long};
 use crate::type_oid as t;
 
 /// An argument's text as a cast to `text` gives it: `true` for a boolean, no trailing blanks of
@@ -211,8 +211,8 @@ fn width_of(value: &Datum, context: &CallContext<'_>) -> SqlResult<i32> {
 fn append(text: &str, width: i32, left: bool, out: &mut String) -> SqlResult<()> {
     let left = left || width < 0;
     let width = usize::try_from(width.unsigned_abs()).unwrap_or(usize::MAX);
-    if width > super::VALUE_LENGTH_MAX {
-        return Err(super::too_long());
+    if width > VALUE_LENGTH_MAX {
+        return Err(too_long());
     }
     let blanks = width.saturating_sub(character_count(text));
     if !left {

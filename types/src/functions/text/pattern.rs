@@ -8,7 +8,7 @@ use crate::context::CallContext;
 use crate::datum::{Array, Datum};
 use crate::error::{SqlError, SqlResult};
 use crate::sqlstate::SqlState;
-use crate::text::{byte_offset, character_count};
+use crate::text::{VALUE_LENGTH_MAX, byte_offset, character_count, too_long};
 use crate::type_oid as t;
 
 type Rows = Box<dyn Iterator<Item = SqlResult<Datum>> + Send>;
@@ -24,7 +24,7 @@ fn flags(letters: Option<&Datum>) -> SqlResult<(Flags, bool)> {
     for letter in letters.map_or("", Datum::as_text).chars() {
         if letter == 'g' {
             global = true;
-        } else if !flags.apply(letter)? {
+        } else if !flags.apply(letter) {
             return Err(invalid(format!("invalid regular expression option: \"{letter}\"")));
         }
     }
@@ -165,8 +165,8 @@ fn replaced(
             out.push_str(&text[copied..start]);
             expand(replacement, text, &spans, &mut out);
             copied = end;
-            if out.len() > super::VALUE_LENGTH_MAX {
-                return Err(super::too_long());
+            if out.len() > VALUE_LENGTH_MAX {
+                return Err(too_long());
             }
             if count > 0 {
                 break;

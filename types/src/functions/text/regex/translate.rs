@@ -25,14 +25,13 @@ pub(in super::super) struct Flags {
     pub(in super::super) expanded: bool,
     /// `q`: the pattern is a literal string.
     pub(in super::super) quoted: bool,
+    /// `b` or `e`: an older syntax, which is not supported.
+    pub(in super::super) other_syntax: Option<&'static str>,
 }
 
 impl Flags {
     /// Applies one option letter; `false` if there is none such.
-    ///
-    /// # Errors
-    /// 0A000 for the older kinds of regular expressions.
-    pub(in super::super) fn apply(&mut self, letter: char) -> SqlResult<bool> {
+    pub(in super::super) fn apply(&mut self, letter: char) -> bool {
         match letter {
             'c' => self.ignore_case = false,
             'i' => self.ignore_case = true,
@@ -43,11 +42,11 @@ impl Flags {
             't' => self.expanded = false,
             'x' => self.expanded = true,
             'q' => self.quoted = true,
-            'b' => return Err(SqlError::unsupported("basic regular expression syntax")),
-            'e' => return Err(SqlError::unsupported("extended regular expression syntax")),
-            _ => return Ok(false),
+            'b' => self.other_syntax = Some("basic regular expression syntax"),
+            'e' => self.other_syntax = Some("extended regular expression syntax"),
+            _ => return false,
         }
-        Ok(true)
+        true
     }
 }
 
@@ -66,6 +65,9 @@ pub(super) struct Translated {
 pub(super) fn translate(pattern: &str, flags: Flags) -> SqlResult<Translated> {
     let mut flags = flags;
     let rest = options(pattern, &mut flags)?;
+    if let Some(syntax) = flags.other_syntax {
+        return Err(SqlError::unsupported(syntax));
+    }
     let mut translation = Translation {
         flags,
         rest,
@@ -102,7 +104,7 @@ fn options<'a>(pattern: &'a str, flags: &mut Flags) -> SqlResult<&'a str> {
     {
         let end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
         for letter in tail[..end].chars() {
-            if !flags.apply(letter)? {
+            if !flags.apply(letter) {
                 return Err(invalid("invalid embedded option"));
             }
         }
