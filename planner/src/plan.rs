@@ -141,12 +141,14 @@ impl Plan {
                 Ok(Arc::new(filter.map_err(sql_error)?))
             }
             PlanKind::Project(input, exprs) => {
+                let input = input.start(run)?;
+                let schema = input.schema();
                 let exprs: Vec<_> = exprs
                     .iter()
                     .enumerate()
-                    .map(|(at, scalar)| (scalar.physical(run), format!("c{at}")))
+                    .map(|(at, scalar)| (scalar.physical_over(&schema, run), format!("c{at}")))
                     .collect();
-                let project = ProjectionExec::try_new(exprs, input.start(run)?);
+                let project = ProjectionExec::try_new(exprs, input);
                 Ok(Arc::new(project.map_err(sql_error)?))
             }
             PlanKind::ProjectSet(input, targets) => {

@@ -156,7 +156,9 @@ impl Instance {
 
     /// Stops: whatever is committed is in the log, and the log is closed.
     pub async fn shutdown(&self) {
-        self.log.shutdown().await;
+        if let Err(error) = self.log.shutdown().await {
+            tracing::error!(%error, "the commit log did not shut down cleanly");
+        }
         if let Err(error) = self.store.shutdown().await {
             tracing::error!(%error, "the store did not shut down cleanly");
         }

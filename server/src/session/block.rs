@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{CatalogSnapshot, Descriptor};
+use aegis_catalog::CatalogSnapshot;
 use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt};
 use aegis_sql::ddl::DdlChange;
 use aegis_storage::{IsolationLevel, Savepoint, Transaction, TxnOptions};
@@ -68,11 +68,6 @@ impl Block {
     pub(super) fn add_ddl(&mut self, changes: Vec<DdlChange>) {
         self.ddl.extend(changes);
         self.successor = None;
-    }
-
-    /// Databases that this transaction creates.
-    pub(super) fn changes_databases(&self) -> bool {
-        self.ddl.iter().any(|change| matches!(change, DdlChange::Put(Descriptor::Database(_))))
     }
 }
 

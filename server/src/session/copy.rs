@@ -169,7 +169,7 @@ impl Session {
     ) -> SqlResult<Outcome> {
         let options = CopyOptions::parse(&copy.options, false)?;
         let catalog = self.current_catalog();
-        let analyzed = self.analyze(query, source, Vec::new(), false, &catalog)?;
+        let analyzed = self.analyze(query, Vec::new(), false, &catalog)?;
         let BoundStatement::Query(bound) = &analyzed.statement else {
             return Err(SqlError::internal("COPY of what is no query"));
         };

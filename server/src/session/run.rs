@@ -71,7 +71,7 @@ impl Session {
         };
         if utility::is_plannable(&statement) {
             let known = parameter_types.iter().map(|oid| oid.is_some().then_some(*oid)).collect();
-            let analyzed = self.analyze(&statement, &prepared.source, known, true, &catalog)?;
+            let analyzed = self.analyze(&statement, known, true, &catalog)?;
             prepared.parameter_types.clone_from(&analyzed.parameter_types);
             let returns_rows = matches!(&analyzed.statement, BoundStatement::Query(_))
                 || !analyzed.columns.is_empty();
@@ -112,7 +112,6 @@ impl Session {
     pub(super) fn analyze(
         &mut self,
         statement: &Statement,
-        source: &str,
         parameters: Vec<Option<Oid>>,
         infer_parameters: bool,
         catalog: &Arc<CatalogSnapshot>,
@@ -187,7 +186,7 @@ impl Session {
                 Some(analyzed) if Arc::ptr_eq(&under, &catalog) => analyzed,
                 _ => {
                     let known = known.to_vec();
-                    Arc::new(self.analyze(statement, &prepared.source, known, false, &catalog)?)
+                    Arc::new(self.analyze(statement, known, false, &catalog)?)
                 }
             };
             self.lock_tables(&current.statement).await?;

@@ -64,7 +64,7 @@ impl Session {
         match &**statement {
             Statement::VariableSet(set) => self.set_variable(set).await,
             Statement::VariableShow(show) => self.show(&show.name),
-            Statement::Explain(explain) => self.explain(explain, source).await,
+            Statement::Explain(explain) => self.explain(explain).await,
             Statement::Lock(lock) => self.lock(lock).await,
             Statement::Vacuum(vacuum) => self.vacuum(vacuum).await,
             Statement::Checkpoint => {
@@ -321,7 +321,7 @@ impl Session {
         Ok(Outcome::Done(tag.to_owned()))
     }
 
-    async fn explain(&mut self, explain: &ExplainStmt, source: &str) -> SqlResult<Outcome> {
+    async fn explain(&mut self, explain: &ExplainStmt) -> SqlResult<Outcome> {
         for option in &explain.options {
             let name = option.name.as_str();
             if !matches!(name, "costs" | "verbose" | "summary" | "format") {
@@ -332,7 +332,7 @@ impl Session {
             return Err(SqlError::unsupported("EXPLAIN of this statement"));
         }
         let catalog = self.current_catalog();
-        let analyzed = self.analyze(&explain.query, source, Vec::new(), false, &catalog)?;
+        let analyzed = self.analyze(&explain.query, Vec::new(), false, &catalog)?;
         let context = self.statement_context(catalog, Arc::new([])).await?;
         let (head, query) = match &analyzed.statement {
             BoundStatement::Query(query) => (None, query),
