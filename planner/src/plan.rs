@@ -20,6 +20,8 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use futures::stream::StreamExt;
@@ -141,14 +143,12 @@ impl Plan {
                 Ok(Arc::new(filter.map_err(sql_error)?))
             }
             PlanKind::Project(input, exprs) => {
-                let input = input.start(run)?;
-                let schema = input.schema();
                 let exprs: Vec<_> = exprs
                     .iter()
                     .enumerate()
-                    .map(|(at, scalar)| (scalar.physical_over(&schema, run), format!("c{at}")))
+                    .map(|(at, scalar)| (scalar.physical(run), format!("c{at}")))
                     .collect();
-                let project = ProjectionExec::try_new(exprs, input);
+                let project = ProjectionExec::try_new(exprs, input.start(run)?);
                 Ok(Arc::new(project.map_err(sql_error)?))
             }
             PlanKind::ProjectSet(input, targets) => {
@@ -243,7 +243,7 @@ impl JoinPlan {
         });
         if self.keys.is_empty() {
             let join = NestedLoopJoinExec::try_new(left, right, filter, &join_type, None);
-            return Ok(Arc::new(join.map_err(sql_error)?));
+            return renamed(Arc::new(join.map_err(sql_error)?));
         }
         let on = self
             .keys
@@ -261,8 +261,23 @@ impl JoinPlan {
             NullEquality::NullEqualsNothing,
             false,
         );
-        Ok(Arc::new(join.map_err(sql_error)?))
+        renamed(Arc::new(join.map_err(sql_error)?))
     }
+}
+
+/// A join names the columns of both its sides from `c0`; whoever reads it counts through.
+fn renamed(join: Arc<dyn ExecutionPlan>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+    let schema = join.schema();
+    let columns: Vec<(Arc<dyn PhysicalExpr>, String)> = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(at, field)| {
+            let column = Column::new(field.name(), at);
+            (Arc::new(column) as Arc<dyn PhysicalExpr>, format!("c{at}"))
+        })
+        .collect();
+    Ok(Arc::new(ProjectionExec::try_new(columns, join).map_err(sql_error)?))
 }
 
 /// The key of some columns of a row: equal for rows that are not distinct.

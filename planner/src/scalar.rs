@@ -121,19 +121,6 @@ impl Scalar {
         }
     }
 
-    /// The same over an input of this schema, whose field names a projection repeats: a join's
-    /// output names the columns of both sides alike.
-    pub(crate) fn physical_over(
-        self: &Arc<Self>,
-        input: &Schema,
-        run: &Arc<Run>,
-    ) -> Arc<dyn PhysicalExpr> {
-        match &self.node {
-            Vectorized::Column(at) => Arc::new(Column::new(input.field(*at).name(), *at)),
-            _ => self.physical(run),
-        }
-    }
-
     /// The expression's key form, for types that Arrow orders otherwise than PostgreSQL.
     pub(crate) fn physical_key(self: &Arc<Self>, run: &Arc<Run>) -> Arc<dyn PhysicalExpr> {
         if crate::arrow_types::has_native_order(self.ty.oid) {

@@ -17,6 +17,7 @@ use aegis_types::{
 };
 
 use crate::ast::{BoolTestType, SqlValueOp};
+use crate::row::is_oid_like;
 use crate::bound::{Call, Expr, RowCompareOp, Subscript};
 
 mod array;
@@ -98,6 +99,8 @@ enum Node {
     Param(usize),
     Slot(usize),
     Call(Box<CallNode>),
+    /// `int4` as `oid`, or the other way: the same bits in another kind of datum.
+    Reinterpret(Box<Node>),
     ViaText { arg: Box<Node>, from: Oid, to: TypeRef },
     ConvertArray { arg: Box<Node>, element: Box<Node>, element_type: Oid },
     And(Vec<Node>),
@@ -240,7 +243,11 @@ impl Compiler<'_> {
             Expr::ConvertViaText { arg, ty, .. } => {
                 Node::ViaText { from: arg.ty().oid, arg: self.boxed(arg)?, to: *ty }
             }
-            Expr::Relabel { arg, .. } => self.node(arg)?,
+            Expr::Relabel { arg, ty, .. } => {
+                let node = self.node(arg)?;
+                let (from, to) = (is_oid_like(arg.ty().oid), is_oid_like(ty.oid));
+                if from == to { node } else { Node::Reinterpret(Box::new(node)) }
+            }
             Expr::ConvertArray { arg, element, ty, .. } => Node::ConvertArray {
                 arg: self.boxed(arg)?,
                 element: self.boxed(element)?,
@@ -411,6 +418,11 @@ impl Node {
             Self::Param(number) => parameter(*number, context),
             Self::Slot(index) => Ok(frame.row[*index].clone()),
             Self::Call(call) => call.evaluate(frame, context),
+            Self::Reinterpret(arg) => Ok(match arg.evaluate(frame, context)? {
+                Datum::Int4(value) => Datum::Oid(Oid(value.cast_unsigned())),
+                Datum::Oid(value) => Datum::Int4(value.0.cast_signed()),
+                other => other,
+            }),
             Self::ViaText { arg, from, to } => {
                 let value = arg.evaluate(frame, context)?;
                 via_text(&value, *from, *to, context)

@@ -22,7 +22,7 @@ impl Session {
     ///
     /// # Errors
     /// 0A000 for files, programs, binary and WHERE; whatever names, options and the query raise.
-    pub(super) async fn copy(&mut self, copy: &ast::CopyStmt, source: &str) -> SqlResult<Outcome> {
+    pub(super) async fn copy(&mut self, copy: &ast::CopyStmt) -> SqlResult<Outcome> {
         match &copy.target {
             CopyTarget::Stdio => {}
             CopyTarget::File(_) => return Err(SqlError::unsupported("COPY with a file")),
@@ -42,7 +42,7 @@ impl Session {
                 if !matches!(&**query, Statement::Select(_)) {
                     return Err(SqlError::unsupported("COPY of a statement that changes data"));
                 }
-                self.copy_query_to(copy, query, source, None).await
+                self.copy_query_to(copy, query, None).await
             }
         }
     }
@@ -157,14 +157,13 @@ impl Session {
             .pop()
             .ok_or_else(|| SqlError::internal("COPY made no query"))?
             .statement;
-        self.copy_query_to(copy, &statement, &text, Some(&relation)).await
+        self.copy_query_to(copy, &statement, Some(&relation)).await
     }
 
     async fn copy_query_to(
         &mut self,
         copy: &ast::CopyStmt,
         query: &Statement,
-        source: &str,
         relation: Option<&Relation>,
     ) -> SqlResult<Outcome> {
         let options = CopyOptions::parse(&copy.options, false)?;

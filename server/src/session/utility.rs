@@ -71,7 +71,7 @@ impl Session {
                 self.instance.store.flush_now().await?;
                 Ok(Outcome::Done("CHECKPOINT".to_owned()))
             }
-            Statement::Copy(copy) => self.copy(copy, source).await,
+            Statement::Copy(copy) => self.copy(copy).await,
             Statement::Discard(target) => self.discard(*target).await,
             Statement::CreateDatabase(_) | Statement::DropDatabase(_) => {
                 self.refuse_in_block(if matches!(&**statement, Statement::CreateDatabase(_)) {
