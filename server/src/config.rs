@@ -156,7 +156,10 @@ impl Config {
                 expected: "at least 64MB, in B, kB, MB, GB or TB",
             })?,
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
-            log_level: arguments.log_level.or(file.log_level).unwrap_or_else(|| "info,openraft=warn".to_owned()),
+            log_level: arguments
+                .log_level
+                .or(file.log_level)
+                .unwrap_or_else(|| "info,openraft=warn".to_owned()),
         })
     }
 }

@@ -17,8 +17,8 @@ use aegis_types::{
 };
 
 use crate::ast::{BoolTestType, SqlValueOp};
-use crate::row::is_oid_like;
 use crate::bound::{Call, Expr, RowCompareOp, Subscript};
+use crate::row::is_oid_like;
 
 mod array;
 mod sql_value;
@@ -101,27 +101,76 @@ enum Node {
     Call(Box<CallNode>),
     /// `int4` as `oid`, or the other way: the same bits in another kind of datum.
     Reinterpret(Box<Node>),
-    ViaText { arg: Box<Node>, from: Oid, to: TypeRef },
-    ConvertArray { arg: Box<Node>, element: Box<Node>, element_type: Oid },
+    ViaText {
+        arg: Box<Node>,
+        from: Oid,
+        to: TypeRef,
+    },
+    ConvertArray {
+        arg: Box<Node>,
+        element: Box<Node>,
+        element_type: Oid,
+    },
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
-    IsNull { arg: Box<Node>, negated: bool },
-    BooleanTest { arg: Box<Node>, test: BoolTestType },
-    Distinct { equal: Box<CallNode>, negated: bool },
+    IsNull {
+        arg: Box<Node>,
+        negated: bool,
+    },
+    BooleanTest {
+        arg: Box<Node>,
+        test: BoolTestType,
+    },
+    Distinct {
+        equal: Box<CallNode>,
+        negated: bool,
+    },
     NullIf(Box<CallNode>),
-    Case { operand: Option<Box<Node>>, branches: Vec<(Node, Node)>, default: Option<Box<Node>> },
+    Case {
+        operand: Option<Box<Node>>,
+        branches: Vec<(Node, Node)>,
+        default: Option<Box<Node>>,
+    },
     CaseArgument,
     Coalesce(Vec<Node>),
-    MinMax { args: Vec<Node>, least: bool, ty: Oid },
-    ArrayComparison { operator: Box<CallNode>, array: Box<Node>, all: bool },
-    Array { elements: Vec<Node>, nested: bool, element_type: Oid },
-    Subscript { arg: Box<Node>, subscripts: Vec<SubscriptNode>, of: Oid },
+    MinMax {
+        args: Vec<Node>,
+        least: bool,
+        ty: Oid,
+    },
+    ArrayComparison {
+        operator: Box<CallNode>,
+        array: Box<Node>,
+        all: bool,
+    },
+    Array {
+        elements: Vec<Node>,
+        nested: bool,
+        element_type: Oid,
+    },
+    Subscript {
+        arg: Box<Node>,
+        subscripts: Vec<SubscriptNode>,
+        of: Oid,
+    },
     Row(Vec<Node>),
-    RowCompare { op: RowCompareOp, fields: Vec<(Node, Node, Oid)> },
-    Field { arg: Box<Node>, index: usize },
-    SqlValue { op: SqlValueOp, ty: TypeRef },
-    NextValue { sequence: Oid, ty: TypeRef },
+    RowCompare {
+        op: RowCompareOp,
+        fields: Vec<(Node, Node, Oid)>,
+    },
+    Field {
+        arg: Box<Node>,
+        index: usize,
+    },
+    SqlValue {
+        op: SqlValueOp,
+        ty: TypeRef,
+    },
+    NextValue {
+        sequence: Oid,
+        ty: TypeRef,
+    },
     Subquery(usize),
 }
 
