@@ -155,10 +155,10 @@ impl CatalogSnapshot {
         let Some(old) = Arc::make_mut(&mut self.relations).remove(&oid) else {
             return;
         };
-        if let Some(names) = Arc::make_mut(&mut self.relation_names).get_mut(&old.schema) {
-            if names.get(&old.name) == Some(&oid) {
-                names.remove(&old.name);
-            }
+        if let Some(names) = Arc::make_mut(&mut self.relation_names).get_mut(&old.schema)
+            && names.get(&old.name) == Some(&oid)
+        {
+            names.remove(&old.name);
         }
         if old.row_type.is_some() {
             let row_types = Arc::make_mut(&mut self.row_types);

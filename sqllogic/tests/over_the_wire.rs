@@ -1,6 +1,13 @@
 //! The real binary, driven over its wire: our `.slt` files in both protocols, kills under load, and
 //! the house's own rules. One test binary, a module each.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "all of this is test code: a failed unwrap is a failed test, and seeds are printed"
+)]
+
 #[path = "over_the_wire/server.rs"]
 mod server;
 #[path = "over_the_wire/specification.rs"]

@@ -47,10 +47,11 @@ impl Fields {
                 CopyFormat::Csv => csv_field(rest, options, &mut out)?,
             };
             let is_null = !field.quoted && &rest[..field.raw_len] == options.null.as_bytes();
-            if !is_null && field.has_bytes_to_check {
-                if let Some(at) = invalid_at(&out[start..]) {
-                    return Err(invalid_sequence(&out[start + at..]));
-                }
+            if !is_null
+                && field.has_bytes_to_check
+                && let Some(at) = invalid_at(&out[start..])
+            {
+                return Err(invalid_sequence(&out[start + at..]));
             }
             if is_null {
                 out.truncate(start);

@@ -225,13 +225,13 @@ impl Ddl<'_> {
         if relation.column(number).is_some_and(|column| column.identity.is_some()) {
             return Err(identity_column(relation, name));
         }
-        if let Some(index) = super::constraint::primary_key(relation) {
-            if self.index_columns(index)?.contains(&number) {
-                return Err(SqlError::new(
-                    SqlState::InvalidTableDefinition,
-                    format!("column \"{name}\" is in a primary key"),
-                ));
-            }
+        if let Some(index) = super::constraint::primary_key(relation)
+            && self.index_columns(index)?.contains(&number)
+        {
+            return Err(SqlError::new(
+                SqlState::InvalidTableDefinition,
+                format!("column \"{name}\" is in a primary key"),
+            ));
         }
         self.change_column(relation.oid, number, |column| column.not_null = false).map(drop)
     }
@@ -296,10 +296,9 @@ impl Ddl<'_> {
                 for stored in &mut body.constraints {
                     if let ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } =
                         stored.kind
+                        && index == relation.oid
                     {
-                        if index == relation.oid {
-                            stored.name.clone_from(&rename.new_name);
-                        }
+                        stored.name.clone_from(&rename.new_name);
                     }
                 }
             }

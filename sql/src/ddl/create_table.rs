@@ -328,16 +328,16 @@ impl Ddl<'_> {
             return Ok(());
         };
         for constraint in &body.constraints {
-            if let StoredKind::Check { expression, .. } = &constraint.kind {
-                if options.constraints {
-                    let relation = self.relation(table)?;
-                    let parsed = crate::parser::parse_expr(expression)?;
-                    let bound = self.bind(&parsed, &relation, ExprPlace::Check, None)?;
-                    let mut columns = Vec::new();
-                    super::expression::collect_columns(&bound, &mut columns);
-                    let kind = StoredKind::Check { expression: expression.clone(), columns };
-                    self.put_constraint(table, constraint.name.clone(), kind)?;
-                }
+            if let StoredKind::Check { expression, .. } = &constraint.kind
+                && options.constraints
+            {
+                let relation = self.relation(table)?;
+                let parsed = crate::parser::parse_expr(expression)?;
+                let bound = self.bind(&parsed, &relation, ExprPlace::Check, None)?;
+                let mut columns = Vec::new();
+                super::expression::collect_columns(&bound, &mut columns);
+                let kind = StoredKind::Check { expression: expression.clone(), columns };
+                self.put_constraint(table, constraint.name.clone(), kind)?;
             }
         }
         if !options.indexes {

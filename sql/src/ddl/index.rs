@@ -56,17 +56,17 @@ impl Ddl<'_> {
             )
             .detail(format!("This operation is not supported for {}.", plural(&relation))));
         }
-        if let Some(name) = &create.name {
-            if self.claim(relation.schema, name).await?.is_some() {
-                if !create.if_not_exists {
-                    return Err(relation_exists(name));
-                }
-                self.notice(
-                    SqlState::DuplicateTable,
-                    format!("relation \"{name}\" already exists, skipping"),
-                );
-                return Ok("CREATE INDEX");
+        if let Some(name) = &create.name
+            && self.claim(relation.schema, name).await?.is_some()
+        {
+            if !create.if_not_exists {
+                return Err(relation_exists(name));
             }
+            self.notice(
+                SqlState::DuplicateTable,
+                format!("relation \"{name}\" already exists, skipping"),
+            );
+            return Ok("CREATE INDEX");
         }
         let mut keys = Vec::new();
         for param in &create.params {

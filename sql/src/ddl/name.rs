@@ -166,10 +166,10 @@ impl Ddl<'_> {
         key.extend_from_slice(name.as_bytes());
         let wait = RowLockWait::Wait { timeout: self.lock_timeout };
         self.txn.lock_row(CATALOG_TREE, &key, RowLockMode::ForUpdate, wait).await?;
-        if let Ok(newest) = self.store.newest_catalog().downcast::<CatalogSnapshot>() {
-            if let Some(other) = newest.relation_named(schema, name) {
-                self.refresh(DescriptorKey::Relation(other.oid))?;
-            }
+        if let Ok(newest) = self.store.newest_catalog().downcast::<CatalogSnapshot>()
+            && let Some(other) = newest.relation_named(schema, name)
+        {
+            self.refresh(DescriptorKey::Relation(other.oid))?;
         }
         Ok(self.context.catalog.relation_named(schema, name).cloned())
     }
@@ -380,7 +380,7 @@ pub(super) fn joined_columns<'a>(names: impl Iterator<Item = &'a str>) -> String
             joined.push('_');
         }
         joined.push_str(name);
-        if joined.len() >= NAME_BYTES_MAX + 1 {
+        if joined.len() > NAME_BYTES_MAX {
             break;
         }
     }

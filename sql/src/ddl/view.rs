@@ -32,13 +32,13 @@ impl Ddl<'_> {
         if let Some(option) = create.options.first() {
             return Err(SqlError::unsupported(format!("the view option \"{}\"", option.name)));
         }
-        if let SelectBody::Simple(simple) = &create.query.body {
-            if simple.into.is_some() {
-                return Err(SqlError::new(
-                    SqlState::FeatureNotSupported,
-                    "views must not contain SELECT INTO",
-                ));
-            }
+        if let SelectBody::Simple(simple) = &create.query.body
+            && simple.into.is_some()
+        {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "views must not contain SELECT INTO",
+            ));
         }
         let query = Statement::Select(Box::new(create.query.clone()));
         let output = self.analyzer().analyze(&query)?.columns;

@@ -101,10 +101,10 @@ impl Changes<'_> {
         let mut inputs = old.values.clone();
         inputs.extend_from_slice(excluded);
         let evaluation = self.evaluation();
-        if let Some(filter) = &update.filter {
-            if !filter.is_true(&inputs, &evaluation)? {
-                return Ok(None);
-            }
+        if let Some(filter) = &update.filter
+            && !filter.is_true(&inputs, &evaluation)?
+        {
+            return Ok(None);
         }
         let mut row = old.values.clone();
         for (place, program) in &update.assignments {

@@ -90,10 +90,11 @@ impl Changes<'_> {
             if before == after && !moved {
                 continue;
             }
-            if after.exclusive && before.bytes != after.bytes {
-                if self.lock_unique(index, &after).await?.is_some() {
-                    return Err(self.unique_violation(table, index, row));
-                }
+            if after.exclusive
+                && before.bytes != after.bytes
+                && self.lock_unique(index, &after).await?.is_some()
+            {
+                return Err(self.unique_violation(table, index, row));
             }
             if before.exclusive && before.bytes != after.bytes && !index.is_row_key {
                 self.lock_entry(index, &before).await?;
