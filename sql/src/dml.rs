@@ -28,6 +28,7 @@ use crate::query_engine::{QueryEngine, StatementContext};
 mod change;
 mod conflict;
 mod foreign_key;
+mod lock_rows;
 mod returning;
 mod table;
 mod write;

@@ -262,11 +262,14 @@ impl Session {
         context: StatementContext,
     ) -> SqlResult<Outcome> {
         let columns = result_columns(analyzed);
-        if let BoundStatement::Query(query) = &analyzed.statement {
+        if let BoundStatement::Query(query) = &analyzed.statement
+            && query.row_marks.is_empty()
+        {
             let plan = self.instance.engine.plan(query, &context)?;
             return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(&context)? });
         }
         let word = match &analyzed.statement {
+            BoundStatement::Query(_) => "SELECT FOR UPDATE",
             BoundStatement::Insert(_) => "INSERT",
             BoundStatement::Update(_) => "UPDATE",
             _ => "DELETE",
@@ -283,7 +286,15 @@ impl Session {
             BoundStatement::Insert(insert) => changes.insert(insert).await?,
             BoundStatement::Update(update) => changes.update(update).await?,
             BoundStatement::Delete(delete) => changes.delete(delete).await?,
-            BoundStatement::Query(_) | BoundStatement::Utility(_) => {
+            BoundStatement::Query(query) => {
+                let rows = changes.lock_rows(query).await?;
+                return Ok(Outcome::Returned {
+                    tag: format!("SELECT {}", rows.len()),
+                    columns,
+                    rows,
+                });
+            }
+            BoundStatement::Utility(_) => {
                 return Err(SqlError::internal("a statement without rows to change"));
             }
         };

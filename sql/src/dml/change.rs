@@ -157,7 +157,7 @@ impl Changes<'_> {
         Ok(changed)
     }
 
-    fn start(&self, source: &Arc<Query>) -> SqlResult<Box<dyn RowStream>> {
+    pub(super) fn start(&self, source: &Arc<Query>) -> SqlResult<Box<dyn RowStream>> {
         self.engine.plan(source, self.context)?.execute(self.context)
     }
 
@@ -174,22 +174,33 @@ impl Changes<'_> {
             LockedRow::Gone => Ok(None),
             LockedRow::Unchanged(old) => Ok(Some((old, found))),
             LockedRow::Changed(newest) => {
-                let restricted = Arc::new(restricted_to(source, entry, &newest.key));
-                let context = self.context.over(self.txn.newest_view()?);
-                let mut stream = self.engine.plan(&restricted, &context)?.execute(&context)?;
-                while let Some(batch) = stream.next().await? {
-                    if !batch.is_empty() {
-                        return Ok(Some((newest, batch.row(0))));
-                    }
-                }
-                Ok(None)
+                let found = self.run_again(source, entry, &newest.key).await?;
+                Ok(found.map(|found| (newest, found)))
             }
         }
+    }
+
+    /// What the source yields over the newest state for one row of one of its tables.
+    pub(super) async fn run_again(
+        &mut self,
+        source: &Query,
+        entry: usize,
+        key: &[u8],
+    ) -> SqlResult<Option<Vec<Datum>>> {
+        let restricted = Arc::new(restricted_to(source, entry, key));
+        let context = self.context.over(self.txn.newest_view()?);
+        let mut stream = self.engine.plan(&restricted, &context)?.execute(&context)?;
+        while let Some(batch) = stream.next().await? {
+            if !batch.is_empty() {
+                return Ok(Some(batch.row(0)));
+            }
+        }
+        Ok(None)
     }
 }
 
 /// The same query for one row of one of its tables.
-fn restricted_to(source: &Query, entry: usize, key: &[u8]) -> Query {
+pub(super) fn restricted_to(source: &Query, entry: usize, key: &[u8]) -> Query {
     let bytea = TypeRef::plain(type_oid::BYTEA);
     let this_row = Expr::Call(Box::new(Call {
         function: BYTEA_EQUAL.0,

@@ -1,0 +1,157 @@
+//! SELECT … FOR UPDATE and its kin: the rows of a query, each locked before it is given.
+//!
+//! Locking comes below LIMIT, as in PostgreSQL: rows are locked one by one until enough are, so that
+//! `SKIP LOCKED LIMIT 1` takes one job off a queue and leaves the others alone.
+
+use std::sync::Arc;
+
+use aegis_storage::{RowLockOutcome, RowLockWait, TreeId};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid};
+
+use super::{Changes, serialization_failure};
+use crate::bound::{Expr, MarkWait, Query, ROW_KEY, RowMark, RteKind, Target};
+use crate::evaluate::Program;
+
+impl Changes<'_> {
+    /// Runs a query with row marks and gives its rows.
+    ///
+    /// # Errors
+    /// 40001, 40P01, 55P03, 0A000 for marks on what is no table; whatever the query raises.
+    pub async fn lock_rows(&mut self, query: &Query) -> SqlResult<Vec<Vec<Datum>>> {
+        if query.with_ties {
+            return Err(SqlError::unsupported("WITH TIES together with a locking clause"));
+        }
+        let width = query.visible_targets().count();
+        let limit = self.row_count(query.limit.as_ref(), negative_limit)?;
+        let offset = self.row_count(query.offset.as_ref(), negative_offset)?.unwrap_or(0);
+        let (source, marks) = with_row_keys(query)?;
+        let mut rows = Vec::new();
+        let mut locked = 0_u64;
+        let mut stream = self.start(&source)?;
+        while let Some(batch) = stream.next().await? {
+            for at in 0..batch.len() {
+                let enough = limit.is_some_and(|limit| locked >= offset.saturating_add(limit));
+                if enough {
+                    return Ok(rows);
+                }
+                let found = batch.row(at);
+                if let Some(mut row) = self.lock_row(&source, &marks, width, found).await? {
+                    locked += 1;
+                    if locked > offset {
+                        row.truncate(width);
+                        rows.push(row);
+                    }
+                }
+            }
+            self.context.cancel.check()?;
+        }
+        Ok(rows)
+    }
+
+    /// Locks the marked rows that one output row is made of: what it is now, or `None` where one of
+    /// them is gone, no longer meets the condition, or is skipped.
+    async fn lock_row(
+        &mut self,
+        source: &Arc<Query>,
+        marks: &[Mark],
+        width: usize,
+        mut row: Vec<Datum>,
+    ) -> SqlResult<Option<Vec<Datum>>> {
+        for (at, mark) in marks.iter().enumerate() {
+            // The missing side of an outer join has no row to lock.
+            let Datum::Bytea(key) = row[width + at].clone() else {
+                continue;
+            };
+            let wait = match mark.mark.wait {
+                MarkWait::Block => self.row_lock_wait(),
+                MarkWait::NoWait => RowLockWait::NoWait,
+                MarkWait::SkipLocked => RowLockWait::SkipLocked,
+            };
+            let outcome = self.txn.lock_row(mark.tree, &key, mark.mark.mode, wait).await;
+            match outcome.map_err(|error| mark.named(error.into()))? {
+                RowLockOutcome::Unchanged => {}
+                RowLockOutcome::Skipped => return Ok(None),
+                RowLockOutcome::Changed(_) if !self.rechecks() => {
+                    return Err(serialization_failure("update"));
+                }
+                RowLockOutcome::Changed(None) => return Ok(None),
+                RowLockOutcome::Changed(Some(_)) => {
+                    match self.run_again(source, mark.mark.entry, &key).await? {
+                        Some(newest) => row = newest,
+                        None => return Ok(None),
+                    }
+                }
+            }
+        }
+        Ok(Some(row))
+    }
+
+    /// The value of LIMIT or OFFSET; `None` without one.
+    fn row_count(&self, expr: Option<&Expr>, negative: fn() -> SqlError) -> SqlResult<Option<u64>> {
+        let Some(expr) = expr else {
+            return Ok(None);
+        };
+        match Program::compile_slots(expr)?.evaluate(&[], &self.evaluation())? {
+            Datum::Int8(count) => u64::try_from(count).map(Some).map_err(|_| negative()),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn negative_limit() -> SqlError {
+    SqlError::new(SqlState::InvalidRowCountInLimitClause, "LIMIT must not be negative")
+}
+
+fn negative_offset() -> SqlError {
+    SqlError::new(SqlState::InvalidRowCountInResultOffsetClause, "OFFSET must not be negative")
+}
+
+/// A row mark with the tree of its table.
+struct Mark {
+    mark: RowMark,
+    tree: TreeId,
+    relation: String,
+}
+
+impl Mark {
+    /// Names the relation in NOWAIT's error, as PostgreSQL does.
+    fn named(&self, error: SqlError) -> SqlError {
+        if error.code() == SqlState::LockNotAvailable && self.mark.wait == MarkWait::NoWait {
+            return SqlError::new(
+                SqlState::LockNotAvailable,
+                format!("could not obtain lock on row in relation \"{}\"", self.relation),
+            );
+        }
+        error
+    }
+}
+
+/// The query without marks and limits, with the row key of each marked entry after its own columns.
+fn with_row_keys(query: &Query) -> SqlResult<(Arc<Query>, Vec<Mark>)> {
+    let mut source = query.clone();
+    source.limit = None;
+    source.offset = None;
+    let mut marks = Vec::new();
+    for mark in std::mem::take(&mut source.row_marks) {
+        let relation = match &source.range_table[mark.entry].kind {
+            RteKind::Relation(relation) => relation.clone(),
+            _ => return Err(SqlError::unsupported("a locking clause on what is no table")),
+        };
+        let table = relation
+            .as_table()
+            .ok_or_else(|| SqlError::unsupported("a locking clause on what is no table"))?;
+        marks.push(Mark { mark, tree: TreeId(table.tree), relation: relation.name.clone() });
+        source.targets.push(Target {
+            expr: Expr::Column {
+                entry: mark.entry,
+                column: ROW_KEY,
+                levels_up: 0,
+                ty: TypeRef::plain(type_oid::BYTEA),
+            },
+            name: "row_key".to_owned(),
+            hidden: false,
+            origin: None,
+        });
+    }
+    Ok((Arc::new(source), marks))
+}
