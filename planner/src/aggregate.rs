@@ -200,14 +200,11 @@ impl Table {
         let mut inputs = Vec::new();
         for (call, filter) in calls.iter().zip(&filters) {
             // Arguments of rows that the filter leaves out are not evaluated.
-            let chosen = match filter.readers().first() {
-                None => None,
-                Some(filter) => Some(
-                    (0..batch.num_rows())
-                        .map(|row| matches!(filter.get(row), Datum::Bool(true)))
-                        .collect::<Vec<bool>>(),
-                ),
-            };
+            let chosen = filter.readers().first().map(|filter| {
+                (0..batch.num_rows())
+                    .map(|row| matches!(filter.get(row), Datum::Bool(true)))
+                    .collect::<Vec<bool>>()
+            });
             let own = match &chosen {
                 None => batch.clone(),
                 Some(chosen) => {

@@ -93,8 +93,8 @@ impl QueryPlan for DataFusionPlan {
         }))
     }
 
-    fn explain(&self, verbose: bool) -> Vec<String> {
-        crate::explain::lines(&self.plan, verbose)
+    fn explain(&self) -> Vec<String> {
+        crate::explain::lines(&self.plan)
     }
 }
 

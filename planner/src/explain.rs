@@ -5,18 +5,18 @@ use crate::scan::Access;
 use aegis_sql::bound::{JoinKind, SetOperator};
 
 /// The lines of a plan.
-pub(crate) fn lines(plan: &Plan, verbose: bool) -> Vec<String> {
+pub(crate) fn lines(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
-    write(plan, 0, verbose, &mut lines);
+    write(plan, 0, &mut lines);
     lines
 }
 
-fn write(plan: &Plan, indent: usize, verbose: bool, lines: &mut Vec<String>) {
+fn write(plan: &Plan, indent: usize, lines: &mut Vec<String>) {
     let (name, children): (String, Vec<&Plan>) = match &plan.kind {
         // What only computes columns is part of the node below, as in PostgreSQL.
-        PlanKind::Project(input, _) => return write(input, indent, verbose, lines),
+        PlanKind::Project(input, _) => return write(input, indent, lines),
         PlanKind::Filter(input, _) => {
-            write(input, indent, verbose, lines);
+            write(input, indent, lines);
             return;
         }
         PlanKind::OneRow => ("Result".into(), vec![]),
@@ -86,6 +86,6 @@ fn write(plan: &Plan, indent: usize, verbose: bool, lines: &mut Vec<String>) {
         if indent == 0 { String::new() } else { format!("{}->  ", " ".repeat(indent * 6 - 4)) };
     lines.push(format!("{prefix}{name}"));
     for child in children {
-        write(child, indent + 1, verbose, lines);
+        write(child, indent + 1, lines);
     }
 }

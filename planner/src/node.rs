@@ -39,6 +39,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// A node over these inputs, giving columns of these types.
+    #[expect(clippy::new_ret_no_self, reason = "a node is only ever used as a plan")]
     pub(crate) fn new(
         name: &'static str,
         types: &[TypeRef],

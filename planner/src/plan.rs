@@ -164,8 +164,7 @@ impl Plan {
                 set_operation(*op, *all, left, right, run)
             }
             PlanKind::Append(left, right) => {
-                let inputs = vec![left.start(run)?, right.start(run)?];
-                let (left, right) = (inputs[0].clone(), inputs[1].clone());
+                let (left, right) = (left.start(run)?, right.start(run)?);
                 Ok(Node::new("Append", &self.types, vec![left, right], |mut inputs, _| {
                     let right = inputs.pop().expect("an append has two inputs");
                     let left = inputs.pop().expect("an append has two inputs");

@@ -1,5 +1,10 @@
 //! Queries from text to rows. The answers are PostgreSQL's.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of this is test code: a failed unwrap is a failed test"
+)]
+
 use std::sync::Arc;
 
 use aegis_catalog::{
@@ -229,7 +234,7 @@ fn queries_answer_as_postgresql_does() {
         let (sql, expected) = case.split_once(" => ").unwrap();
         let got = match database.run(sql) {
             Ok(rows) => rows,
-            Err(error) => format!("{}: {error}", error.code().code()),
+            Err(error) => format!("{}: {}", error.code().code(), error.fields().message),
         };
         if got.trim_end() != expected.trim_end() {
             failures.push(format!("{sql}\n  expected {expected}\n  got      {got}"));

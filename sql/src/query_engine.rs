@@ -92,7 +92,7 @@ pub trait QueryPlan: Send + Sync {
     fn execute(&self, context: &StatementContext) -> SqlResult<Box<dyn RowStream>>;
 
     /// The lines of `EXPLAIN`.
-    fn explain(&self, verbose: bool) -> Vec<String>;
+    fn explain(&self) -> Vec<String>;
 }
 
 /// Rows as they come, in batches of bounded size.

@@ -489,6 +489,7 @@ impl Builder {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "two live at a time, in one call")]
 enum Side<'q> {
     Plain((Plan, Layout)),
     Lateral { tree: &'q JoinTree, filters: Vec<Expr> },

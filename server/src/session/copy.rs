@@ -178,7 +178,7 @@ impl Session {
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         for (locked, mode) in locks_of(&analyzed.statement).values() {
             let object = table_lock_id(locked.database, locked.oid);
-            txn.lock_table(object, *mode, wait.clone()).await?;
+            txn.lock_table(object, *mode, wait).await?;
         }
         drop(guard);
         let names: Vec<String> =

@@ -209,7 +209,7 @@ impl Session {
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         for (relation, mode) in locks_of(statement).values() {
             let object = table_lock_id(relation.database, relation.oid);
-            txn.lock_table(object, *mode, wait.clone()).await?;
+            txn.lock_table(object, *mode, wait).await?;
         }
         Ok(())
     }

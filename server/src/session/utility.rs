@@ -324,7 +324,7 @@ impl Session {
     async fn explain(&mut self, explain: &ExplainStmt) -> SqlResult<Outcome> {
         for option in &explain.options {
             let name = option.name.as_str();
-            if !matches!(name, "costs" | "verbose" | "summary" | "format") {
+            if name != "costs" {
                 return Err(SqlError::unsupported(format!("EXPLAIN option \"{name}\"")));
             }
         }
@@ -349,7 +349,7 @@ impl Session {
                 return Err(SqlError::internal("a plannable statement became a utility"));
             }
         };
-        let mut lines = self.instance.engine.plan(query, &context)?.explain(false);
+        let mut lines = self.instance.engine.plan(query, &context)?.explain();
         if let Some(head) = head {
             for (at, line) in lines.iter_mut().enumerate() {
                 *line = if at == 0 { format!("  ->  {line}") } else { format!("        {line}") };
@@ -382,7 +382,7 @@ impl Session {
             let mut guard = shared.lock().await;
             let txn = guard.as_mut().ok_or_else(transaction_over)?;
             let object = table_lock_id(relation.database, relation.oid);
-            txn.lock_table(object, storage_mode(lock.mode), wait.clone()).await?;
+            txn.lock_table(object, storage_mode(lock.mode), wait).await?;
         }
         Ok(Outcome::Done("LOCK TABLE".to_owned()))
     }

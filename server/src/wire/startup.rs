@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn settings_come_from_options_then_from_the_packet() {
-        let body = b"application_name\0a\0user\0u\0database\0\0options\0-c geqo=off --work-mem=64kB -cx.y=a\\ b\0_pq_.z\01\0\0";
+        let body = b"application_name\0a\0user\0u\0database\0\0options\0-c geqo=off --work-mem=64kB -cx.y=a\\ b\0_pq_.z\x001\0\0";
         let message = read_message(VERSION + 2, body).expect("it is well formed");
         assert_eq!(message.user, "u");
         assert_eq!(message.database, None);
