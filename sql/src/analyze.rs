@@ -39,6 +39,7 @@ mod aggregate;
 mod window;
 mod grouping_check;
 
+mod fold;
 mod from;
 mod join;
 mod range_function;
@@ -200,6 +201,7 @@ impl<'a> Analyzer<'a> {
         let parameter_types = self.final_parameter_types()?;
         let mut statement = statement;
         parameter::check(&mut statement, &parameter_types)?;
+        fold::fold_nulls(&mut statement);
         Ok(Analyzed { statement, parameter_types, columns })
     }
 

@@ -88,7 +88,20 @@ impl Session {
             Statement::DeclareCursor(_) | Statement::Fetch(_) | Statement::ClosePortal(_) => {
                 Err(SqlError::unsupported("a cursor declared in SQL"))
             }
-            Statement::Prepare(_) | Statement::Execute(_) | Statement::Deallocate(_) => {
+            Statement::Deallocate(None) => {
+                self.statements.clear();
+                Ok(Outcome::Done("DEALLOCATE ALL".to_owned()))
+            }
+            Statement::Deallocate(Some(name)) => {
+                self.statements.remove(name).ok_or_else(|| {
+                    SqlError::new(
+                        SqlState::InvalidSqlStatementName,
+                        format!("prepared statement \"{name}\" does not exist"),
+                    )
+                })?;
+                Ok(Outcome::Done("DEALLOCATE".to_owned()))
+            }
+            Statement::Prepare(_) | Statement::Execute(_) => {
                 Err(SqlError::unsupported("a statement prepared in SQL"))
             }
             Statement::Unsupported(unsupported) => Err(SqlError::unsupported(&unsupported.feature)),
