@@ -60,6 +60,30 @@ impl CancelFlag {
     }
 }
 
+/// How often a wait for a lock looks at the flag.
+const CANCEL_POLL: std::time::Duration = std::time::Duration::from_millis(10);
+
+impl CancelFlag {
+    /// Waits for storage, as long as the statement is not to stop: giving up a wait for a lock is
+    /// dropping it.
+    ///
+    /// # Errors
+    /// What the wait raises, or what the flag was set with.
+    pub async fn wait<T>(
+        &self,
+        work: impl Future<Output = aegis_storage::Result<T>>,
+    ) -> SqlResult<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut work => return result.map_err(SqlError::from),
+                () = tokio::time::sleep(CANCEL_POLL) => self.check()?,
+            }
+        }
+    }
+}
+
 /// The computed relations of `pg_catalog` and `information_schema`.
 pub trait SystemRelations: Send + Sync {
     /// The columns of `schema.name`, in order; `None` if there is no such relation.

@@ -204,12 +204,13 @@ impl Session {
 
     async fn lock_tables(&mut self, statement: &BoundStatement) -> SqlResult<()> {
         let wait = LockWait::Wait { timeout: self.duration("lock_timeout") };
+        let cancel = self.cancel.clone();
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         for (relation, mode) in locks_of(statement).values() {
             let object = table_lock_id(relation.database, relation.oid);
-            txn.lock_table(object, *mode, wait).await?;
+            cancel.wait(txn.lock_table(object, *mode, wait)).await?;
         }
         Ok(())
     }

@@ -395,7 +395,8 @@ impl Session {
             let mut guard = shared.lock().await;
             let txn = guard.as_mut().ok_or_else(transaction_over)?;
             let object = table_lock_id(relation.database, relation.oid);
-            txn.lock_table(object, storage_mode(lock.mode), wait).await?;
+            let cancel = self.cancel.clone();
+            cancel.wait(txn.lock_table(object, storage_mode(lock.mode), wait)).await?;
         }
         Ok(Outcome::Done("LOCK TABLE".to_owned()))
     }

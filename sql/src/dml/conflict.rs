@@ -90,7 +90,8 @@ impl Changes<'_> {
             RowLockMode::ForNoKeyUpdate
         };
         let wait = self.row_lock_wait();
-        let outcome = self.txn.lock_row(table.tree, holder, mode, wait).await?;
+        let cancel = &self.context.cancel;
+        let outcome = cancel.wait(self.txn.lock_row(table.tree, holder, mode, wait)).await?;
         if matches!(outcome, RowLockOutcome::Changed(_)) && !self.rechecks() {
             return Err(serialization_failure("update"));
         }

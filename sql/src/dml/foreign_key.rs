@@ -198,7 +198,10 @@ impl Changes<'_> {
                 return Ok(false);
             };
             let wait = self.row_lock_wait();
-            self.txn.lock_row(parent.tree, &row_key, RowLockMode::ForKeyShare, wait).await?;
+            let cancel = &self.context.cancel;
+            cancel
+                .wait(self.txn.lock_row(parent.tree, &row_key, RowLockMode::ForKeyShare, wait))
+                .await?;
             if self.holder(index, &entry.bytes)?.as_deref() == Some(row_key.as_slice()) {
                 return Ok(true);
             }

@@ -67,8 +67,9 @@ impl Changes<'_> {
                 MarkWait::NoWait => RowLockWait::NoWait,
                 MarkWait::SkipLocked => RowLockWait::SkipLocked,
             };
-            let outcome = self.txn.lock_row(mark.tree, &key, mark.mark.mode, wait).await;
-            match outcome.map_err(|error| mark.named(error.into()))? {
+            let cancel = &self.context.cancel;
+            let lock = self.txn.lock_row(mark.tree, &key, mark.mark.mode, wait);
+            match cancel.wait(lock).await.map_err(|error| mark.named(error))? {
                 RowLockOutcome::Unchanged => {}
                 RowLockOutcome::Skipped => return Ok(None),
                 RowLockOutcome::Changed(_) if !self.rechecks() => {

@@ -163,7 +163,10 @@ impl Changes<'_> {
 
     async fn lock_entry(&mut self, index: &IndexAccess, entry: &EntryKey) -> SqlResult<()> {
         let wait = self.row_lock_wait();
-        self.txn.lock_row(index.tree, &entry.bytes, RowLockMode::ForUpdate, wait).await?;
+        let cancel = &self.context.cancel;
+        cancel
+            .wait(self.txn.lock_row(index.tree, &entry.bytes, RowLockMode::ForUpdate, wait))
+            .await?;
         Ok(())
     }
 
@@ -207,7 +210,8 @@ impl Changes<'_> {
         what: &str,
     ) -> SqlResult<LockedRow> {
         let wait = self.row_lock_wait();
-        match self.txn.lock_row(table.tree, key, mode, wait).await? {
+        let cancel = &self.context.cancel;
+        match cancel.wait(self.txn.lock_row(table.tree, key, mode, wait)).await? {
             RowLockOutcome::Unchanged => {
                 let found = self.context.view.get(table.tree, key)?;
                 Ok(match found {
