@@ -140,10 +140,22 @@ impl Session {
         }
     }
 
-    /// After an error: an implicit transaction is rolled back, a block has failed.
+    /// After an error: an implicit transaction is rolled back, a block has failed. What the block
+    /// wrote and locked since its last savepoint is given up at once, as in PostgreSQL: nobody waits
+    /// for a transaction that cannot commit.
     pub async fn fail(&mut self) {
         match &mut self.block {
-            Some(block) if block.explicit => block.failed = true,
+            Some(block) if block.explicit => {
+                block.failed = true;
+                let mut guard = block.txn.lock().await;
+                let undone = match (block.savepoints.last(), guard.as_mut()) {
+                    (Some(savepoint), Some(txn)) => txn.rollback_to(savepoint.mark).is_ok(),
+                    _ => false,
+                };
+                if !undone && let Some(txn) = guard.take() {
+                    txn.rollback();
+                }
+            }
             Some(_) => self.roll_back().await,
             None => {}
         }
