@@ -407,12 +407,43 @@ impl Session {
             self.refuse_in_block("VACUUM")?;
         }
         let catalog = self.current_catalog();
+        let mut tables = Vec::new();
         for target in &vacuum.relations {
-            self.find_relation(&catalog, &target.relation)?;
+            tables.push(self.find_relation(&catalog, &target.relation)?.oid);
         }
         if vacuum.is_vacuum {
             self.instance.store.flush_now().await?;
             return Ok(Outcome::Done("VACUUM".to_owned()));
+        }
+        if tables.is_empty() {
+            let all = catalog.relations_of(self.database);
+            tables.extend(all.filter(|table| table.as_table().is_some()).map(|table| table.oid));
+        }
+        let search_path = self.search_path(&catalog);
+        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let instance = self.instance.clone();
+        let mut ddl = Ddl {
+            txn: guard.as_mut().ok_or_else(transaction_over)?,
+            context,
+            store: &instance.store,
+            engine: &*instance.engine,
+            row_ids: &instance.row_ids,
+            counters: &instance.counters,
+            search_path,
+            role: self.role,
+            lock_timeout: self.duration("lock_timeout"),
+            notices: Vec::new(),
+            changes: Vec::new(),
+        };
+        for table in tables {
+            ddl.analyze_table(table).await?;
+        }
+        let changes = ddl.changes;
+        drop(guard);
+        if let Some(block) = &mut self.block {
+            block.add_ddl(changes);
         }
         Ok(Outcome::Done("ANALYZE".to_owned()))
     }
