@@ -171,6 +171,7 @@ impl Database {
 
     fn context(&self) -> StatementContext {
         StatementContext {
+            temporary_files: std::env::temp_dir().into(),
             view: self.store.newest_view().unwrap(),
             catalog: self.catalog.clone(),
             database: DATABASE,

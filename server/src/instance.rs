@@ -44,6 +44,8 @@ pub struct Instance {
     pub counters: Arc<Counters>,
     /// Bytes that one query may hold before it spills.
     pub query_memory_bytes: usize,
+    /// Where statements make files without a name.
+    pub temporary_files: Arc<Path>,
     /// When the server started, in microseconds since 2000-01-01 UTC.
     pub start_time: i64,
     log: Arc<RaftLog>,
@@ -84,6 +86,7 @@ impl Instance {
         let told = on_fatal.clone();
         store.on_fatal(Box::new(move |reason| told(reason.to_owned())));
         store.set_catalog_builder(Box::new(|tree| tree == CATALOG_TREE), builder())?;
+        std::fs::create_dir_all(data_dir.join("temporary"))?;
         let log_dir = data_dir.join("log");
         std::fs::create_dir_all(&log_dir)?;
         let log = RaftLog::open(
@@ -104,6 +107,7 @@ impl Instance {
             row_ids: RowIds::default(),
             counters: Arc::new(Counters::new(store.clone(), tokio::runtime::Handle::current())),
             query_memory_bytes: usize::try_from(memory_bytes / 4).unwrap_or(usize::MAX),
+            temporary_files: data_dir.join("temporary").into(),
             start_time: aegis_types::clock::now(),
             log,
             sessions: Mutex::default(),

@@ -21,7 +21,7 @@ use aegis_sql::ast::{RawStatement, Statement};
 use aegis_sql::ddl::Notice;
 use aegis_sql::query_engine::{CancelFlag, RowStream};
 use aegis_sql::settings::{REPORTED, SessionSettings};
-use aegis_types::{Datum, FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
+use aegis_types::{FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
 
 use crate::instance::Instance;
 
@@ -64,14 +64,14 @@ pub enum Outcome {
         /// writes while the stream is alive, other than through suspended portals.
         rows: Box<dyn RowStream>,
     },
-    /// Rows that are there already, and a whole tag: `INSERT … RETURNING`, `SHOW`, `EXPLAIN`.
+    /// Rows of a statement that has run, and a whole tag: `INSERT … RETURNING`, `SHOW`, `EXPLAIN`.
     Returned {
         /// The tag.
         tag: String,
         /// The columns.
         columns: Vec<ResultColumn>,
         /// The rows.
-        rows: Vec<Vec<Datum>>,
+        rows: Box<dyn RowStream>,
     },
     /// No rows: a whole tag.
     Done(String),

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use aegis_catalog::CatalogSnapshot;
 use aegis_storage::{Direction, IsolationLevel, KeyRange, ReadView, Transaction, TreeId};
-use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState};
+use aegis_types::{EvalContext, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
 
 use crate::evaluate::Evaluation;
@@ -29,10 +29,12 @@ mod change;
 mod conflict;
 mod foreign_key;
 mod lock_rows;
+mod returned;
 mod returning;
 mod table;
 mod write;
 
+pub use returned::ReturnedRows;
 pub use table::TableAccess;
 pub use write::{InsertOutcome, OldRow};
 
@@ -60,12 +62,12 @@ pub struct Changes<'a> {
 pub struct PendingChecks(Vec<foreign_key::Pending>);
 
 /// What a change of data gave.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Changed {
     /// How many rows it inserted, updated or deleted.
     pub rows: u64,
     /// The rows of `RETURNING`.
-    pub returned: Vec<Vec<Datum>>,
+    pub returned: ReturnedRows,
 }
 
 impl<'a> Changes<'a> {

@@ -5,6 +5,7 @@
 //! without becoming datums.
 
 use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
@@ -35,6 +36,8 @@ pub struct StatementContext {
     pub host: Arc<dyn Host>,
     /// Bytes that this query may hold before it spills (`work_mem` has no other meaning here).
     pub memory_bytes: usize,
+    /// Where files without a name are made for what a statement keeps beyond that.
+    pub temporary_files: Arc<Path>,
     /// Set when the statement is to stop: long loops look at it.
     pub cancel: CancelFlag,
     /// Computes the rows of a system relation: implemented over the catalog.
@@ -152,6 +155,23 @@ pub trait RowBatch: Send {
 /// Rows that are datums already.
 #[derive(Debug)]
 pub struct DatumRows(pub Vec<Vec<Datum>>);
+
+impl DatumRows {
+    /// These rows as a stream of one batch.
+    #[must_use]
+    pub fn into_stream(self) -> Box<dyn RowStream> {
+        Box::new(OneBatch(Some(self)))
+    }
+}
+
+struct OneBatch(Option<DatumRows>);
+
+#[async_trait]
+impl RowStream for OneBatch {
+    async fn next(&mut self) -> SqlResult<Option<Box<dyn RowBatch>>> {
+        Ok(self.0.take().map(|rows| Box::new(rows) as Box<dyn RowBatch>))
+    }
+}
 
 impl RowBatch for DatumRows {
     fn len(&self) -> usize {

@@ -3,7 +3,8 @@
 //! ```text
 //! "AEGRUN" version ─ block ─ block ─ … ─ index ─ trailer
 //!                    rows + CRC-32C       │        where the index is, rows, CRC-32C, magic
-//!                                         first key, place and rows of each block; the trees
+//!                                         first key, place and filter of each block; the trees;
+//!                                         the last key
 //! row: tree, stamp, key length, value length + 1 (0: tombstone), key, value
 //! ```
 //!
@@ -11,7 +12,9 @@
 //! command ids and a key may come several times, newest command first (never across two blocks).
 //! A *large commit* holds a whole write set, a row a key; the commit record names it, and its rows
 //! have that commit's sequence. A *frozen run* holds what a frozen map held: its stamps are
-//! sequences. Blocks are about 32 KiB; integers are little-endian, lengths are varints.
+//! sequences. Blocks are about 32 KiB; integers are little-endian, lengths are varints. A block's
+//! filter tells most keys that the block does not hold, without reading it: a transaction that has
+//! spilled many times looks into each of its spills for every unique key that it writes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,7 +31,9 @@ use crate::hot::{FillLimits, Rest};
 use crate::range::{above_lower, below_upper};
 use crate::{Block, CommitSeq, Direction, KeyRange, Result, Row, StorageError, TreeId, Value};
 
-const HEAD: &[u8; 8] = b"AEGRUN\x01\x00";
+mod filter;
+
+const HEAD: &[u8; 8] = b"AEGRUN\x02\x00";
 const TRAILER_MAGIC: u32 = 0x4E55_5247;
 const TRAILER_BYTES: u64 = 32;
 const BLOCK_BYTES: usize = 32 << 10;
@@ -105,6 +110,7 @@ struct IndexEntry {
     len: u32,
     tree: TreeId,
     key: Box<[u8]>,
+    filter: filter::Filter,
 }
 
 /// Writes a run. Rows come sorted by tree and key; the file has a temporary name until
@@ -121,6 +127,8 @@ pub(crate) struct RunWriter {
     index: Vec<IndexEntry>,
     trees: BTreeSet<TreeId>,
     last: (TreeId, Vec<u8>),
+    /// Of the keys of the block at hand.
+    hashes: Vec<u32>,
     rows: u64,
     finished: bool,
 }
@@ -148,6 +156,7 @@ impl RunWriter {
             index: Vec::new(),
             trees: BTreeSet::new(),
             last: (TreeId(0), Vec::new()),
+            hashes: Vec::new(),
             rows: 0,
             finished: false,
         })
@@ -174,9 +183,17 @@ impl RunWriter {
             self.last.0 = tree;
             self.last.1.clear();
             self.last.1.extend_from_slice(key);
+            self.hashes.push(filter::hash(tree, key));
         }
         if self.block.is_empty() {
-            self.index.push(IndexEntry { offset: self.offset, len: 0, tree, key: key.into() });
+            let filter = filter::Filter::default();
+            self.index.push(IndexEntry {
+                offset: self.offset,
+                len: 0,
+                tree,
+                key: key.into(),
+                filter,
+            });
         }
         put_varint(&mut self.block, tree.0);
         put_varint(&mut self.block, stamp);
@@ -205,7 +222,10 @@ impl RunWriter {
         let len = u32::try_from(block.len())
             .map_err(|_| StorageError::LimitExceeded("a row of a run is too large".into()))?;
         self.write(&block)?;
-        self.index.last_mut().expect("the first row of a block made its index entry").len = len;
+        let entry = self.index.last_mut().expect("the first row of a block made its index entry");
+        entry.len = len;
+        entry.filter = filter::Filter::new(&self.hashes);
+        self.hashes.clear();
         block.clear();
         self.block = block;
         Ok(())
@@ -222,11 +242,16 @@ impl RunWriter {
             put_varint(&mut index, entry.tree.0);
             put_varint(&mut index, entry.key.len() as u64);
             index.extend_from_slice(&entry.key);
+            put_varint(&mut index, entry.filter.as_bytes().len() as u64);
+            index.extend_from_slice(entry.filter.as_bytes());
         }
         put_varint(&mut index, self.trees.len() as u64);
         for tree in &self.trees {
             put_varint(&mut index, tree.0);
         }
+        put_varint(&mut index, self.last.0.0);
+        put_varint(&mut index, self.last.1.len() as u64);
+        index.extend_from_slice(&self.last.1);
         let index_offset = self.offset;
         let mut trailer = Vec::with_capacity(TRAILER_BYTES as usize);
         trailer.extend_from_slice(&index_offset.to_le_bytes());
@@ -247,6 +272,7 @@ impl RunWriter {
             hash,
             index: std::mem::take(&mut self.index),
             trees: std::mem::take(&mut self.trees),
+            last: (self.last.0, std::mem::take(&mut self.last.1).into()),
             rows: self.rows,
             bytes: self.offset,
             cached: Mutex::new(None),
@@ -291,6 +317,7 @@ pub(crate) struct Run {
     hash: Option<RunHash>,
     index: Vec<IndexEntry>,
     trees: BTreeSet<TreeId>,
+    last: (TreeId, Box<[u8]>),
     rows: u64,
     bytes: u64,
     /// The block that a point read touched last.
@@ -393,7 +420,7 @@ impl Run {
         if crc32c::crc32c(&index_bytes) != checksum {
             return Err(malformed());
         }
-        let (index, trees) = decode_index(&index_bytes, offset)?;
+        let RunIndex { index, trees, last } = decode_index(&index_bytes, offset)?;
         Ok(Self {
             disk,
             file,
@@ -401,6 +428,7 @@ impl Run {
             hash: Some(hash),
             index,
             trees,
+            last,
             rows,
             bytes,
             cached: Mutex::new(None),
@@ -473,10 +501,13 @@ impl Run {
         key: &[u8],
         stamps: &Stamps,
     ) -> Result<Option<Option<Row>>> {
-        if !self.trees.contains(&tree) {
+        if (tree, key) > (self.last.0, &*self.last.1) || !self.trees.contains(&tree) {
             return Ok(None);
         }
         let at = self.block_holding(tree, key);
+        if !self.index[at].filter.may_hold(filter::hash(tree, key)) {
+            return Ok(None);
+        }
         let cached = self.cached.lock().clone();
         let block = match cached {
             Some((cached_at, block)) if cached_at == at => block,
@@ -527,7 +558,14 @@ impl RowSearch for Vec<RunRow> {
     }
 }
 
-fn decode_index(bytes: &[u8], end: u64) -> Result<(Vec<IndexEntry>, BTreeSet<TreeId>)> {
+/// What the end of a run file tells of the rest.
+struct RunIndex {
+    index: Vec<IndexEntry>,
+    trees: BTreeSet<TreeId>,
+    last: (TreeId, Box<[u8]>),
+}
+
+fn decode_index(bytes: &[u8], end: u64) -> Result<RunIndex> {
     let mut reader = Reader::new(bytes, "the index of a run file");
     let mut index = Vec::new();
     for _ in 0..reader.length()? {
@@ -536,17 +574,22 @@ fn decode_index(bytes: &[u8], end: u64) -> Result<(Vec<IndexEntry>, BTreeSet<Tre
         let tree = TreeId(reader.varint()?);
         let key_len = reader.length()?;
         let key = reader.bytes(key_len)?.into();
+        let filter_len = reader.length()?;
+        let filter = filter::Filter::from_bytes(reader.bytes(filter_len)?);
         let in_file = offset.checked_add(u64::from(len)).is_some_and(|block_end| block_end <= end);
         if len < 4 || !in_file {
             return Err(reader.corrupted());
         }
-        index.push(IndexEntry { offset, len, tree, key });
+        index.push(IndexEntry { offset, len, tree, key, filter });
     }
     let mut trees = BTreeSet::new();
     for _ in 0..reader.length()? {
         trees.insert(TreeId(reader.varint()?));
     }
-    Ok((index, trees))
+    let last_tree = TreeId(reader.varint()?);
+    let last_len = reader.length()?;
+    let last = (last_tree, reader.bytes(last_len)?.into());
+    Ok(RunIndex { index, trees, last })
 }
 
 /// Reads a range of one tree of a run.

@@ -107,6 +107,21 @@ impl Datum {
     pub fn text(text: impl Into<Arc<str>>) -> Self {
         Self::Text(text.into())
     }
+
+    /// About how many bytes the value takes in memory, what it shares with others included.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let heap = match self {
+            Self::Text(text) => text.len(),
+            Self::Bytea(bytes) => bytes.len(),
+            Self::Jsonb(jsonb) => jsonb.as_bytes().len(),
+            Self::Numeric(numeric) => numeric.heap_bytes(),
+            Self::Array(array) => array.elements.iter().map(Self::memory_bytes).sum(),
+            Self::Record(fields) => fields.iter().map(Self::memory_bytes).sum(),
+            _ => 0,
+        };
+        size_of::<Self>() + heap
+    }
 }
 
 /// Typed access for the implementations of functions, whose arguments the analyzer has typed.

@@ -140,6 +140,14 @@ impl Numeric {
         }
     }
 
+    /// How many bytes it takes beside its own: none for most.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match &self.0 {
+            Repr::Large(digits) => size_of::<Digits>() + digits.digits.len() * 2,
+            Repr::Small { .. } | Repr::Special(_) => 0,
+        }
+    }
+
     /// The value of these digits, in its one form.
     fn pack(digits: Digits) -> SqlResult<Self> {
         if digits.weight > MAX_WEIGHT || digits.scale > MAX_SCALE {

@@ -252,6 +252,7 @@ impl Session {
             parameters,
             host: self.host.clone(),
             memory_bytes: self.instance.query_memory_bytes,
+            temporary_files: self.instance.temporary_files.clone(),
             cancel: self.cancel.clone(),
             system_relations: self.host.system_relations(),
         }
@@ -290,9 +291,9 @@ impl Session {
             BoundStatement::Query(query) => {
                 let rows = changes.lock_rows(query).await?;
                 return Ok(Outcome::Returned {
-                    tag: format!("SELECT {}", rows.len()),
+                    tag: format!("SELECT {}", rows.count()),
                     columns,
-                    rows,
+                    rows: rows.into_stream()?,
                 });
             }
             BoundStatement::Utility(_) => {
@@ -306,7 +307,7 @@ impl Session {
         Ok(if columns.is_empty() {
             Outcome::Done(tag)
         } else {
-            Outcome::Returned { tag, columns, rows: changed.returned }
+            Outcome::Returned { tag, columns, rows: changed.returned.into_stream()? }
         })
     }
 

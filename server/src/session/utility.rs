@@ -9,6 +9,7 @@ use aegis_sql::ast::{
 };
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::ddl::Ddl;
+use aegis_sql::query_engine::DatumRows;
 use aegis_sql::settings::{self, SETTINGS};
 use aegis_storage::{LockWait, TableLockMode};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid};
@@ -292,13 +293,17 @@ impl Session {
                 .collect();
             let columns =
                 vec![text_column("name"), text_column("setting"), text_column("description")];
-            return Ok(Outcome::Returned { tag: "SHOW".to_owned(), columns, rows });
+            return Ok(Outcome::Returned {
+                tag: "SHOW".to_owned(),
+                columns,
+                rows: DatumRows(rows).into_stream(),
+            });
         }
         let value = self.show_value(name)?;
         Ok(Outcome::Returned {
             tag: "SHOW".to_owned(),
             columns: vec![text_column(&shown_name(name))],
-            rows: vec![vec![Datum::text(value)]],
+            rows: DatumRows(vec![vec![Datum::text(value)]]).into_stream(),
         })
     }
 
@@ -372,7 +377,8 @@ impl Session {
         Ok(Outcome::Returned {
             tag: "EXPLAIN".to_owned(),
             columns: vec![text_column("QUERY PLAN")],
-            rows: lines.into_iter().map(|line| vec![Datum::text(line)]).collect(),
+            rows: DatumRows(lines.into_iter().map(|line| vec![Datum::text(line)]).collect())
+                .into_stream(),
         })
     }
 

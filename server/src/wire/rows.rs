@@ -1,6 +1,6 @@
 //! Results on their way out: descriptions of columns, and rows encoded into the output buffer.
 
-use aegis_sql::query_engine::{DatumRows, RowBatch, RowStream};
+use aegis_sql::query_engine::{RowBatch, RowStream};
 use aegis_types::builtin::builtins;
 use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState, io};
 
@@ -89,9 +89,12 @@ impl RowCursor {
         Self { columns, stream: Some(rows), batch: None, next_row: 0, tag: Tag::Counted(tag) }
     }
 
-    pub(super) fn returned(tag: String, columns: Vec<ResultColumn>, rows: Vec<Vec<Datum>>) -> Self {
-        let batch: Box<dyn RowBatch> = Box::new(DatumRows(rows));
-        Self { columns, stream: None, batch: Some(batch), next_row: 0, tag: Tag::Whole(tag) }
+    pub(super) fn returned(
+        tag: String,
+        columns: Vec<ResultColumn>,
+        rows: Box<dyn RowStream>,
+    ) -> Self {
+        Self { columns, stream: Some(rows), batch: None, next_row: 0, tag: Tag::Whole(tag) }
     }
 
     pub(super) fn columns(&self) -> &[ResultColumn] {

@@ -11,8 +11,8 @@ use super::conflict::ConflictPlan;
 use super::returning::Returning;
 use super::table::{TableAccess, position};
 use super::write::{InsertOutcome, LockedRow, OldRow};
-use super::{Changed, Changes};
-use crate::bound::{Call, CallForm, Delete, Expr, Insert, Query, ROW_KEY, Update};
+use super::{Changed, Changes, ReturnedRows};
+use crate::bound::{Call, CallForm, Delete, Expr, Insert, Query, ROW_KEY, Target, Update};
 use crate::query_engine::RowStream;
 
 /// `byteaeq(bytea, bytea)` and its operator.
@@ -29,7 +29,7 @@ impl Changes<'_> {
         let mut conflict =
             insert.on_conflict.as_ref().map(|c| ConflictPlan::new(c, &table)).transpose()?;
         let places = live_positions(&insert.table);
-        let mut changed = Changed::default();
+        let mut changed = self.nothing_changed(&insert.returning);
         let mut stream = self.start(&insert.source)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
@@ -94,7 +94,7 @@ impl Changes<'_> {
             RowLockMode::ForNoKeyUpdate
         };
         let mut seen = SeenRows::new(&update.source);
-        let mut changed = Changed::default();
+        let mut changed = self.nothing_changed(&update.returning);
         let mut stream = self.start(&update.source)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
@@ -131,7 +131,7 @@ impl Changes<'_> {
         let table = TableAccess::new(&delete.table, self.context)?;
         let returning = Returning::compile(&delete.returning, delete.entry, &table)?;
         let mut seen = SeenRows::new(&delete.source);
-        let mut changed = Changed::default();
+        let mut changed = self.nothing_changed(&delete.returning);
         let mut stream = self.start(&delete.source)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
@@ -155,6 +155,17 @@ impl Changes<'_> {
         }
         self.finish_statement().await?;
         Ok(changed)
+    }
+
+    fn nothing_changed(&self, returning: &[Target]) -> Changed {
+        Changed { rows: 0, returned: self.no_rows(returning) }
+    }
+
+    /// Where the rows of a target list are kept.
+    pub(super) fn no_rows(&self, targets: &[Target]) -> ReturnedRows {
+        let visible = targets.iter().filter(|target| !target.hidden);
+        let types = visible.map(|target| target.expr.ty()).collect();
+        ReturnedRows::new(types, self.context.memory_bytes, self.context.temporary_files.clone())
     }
 
     pub(super) fn start(&self, source: &Arc<Query>) -> SqlResult<Box<dyn RowStream>> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use aegis_storage::{RowLockOutcome, RowLockWait, TreeId};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
-use super::{Changes, serialization_failure};
+use super::{Changes, ReturnedRows, serialization_failure};
 use crate::bound::{Expr, MarkWait, Query, ROW_KEY, RowMark, RteKind, Target};
 use crate::evaluate::Program;
 
@@ -17,7 +17,7 @@ impl Changes<'_> {
     ///
     /// # Errors
     /// 40001, 40P01, 55P03, 0A000 for marks on what is no table; whatever the query raises.
-    pub async fn lock_rows(&mut self, query: &Query) -> SqlResult<Vec<Vec<Datum>>> {
+    pub async fn lock_rows(&mut self, query: &Query) -> SqlResult<ReturnedRows> {
         if query.with_ties {
             return Err(SqlError::unsupported("WITH TIES together with a locking clause"));
         }
@@ -25,7 +25,7 @@ impl Changes<'_> {
         let limit = self.row_count(query.limit.as_ref(), negative_limit)?;
         let offset = self.row_count(query.offset.as_ref(), negative_offset)?.unwrap_or(0);
         let (source, marks) = with_row_keys(query)?;
-        let mut rows = Vec::new();
+        let mut rows = self.no_rows(&query.targets);
         let mut locked = 0_u64;
         let mut stream = self.start(&source)?;
         while let Some(batch) = stream.next().await? {
@@ -39,7 +39,7 @@ impl Changes<'_> {
                     locked += 1;
                     if locked > offset {
                         row.truncate(width);
-                        rows.push(row);
+                        rows.push(row)?;
                     }
                 }
             }

@@ -57,8 +57,7 @@ impl Returning {
             .iter()
             .map(|program| program.evaluate(&inputs, evaluation))
             .collect::<SqlResult<_>>()?;
-        changed.returned.push(values);
-        Ok(())
+        changed.returned.push(values)
     }
 }
 

@@ -2,11 +2,15 @@
 //!
 //! Four clients move money between ten accounts and write each transfer into a journal table in the
 //! same transaction, with a number of their own. After the kill the sum must be what it was, and the
-//! journal must hold every number whose COMMIT was answered. `AEGIS_KILLS` sets how many kills; the
-//! moments come from `AEGIS_SEED`, which is printed.
+//! journal must hold every number whose COMMIT was answered. A fifth client writes wide rows, a few
+//! hundred in a transaction, so that flushes go on all the time: of its transactions every
+//! acknowledged one must be there whole too.
+//!
+//! `AEGIS_KILLS` sets how many kills, `AEGIS_FILL_MB` how much lies in the directory before the
+//! first, `AEGIS_MEMORY_MB` the server's memory; the moments come from `AEGIS_SEED`, which is printed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aegis_sqllogic::wire::{Client, Protocol};
 
@@ -15,6 +19,10 @@ use crate::server::Server;
 const ACCOUNTS: u64 = 10;
 const CLIENTS: u64 = 4;
 const START_BALANCE: u64 = 1000;
+
+/// Rows of one transaction of the fifth client, and of one transaction that fills the directory.
+const BALLAST_ROWS: u64 = 200;
+const FILL_ROWS: u64 = 100_000;
 
 /// The setting of a run, from its environment.
 #[expect(clippy::disallowed_methods, reason = "a soak is longer than CI's run of the same test")]
@@ -38,10 +46,13 @@ impl Random {
 fn acknowledged_transfers_survive_a_kill() {
     let kills = setting("AEGIS_KILLS", 5);
     let seed = setting("AEGIS_SEED", 42);
-    println!("AEGIS_SEED={seed} AEGIS_KILLS={kills}");
+    let fill_mb = setting("AEGIS_FILL_MB", 0);
+    let memory = format!("{}MB", setting("AEGIS_MEMORY_MB", 64));
+    println!("AEGIS_SEED={seed} AEGIS_KILLS={kills} AEGIS_FILL_MB={fill_mb} {memory}");
+    let flags = ["--memory", memory.as_str()];
     let mut random = Random(seed.max(1));
     let data = tempfile::tempdir().unwrap();
-    let mut server = Server::start(data.path());
+    let mut server = Server::start_with(data.path(), &flags);
     let mut client = server.connect();
     client.run("CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL)").unwrap();
     client
@@ -50,6 +61,10 @@ fn acknowledged_transfers_survive_a_kill() {
     for id in 0..ACCOUNTS {
         client.run(&format!("INSERT INTO account VALUES ({id}, {START_BALANCE})")).unwrap();
     }
+    client.run("CREATE TABLE ballast (id bigint PRIMARY KEY, other text, wide text)").unwrap();
+    client.run("CREATE INDEX ON ballast (other)").unwrap();
+    let mut ballast = fill(&mut client, fill_mb);
+    let mut slowest = Duration::ZERO;
     let mut acknowledged = vec![0_u64; usize::try_from(CLIENTS).unwrap()];
     for kill in 0..kills {
         let life = Duration::from_millis(20 + random.below(400));
@@ -66,6 +81,9 @@ fn acknowledged_transfers_survive_a_kill() {
                     scope.spawn(move || transfer_until(address, worker, last, *seed, stop))
                 })
                 .collect();
+            let (heavy, ballast_stop) = (&mut ballast, &stop);
+            let heavy_address = &address;
+            let heavy = scope.spawn(move || write_ballast(heavy_address, heavy, ballast_stop));
             // The moment of the kill is the point of the test: nothing is awaited here.
             std::thread::sleep(life);
             server.kill();
@@ -73,10 +91,75 @@ fn acknowledged_transfers_survive_a_kill() {
             for worker in workers {
                 worker.join().unwrap();
             }
+            heavy.join().unwrap();
         });
-        server = Server::start(data.path());
+        let killed = Instant::now();
+        server = Server::start_with(data.path(), &flags);
+        let restart = killed.elapsed();
+        slowest = slowest.max(restart);
+        println!(
+            "kill {kill} after {} ms: ready again in {} ms",
+            life.as_millis(),
+            restart.as_millis()
+        );
         check(&server, &acknowledged, kill);
+        check_ballast(&server, &mut ballast, kill);
     }
+    println!("slowest restart: {} ms", slowest.as_millis());
+}
+
+/// One transaction of wide rows behind the first `from`.
+fn ballast_rows(from: u64, rows: u64) -> String {
+    format!(
+        "INSERT INTO ballast SELECT i, md5(i::text), repeat(md5((i + 1)::text), 30) \
+         FROM generate_series({}, {}) AS i",
+        from + 1,
+        from + rows
+    )
+}
+
+/// Fills the directory with about `megabytes` of wide rows and says how many there are.
+fn fill(client: &mut Client, megabytes: u64) -> u64 {
+    let mut rows = 0;
+    while rows * 1024 < megabytes << 20 {
+        client.run(&ballast_rows(rows, FILL_ROWS)).unwrap();
+        rows += FILL_ROWS;
+    }
+    rows
+}
+
+/// Writes wide rows until the server is gone; `rows` counts those that were acknowledged.
+fn write_ballast(address: &str, rows: &mut u64, stop: &AtomicBool) {
+    let Ok(mut client) = Client::connect(address, "postgres", "postgres", Protocol::Simple) else {
+        return;
+    };
+    while !stop.load(Ordering::Relaxed) {
+        match client.run(&ballast_rows(*rows, BALLAST_ROWS)) {
+            Ok(_) => *rows += BALLAST_ROWS,
+            Err(error) => {
+                assert!(error.sql_state().is_none(), "the server is alive and refuses: {error}");
+                return;
+            }
+        }
+    }
+}
+
+/// The wide rows are those that were acknowledged, or those and the transaction under way.
+fn check_ballast(server: &Server, acknowledged: &mut u64, kill: u64) {
+    let mut client = server.connect();
+    let answer = client
+        .run(&format!(
+            "SELECT count(*) FROM ballast WHERE id > {}",
+            acknowledged.saturating_sub(50 * BALLAST_ROWS)
+        ))
+        .unwrap();
+    let found: u64 = answer.rows[0][0].as_deref().unwrap().parse().unwrap();
+    let expected = (*acknowledged).min(50 * BALLAST_ROWS);
+    assert!(
+        found == expected || found == expected + BALLAST_ROWS,
+        "{found} wide rows instead of {expected}, kill {kill}"
+    );
+    *acknowledged += found - expected;
 }
 
 /// Transfers until the server is gone; `last` is the number of the last acknowledged one.

@@ -16,9 +16,15 @@ pub struct Server {
 impl Server {
     /// Starts the binary over a data directory and waits until it takes connections.
     pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// The same, with more flags.
+    pub fn start_with(data_dir: &Path, flags: &[&str]) -> Self {
         let mut process = Command::new(binary())
             .args(["--listen", "127.0.0.1:0", "--log-level", "warn", "--data-dir"])
             .arg(data_dir)
+            .args(flags)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary is built before the tests run: cargo build --workspace");
@@ -57,8 +63,13 @@ impl Drop for Server {
     }
 }
 
-/// `target/<profile>/aegis`, beside the folder of the test's own executable.
+/// `AEGIS_BINARY` if it is set, else `target/<profile>/aegis`, beside the folder of the test's own
+/// executable.
+#[expect(clippy::disallowed_methods, reason = "a soak runs against the release build")]
 fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("AEGIS_BINARY") {
+        return path.into();
+    }
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(2).unwrap().join("aegis")
 }
