@@ -16,7 +16,13 @@ pub struct Server {
 impl Server {
     /// Starts the binary over a data directory and waits until it takes connections.
     pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// Likewise, with more flags.
+    pub fn start_with(data_dir: &Path, arguments: &[&str]) -> Self {
         let mut process = Command::new(binary())
+            .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--log-level", "warn", "--data-dir"])
             .arg(data_dir)
             .stdout(Stdio::piped())
@@ -40,6 +46,11 @@ impl Server {
     /// A connection as `postgres`.
     pub fn connect(&self) -> Client {
         Client::connect(&self.address, "postgres", "postgres", Protocol::Simple).unwrap()
+    }
+
+    /// Its number for the operating system.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// SIGKILL.
