@@ -39,6 +39,7 @@ mod pg_index;
 mod pg_indexes;
 mod pg_namespace;
 mod pg_operator;
+mod pg_prepared_statements;
 mod pg_proc;
 mod pg_rewrite;
 mod pg_sequence;
@@ -82,6 +83,9 @@ pub trait ServerState {
     /// Every session.
     fn sessions(&self) -> Vec<SessionRow>;
 
+    /// Every named prepared statement of the session.
+    fn prepared_statements(&self) -> Vec<PreparedRow>;
+
     /// The last value that a sequence gave; none if it gave none yet.
     fn sequence_last_value(&self, sequence: &Relation) -> Option<i64>;
 }
@@ -124,6 +128,19 @@ pub struct SessionRow {
     pub user: String,
     /// `backend_start`
     pub start_time: i64,
+}
+
+/// A row of `pg_prepared_statements`.
+#[derive(Clone, Debug)]
+pub struct PreparedRow {
+    /// `name`
+    pub name: String,
+    /// `statement`
+    pub statement: String,
+    /// `prepare_time`
+    pub prepare_time: i64,
+    /// `parameter_types`
+    pub parameter_types: Vec<Oid>,
 }
 
 /// A column of a computed relation.
@@ -222,6 +239,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_partitioned_table", none),
     ("pg_catalog.pg_policies", none),
     ("pg_catalog.pg_policy", none),
+    ("pg_catalog.pg_prepared_statements", pg_prepared_statements::rows),
     ("pg_catalog.pg_prepared_xacts", none),
     ("pg_catalog.pg_proc", pg_proc::rows),
     ("pg_catalog.pg_publication", none),

@@ -1,15 +1,19 @@
-//! CancelRequests: who may stop whose statement.
+//! Who may stop whose statement, and whose session.
 //!
 //! A session gets a process id and a secret when it starts. Whoever presents both over a connection
-//! of its own sets the flag of the statement that the session runs at that moment, if any. The
-//! caller is never told whether anything was cancelled.
+//! of its own (a CancelRequest) sets the flag of the statement that the session runs at that moment,
+//! if any. The caller is never told whether anything was cancelled. Other sessions need no secret:
+//! they find a [`StopHandle`] with the session's entry (`pg_cancel_backend`, `pg_terminate_backend`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use aegis_sql::query_engine::CancelFlag;
-use aegis_types::{SqlError, SqlState};
+use aegis_types::{SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::shutdown::administrator_command;
 
 /// All sessions that can be cancelled, by process id.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +29,13 @@ struct Sessions {
 struct Target {
     secret: i32,
     statement: Mutex<Option<CancelFlag>>,
+    /// Cancelled when the session is to end.
+    session: CancellationToken,
 }
+
+/// What stops one session, or the statement that it runs.
+#[derive(Clone, Debug)]
+pub struct StopHandle(Arc<Target>);
 
 /// A session's entry, gone when dropped.
 #[derive(Debug)]
@@ -36,15 +46,15 @@ pub(crate) struct CancelSlot {
 }
 
 impl CancelRegistry {
-    /// Enters a session, under a process id that no other has.
+    /// Enters a session, under a process id that no other has. It ends when its token is cancelled.
     ///
     /// # Errors
     /// If the system has no random numbers.
-    pub(crate) fn enter(&self) -> Result<CancelSlot, getrandom::Error> {
+    pub(crate) fn enter(&self, session: CancellationToken) -> Result<CancelSlot, getrandom::Error> {
         let mut secret = [0; 4];
         getrandom::fill(&mut secret)?;
-        let target =
-            Arc::new(Target { secret: i32::from_be_bytes(secret), statement: Mutex::new(None) });
+        let secret = i32::from_be_bytes(secret);
+        let target = Arc::new(Target { secret, statement: Mutex::new(None), session });
         let mut sessions = self.0.lock();
         let process_id = loop {
             // Positive, as a process id is.
@@ -65,16 +75,6 @@ impl CancelRegistry {
         if let Some(target) = target.filter(|target| target.secret == secret) {
             target.cancel(user_request());
         }
-    }
-
-    /// Cancels what a session runs, on the word of another session; whether there is such a session.
-    #[must_use]
-    pub fn cancel_session(&self, process_id: i32, error: SqlError) -> bool {
-        let target = self.0.lock().by_process_id.get(&process_id).cloned();
-        target.is_some_and(|target| {
-            target.cancel(error);
-            true
-        })
     }
 
     /// Cancels whatever runs.
@@ -100,7 +100,32 @@ impl Target {
     }
 }
 
+impl StopHandle {
+    /// Cancels what the session runs now, if anything.
+    pub fn cancel(&self) {
+        self.0.cancel(user_request());
+    }
+
+    /// Ends the session, busy or idle.
+    pub fn terminate(&self) {
+        self.0.cancel(administrator_command());
+        self.0.session.cancel();
+    }
+
+    /// The error that the running statement is to stop with, once asked to.
+    ///
+    /// # Errors
+    /// 57014 and whatever else it was cancelled with.
+    pub fn check(&self) -> SqlResult<()> {
+        self.0.statement.lock().as_ref().map_or(Ok(()), CancelFlag::check)
+    }
+}
+
 impl CancelSlot {
+    pub(crate) fn stop_handle(&self) -> StopHandle {
+        StopHandle(Arc::clone(&self.target))
+    }
+
     pub(crate) const fn process_id(&self) -> i32 {
         self.process_id
     }
@@ -133,7 +158,8 @@ mod tests {
     #[test]
     fn only_the_secret_cancels_and_only_what_runs() {
         let registry = CancelRegistry::default();
-        let slot = registry.enter().expect("the system has random numbers");
+        let token = CancellationToken::new();
+        let slot = registry.enter(token.clone()).expect("the system has random numbers");
         let (process_id, secret) = (slot.process_id(), slot.secret());
         registry.request(process_id, secret);
         let flag = CancelFlag::default();
@@ -142,7 +168,14 @@ mod tests {
         assert!(flag.check().is_ok());
         registry.request(process_id, secret);
         assert_eq!(flag.check().expect_err("it was cancelled"), user_request());
-        drop(slot);
-        assert!(!registry.cancel_session(process_id, user_request()));
+        slot.clear();
+        let handle = slot.stop_handle();
+        handle.cancel();
+        let flag = CancelFlag::default();
+        slot.set(flag.clone());
+        assert!(flag.check().is_ok(), "what began later is not cancelled");
+        handle.terminate();
+        assert_eq!(flag.check().expect_err("it was cancelled"), administrator_command());
+        assert!(token.is_cancelled());
     }
 }

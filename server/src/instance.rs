@@ -11,9 +11,11 @@ use aegis_planner::DataFusionEngine;
 use aegis_raft::{RaftLog, RaftLogOptions};
 use aegis_sql::counters::Counters;
 use aegis_sql::dml::RowIds;
-use aegis_sql::query_engine::{CancelFlag, QueryEngine};
+use aegis_sql::query_engine::QueryEngine;
 use aegis_storage::{RealDisk, StorageError, Store, StoreOptions, TxnOptions};
 use parking_lot::Mutex;
+
+use crate::cancel::StopHandle;
 
 /// What starting a server can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +64,8 @@ pub struct SessionEntry {
     pub user: String,
     /// When it began.
     pub start_time: i64,
-    /// The flag of the statement that it runs.
-    pub cancel: CancelFlag,
+    /// What stops it.
+    pub stop_handle: StopHandle,
 }
 
 impl Instance {

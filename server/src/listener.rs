@@ -159,7 +159,9 @@ impl Server {
         let database = message.database.as_ref().unwrap_or(&message.user);
         auth::authenticate(peer, &message.user, database)?;
         let _place = self.take_place()?;
-        let slot = self.cancels.enter().map_err(|error| {
+        let (shutdown, token) = self.shutdown.of_session();
+        socket.shutdown = shutdown;
+        let slot = self.cancels.enter(token).map_err(|error| {
             SqlError::internal(format!("could not generate random cancel key: {error}"))
         })?;
         let session = Session::open(
@@ -169,6 +171,7 @@ impl Server {
                 database: message.database,
                 parameters: message.parameters,
                 process_id: slot.process_id(),
+                stop_handle: slot.stop_handle(),
                 client_address: Some(peer),
             },
         )

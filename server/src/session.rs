@@ -22,6 +22,7 @@ use aegis_sql::ddl::Notice;
 use aegis_sql::query_engine::{CancelFlag, RowStream};
 use aegis_sql::settings::{REPORTED, SessionSettings};
 use aegis_types::{FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
+use parking_lot::Mutex;
 
 use crate::instance::Instance;
 
@@ -42,6 +43,8 @@ pub struct Prepared {
     pub source: Arc<str>,
     /// As parsed; `None` for an empty query string.
     pub statement: Option<Arc<Statement>>,
+    /// When, in microseconds since 2000-01-01 UTC.
+    pub prepare_time: i64,
     /// The types of `$1`, `$2`, …
     pub parameter_types: Vec<TypeRef>,
     /// The columns that it returns; `None` if it returns no rows (`NoData`).
@@ -51,6 +54,9 @@ pub struct Prepared {
     /// The catalog that it was analyzed with: under another it is analyzed again.
     catalog: Arc<CatalogSnapshot>,
 }
+
+/// A session's named prepared statements; `pg_prepared_statements` shows them.
+type PreparedStatements = Mutex<BTreeMap<String, Arc<Prepared>>>;
 
 /// What running a statement gave.
 pub enum Outcome {
@@ -140,10 +146,12 @@ pub struct Session {
     reported: BTreeMap<&'static str, String>,
     host: Arc<host::SessionHost>,
     block: Option<block::Block>,
-    statements: BTreeMap<String, Arc<Prepared>>,
+    statements: Arc<PreparedStatements>,
     notices: Vec<Notice>,
     cancel: CancelFlag,
     statement_timestamp: i64,
+    /// The statement is one of several of a simple query: they share a transaction.
+    several_statements: bool,
 }
 
 /// How long things may take; `None` is for ever.
@@ -164,13 +172,20 @@ impl Session {
     /// 42601 and its like.
     pub fn parse(&mut self, sql: &str) -> SqlResult<Vec<RawStatement>> {
         self.statement_timestamp = aegis_types::clock::now();
+        self.several_statements = false;
         aegis_sql::parser::parse(sql)
+    }
+
+    /// The statements parsed last are run as one string: several of them share a transaction, as in
+    /// a block.
+    pub fn share_transaction(&mut self, statements: usize) {
+        self.several_statements = statements > 1;
     }
 
     /// The prepared statement with this name; the empty name is the unnamed one.
     #[must_use]
     pub fn statement(&self, name: &str) -> Option<Arc<Prepared>> {
-        self.statements.get(name).cloned()
+        self.statements.lock().get(name).cloned()
     }
 
     /// Keeps a prepared statement. The unnamed one replaces its predecessor.
@@ -178,19 +193,20 @@ impl Session {
     /// # Errors
     /// 42P05 if the name is taken.
     pub fn store_statement(&mut self, name: &str, prepared: Arc<Prepared>) -> SqlResult<()> {
-        if !name.is_empty() && self.statements.contains_key(name) {
+        let mut statements = self.statements.lock();
+        if !name.is_empty() && statements.contains_key(name) {
             return Err(SqlError::new(
                 SqlState::DuplicatePstatement,
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
-        self.statements.insert(name.to_owned(), prepared);
+        statements.insert(name.to_owned(), prepared);
         Ok(())
     }
 
     /// Forgets a prepared statement, if it is there.
     pub fn drop_statement(&mut self, name: &str) {
-        self.statements.remove(name);
+        self.statements.lock().remove(name);
     }
 
     /// `I` idle, `T` in a transaction block, `E` in a failed one.
@@ -249,7 +265,6 @@ impl Session {
     /// Makes a fresh flag for the next statement.
     pub fn arm_cancel(&mut self) {
         self.cancel = CancelFlag::default();
-        self.register();
     }
 
     /// How long things may take.

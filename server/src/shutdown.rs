@@ -32,6 +32,13 @@ impl Shutdown {
         self.connections.close();
     }
 
+    /// What one session stops by: this shutdown, or a token of its own.
+    #[must_use]
+    pub(crate) fn of_session(&self) -> (Self, CancellationToken) {
+        let token = self.token.child_token();
+        (Self { token: token.clone(), connections: self.connections.clone() }, token)
+    }
+
     /// Whether stopping has begun.
     #[must_use]
     pub fn has_begun(&self) -> bool {

@@ -1,5 +1,5 @@
-//! The real binary, driven over its wire: our `.slt` files in both protocols, kills under load, and
-//! the house's own rules. One test binary, a module each.
+//! The real binary, driven over its wire: our `.slt` files in both protocols, suites of real clients,
+//! kills under load, and the house's own rules. One test binary, a module each.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,8 @@
 mod server;
 #[path = "over_the_wire/specification.rs"]
 mod specification;
+#[path = "over_the_wire/clients.rs"]
+mod clients;
 #[path = "over_the_wire/kill.rs"]
 mod kill;
 #[path = "over_the_wire/house.rs"]

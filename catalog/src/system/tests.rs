@@ -25,6 +25,15 @@ impl ServerState for NoServer {
         }]
     }
 
+    fn prepared_statements(&self) -> Vec<PreparedRow> {
+        vec![PreparedRow {
+            name: "s".into(),
+            statement: "SELECT $1".into(),
+            prepare_time: 0,
+            parameter_types: vec![t::TEXT],
+        }]
+    }
+
     fn sequence_last_value(&self, _: &Relation) -> Option<i64> {
         None
     }

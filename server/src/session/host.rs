@@ -17,6 +17,8 @@ use aegis_types::builtin::{FunctionRow, builtins};
 use aegis_types::{Datum, Host, Oid, SqlError, SqlResult, TypeRef};
 use parking_lot::Mutex;
 
+use super::PreparedStatements;
+use crate::cancel::StopHandle;
 use crate::instance::Instance;
 
 mod comment;
@@ -28,6 +30,7 @@ mod registered;
 mod sequence;
 mod setting;
 mod size;
+mod sleep;
 mod system;
 mod visibility;
 
@@ -35,6 +38,10 @@ mod visibility;
 pub(super) struct Identity {
     /// The server.
     pub(super) instance: Arc<Instance>,
+    /// Its named prepared statements.
+    pub(super) statements: Arc<PreparedStatements>,
+    /// What others stop it with.
+    pub(super) stop_handle: StopHandle,
     /// The database that it is connected to.
     pub(super) database: Oid,
     /// The name of that.
@@ -105,6 +112,7 @@ static TABLES: &[HostTable] = &[
     sequence::FUNCTIONS,
     setting::FUNCTIONS,
     size::FUNCTIONS,
+    sleep::FUNCTIONS,
     visibility::FUNCTIONS,
 ];
 

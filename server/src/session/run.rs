@@ -25,7 +25,8 @@ use super::{Outcome, Prepared, ResultColumn, Session, utility};
 const ANALYSES_MAX: usize = 16;
 
 impl Session {
-    /// Analyzes a statement, to be run with [`Session::execute`].
+    /// Analyzes a statement, to be run with [`Session::execute`]. Types of parameters are inferred
+    /// where the client gives none; without a list there are no parameters.
     ///
     /// # Errors
     /// 25P02 in a failed block, unless the statement ends it; whatever analysis raises.
@@ -33,7 +34,7 @@ impl Session {
         &mut self,
         statement: Option<Arc<Statement>>,
         source: Arc<str>,
-        parameter_types: &[Oid],
+        parameter_types: Option<&[Oid]>,
     ) -> SqlResult<Arc<Prepared>> {
         if let Some(statement) = &statement
             && !matches!(&**statement, Statement::Transaction(_))
@@ -55,12 +56,13 @@ impl Session {
         &mut self,
         statement: Option<Arc<Statement>>,
         source: Arc<str>,
-        parameter_types: &[Oid],
+        parameter_types: Option<&[Oid]>,
     ) -> SqlResult<Prepared> {
         let catalog = self.current_catalog();
         let mut prepared = Prepared {
             source,
             statement,
+            prepare_time: self.statement_timestamp,
             parameter_types: Vec::new(),
             columns: None,
             analyzed: None,
@@ -70,8 +72,10 @@ impl Session {
             return Ok(prepared);
         };
         if utility::is_plannable(&statement) {
-            let known = parameter_types.iter().map(|oid| oid.is_some().then_some(*oid)).collect();
-            let analyzed = self.analyze(&statement, known, true, &catalog)?;
+            let known = parameter_types.unwrap_or_default().iter();
+            let known = known.map(|oid| oid.is_some().then_some(*oid)).collect();
+            let infer = parameter_types.is_some();
+            let analyzed = self.analyze(&statement, known, infer, &catalog)?;
             prepared.parameter_types.clone_from(&analyzed.parameter_types);
             let returns_rows = matches!(&analyzed.statement, BoundStatement::Query(_))
                 || !analyzed.columns.is_empty();

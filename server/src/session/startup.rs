@@ -8,7 +8,8 @@ use aegis_sql::query_engine::CancelFlag;
 use aegis_sql::settings::SessionSettings;
 use aegis_types::{SqlError, SqlResult, SqlState};
 
-use super::{Session, host};
+use super::{PreparedStatements, Session, host};
+use crate::cancel::StopHandle;
 use crate::instance::{Instance, SessionEntry};
 
 /// What StartupMessage asked for.
@@ -22,6 +23,8 @@ pub struct Startup {
     pub parameters: Vec<(String, String)>,
     /// The number that BackendKeyData tells.
     pub process_id: i32,
+    /// What others stop the session with.
+    pub stop_handle: StopHandle,
     /// Where the client is.
     pub client_address: Option<SocketAddr>,
 }
@@ -59,8 +62,11 @@ impl Session {
         for (name, value) in &startup.parameters {
             settings.set_startup(name, value).map_err(SqlError::fatal)?;
         }
+        let statements = Arc::new(PreparedStatements::default());
         let host = host::SessionHost::new(host::Identity {
             instance: instance.clone(),
+            statements: Arc::clone(&statements),
+            stop_handle: startup.stop_handle.clone(),
             database: database.oid,
             database_name: database.name.clone(),
             user: startup.user.clone(),
@@ -77,27 +83,23 @@ impl Session {
             reported: BTreeMap::new(),
             host: Arc::new(host),
             block: None,
-            statements: BTreeMap::new(),
+            statements,
             notices: Vec::new(),
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),
+            several_statements: false,
             instance,
         };
         session.current_catalog();
-        session.register();
-        Ok(session)
-    }
-
-    /// Shows the session, with its newest cancel flag, to the others.
-    pub(super) fn register(&self) {
-        self.instance.register(
-            self.process_id,
+        session.instance.register(
+            session.process_id,
             SessionEntry {
-                database: self.database_name.clone(),
-                user: self.user.clone(),
-                start_time: self.statement_timestamp,
-                cancel: self.cancel.clone(),
+                database: session.database_name.clone(),
+                user: session.user.clone(),
+                start_time: session.statement_timestamp,
+                stop_handle: startup.stop_handle,
             },
         );
+        Ok(session)
     }
 }

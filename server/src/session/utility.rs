@@ -90,11 +90,11 @@ impl Session {
                 Err(SqlError::unsupported("a cursor declared in SQL"))
             }
             Statement::Deallocate(None) => {
-                self.statements.clear();
+                self.statements.lock().clear();
                 Ok(Outcome::Done("DEALLOCATE ALL".to_owned()))
             }
             Statement::Deallocate(Some(name)) => {
-                self.statements.remove(name).ok_or_else(|| {
+                self.statements.lock().remove(name).ok_or_else(|| {
                     SqlError::new(
                         SqlState::InvalidSqlStatementName,
                         format!("prepared statement \"{name}\" does not exist"),
@@ -144,13 +144,13 @@ impl Session {
     }
 
     fn refuse_in_block(&self, what: &str) -> SqlResult<()> {
-        match &self.block {
-            Some(block) if block.explicit => Err(SqlError::new(
-                SqlState::ActiveSqlTransaction,
-                format!("{what} cannot run inside a transaction block"),
-            )),
-            _ => Ok(()),
+        if !self.in_block() {
+            return Ok(());
         }
+        Err(SqlError::new(
+            SqlState::ActiveSqlTransaction,
+            format!("{what} cannot run inside a transaction block"),
+        ))
     }
 
     fn refuse_database_in_use(&self, statement: &Statement) -> SqlResult<()> {
@@ -204,7 +204,7 @@ impl Session {
                 "SET"
             }
             VariableSetKind::Transaction(modes) => {
-                if !self.in_explicit_block() {
+                if !self.in_block() {
                     self.notice(
                         "WARNING",
                         SqlState::NoActiveSqlTransaction,
@@ -238,8 +238,9 @@ impl Session {
         Ok(Outcome::Done(tag.to_owned()))
     }
 
-    fn in_explicit_block(&self) -> bool {
-        self.block.as_ref().is_some_and(|block| block.explicit)
+    /// Whether statements share a transaction: a block, or a string of several statements.
+    fn in_block(&self) -> bool {
+        self.several_statements || self.block.as_ref().is_some_and(|block| block.explicit)
     }
 
     /// Sets one setting; those of the running transaction act on it.
@@ -249,7 +250,7 @@ impl Session {
         value: Option<&str>,
         local: bool,
     ) -> SqlResult<()> {
-        if local && !self.in_explicit_block() {
+        if local && !self.in_block() {
             self.notice(
                 "WARNING",
                 SqlState::NoActiveSqlTransaction,
@@ -324,7 +325,7 @@ impl Session {
         let tag = match target {
             ast::DiscardTarget::All => {
                 self.refuse_in_block("DISCARD ALL")?;
-                self.statements.clear();
+                self.statements.lock().clear();
                 self.host.forget_sequences();
                 self.settings.reset_all();
                 "DISCARD ALL"
@@ -383,7 +384,7 @@ impl Session {
     }
 
     async fn lock(&mut self, lock: &LockStmt) -> SqlResult<Outcome> {
-        if !self.in_explicit_block() {
+        if !self.in_block() {
             return Err(SqlError::new(
                 SqlState::NoActiveSqlTransaction,
                 "LOCK TABLE can only be used in transaction blocks",

@@ -38,7 +38,7 @@ impl Connection<'_> {
             .into());
         }
         let flag = self.flag();
-        let prepare = self.session.prepare(statement, Arc::clone(&self.source), &parse.types);
+        let prepare = self.session.prepare(statement, Arc::clone(&self.source), Some(&parse.types));
         let prepared = watched(self.socket, &flag, prepare).await?;
         self.send_notices();
         if parse.name.is_empty() {
@@ -212,9 +212,16 @@ impl Connection<'_> {
             let running = self.session.execute(&prepared, parameters);
             let outcome = watched(self.socket, &flag, running).await?;
             self.send_notices();
-            let cursor = match outcome {
-                Outcome::Rows { tag, columns, rows } => RowCursor::streaming(tag, columns, rows),
-                Outcome::Returned { tag, columns, rows } => RowCursor::returned(tag, columns, rows),
+            let (cursor, at_end) = match outcome {
+                Outcome::Rows { tag, columns, rows } => {
+                    (RowCursor::streaming(tag, columns, rows), false)
+                }
+                Outcome::Returned { tag, columns, rows } => {
+                    // It has run to its end, however few of its rows are fetched.
+                    self.session.end_statement().await?;
+                    self.send_notices();
+                    (RowCursor::returned(tag, columns, rows), true)
+                }
                 other => {
                     self.run_without_rows(other).await?;
                     let ended = ends_transaction(statement);
@@ -224,7 +231,7 @@ impl Connection<'_> {
                     return Ok(ended);
                 }
             };
-            portal.state = PortalState::Rows { cursor: Box::new(cursor), flag, at_end: false };
+            portal.state = PortalState::Rows { cursor: Box::new(cursor), flag, at_end };
         }
         let PortalState::Rows { cursor, flag, at_end } = &mut portal.state else {
             unreachable!("a portal that was ready has run, and the others were refused")

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use aegis_sql::ast::RawStatement;
-use aegis_types::{SqlError, SqlState};
 
 use super::Failure;
 use super::connection::{Connection, watched};
@@ -23,6 +22,7 @@ impl Connection<'_> {
         let source = Arc::clone(&self.source);
         let statements = self.session.parse(&source)?;
         self.send_notices();
+        self.session.share_transaction(statements.len());
         if statements.is_empty() {
             self.finish().await?;
             self.socket.output.empty_query_response();
@@ -45,16 +45,9 @@ impl Connection<'_> {
         let flag = self.flag();
         // The statement runs in the unnamed portal.
         self.drop_portal("").await?;
-        let prepare = self.session.prepare(Some(Arc::new(raw.statement)), Arc::clone(source), &[]);
+        let prepare = self.session.prepare(Some(Arc::new(raw.statement)), Arc::clone(source), None);
         let prepared = watched(self.socket, &flag, prepare).await?;
         self.send_notices();
-        if !prepared.parameter_types.is_empty() {
-            return Err(SqlError::new(
-                SqlState::UndefinedParameter,
-                format!("there is no parameter ${}", prepared.parameter_types.len()),
-            )
-            .into());
-        }
         let outcome =
             watched(self.socket, &flag, self.session.execute(&prepared, Vec::new())).await?;
         self.send_notices();

@@ -8,6 +8,7 @@ use super::Analyzer;
 use super::node::{Node, boolean, implicit_call, int4, null};
 use super::types::is_polymorphic;
 use crate::bound::{CallForm, Expr};
+use crate::row::is_oid_like;
 
 /// How one type becomes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,9 +200,17 @@ impl Analyzer<'_> {
                 if row.arguments.len() == 3 {
                     args.push(boolean(context == CastContext::Explicit));
                 }
-                let mut call = implicit_call(function, args, ty, form);
+                // int2 becomes oid by the function that makes int4 of it.
+                let reinterpreted = is_oid_like(target.oid) && !is_oid_like(row.result);
+                let (called_ty, called_form) = if reinterpreted {
+                    (TypeRef::plain(row.result), CallForm::ImplicitCast)
+                } else {
+                    (ty, form)
+                };
+                let mut call = implicit_call(function, args, called_ty, called_form);
                 call.location = location;
-                Expr::Call(Box::new(call))
+                let call = Expr::Call(Box::new(call));
+                if reinterpreted { Expr::Relabel { arg: Box::new(call), ty, form } } else { call }
             }
             Pathway::Array => {
                 let source = arg.ty();

@@ -114,14 +114,12 @@ impl Analyzer<'_> {
             .unzip()
     }
 
-    /// The table's column that an expression shows unchanged, through subqueries and CTEs.
+    /// The table's column that an expression shows unchanged, through subqueries and CTEs; column 0
+    /// is a table's whole row.
     fn origin(&self, expr: &Expr) -> Option<(Oid, i16)> {
         let Expr::Column { entry, column, levels_up, .. } = expr else {
             return None;
         };
-        if *column < 1 {
-            return None;
-        }
         let scope_at = self.scopes.len().checked_sub(1 + levels_up)?;
         let scope = &self.scopes[scope_at];
         let inner = |query: &crate::bound::Query| {

@@ -48,6 +48,11 @@ impl Server {
         Client::connect(&self.address, "postgres", "postgres", Protocol::Simple).unwrap()
     }
 
+    /// Its number for the operating system.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.process.kill().unwrap();

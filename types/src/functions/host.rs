@@ -37,6 +37,7 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "pg_cancel_backend",
     "pg_terminate_backend",
     "pg_advisory_unlock_all",
+    "pg_sleep",
     "current_setting",
     "set_config",
     "format_type",

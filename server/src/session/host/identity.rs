@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use aegis_types::{Array, Datum, Oid, SqlError, SqlResult, SqlState, type_oid as t};
+use aegis_types::{Array, Datum, Oid, SqlError, SqlResult, type_oid as t};
 
 use super::{Call, HostTable, text_or_null};
+use crate::cancel::StopHandle;
 
 pub(super) static FUNCTIONS: HostTable = &[
     ("current_database", |call| Ok(Datum::text(call.host.identity.database_name.as_str()))),
@@ -49,17 +50,13 @@ pub(super) static FUNCTIONS: HostTable = &[
         Ok(port.map_or(Datum::Null, Datum::Int4))
     }),
     ("inet_server_port", |call| address(call.host.identity.client_address)),
-    ("pg_cancel_backend", |call| {
-        let error =
-            SqlError::new(SqlState::QueryCanceled, "canceling statement due to user request");
-        Ok(stop(call, error))
-    }),
-    ("pg_terminate_backend", |call| {
-        let error = SqlError::new(
-            SqlState::AdminShutdown,
-            "terminating connection due to administrator command",
-        );
-        Ok(stop(call, error.fatal()))
+    ("pg_cancel_backend", |call| Ok(stop(call, StopHandle::cancel))),
+    // The session has been told when this returns: waiting for its end as well is not supported.
+    ("pg_terminate_backend", |call| match call.arg(1) {
+        Datum::Int8(timeout) if *timeout != 0 => {
+            Err(SqlError::unsupported("pg_terminate_backend with a timeout"))
+        }
+        _ => Ok(stop(call, StopHandle::terminate)),
     }),
     // There are no advisory locks to be held.
     ("pg_advisory_unlock_all", |_| Ok(Datum::text(""))),
@@ -138,13 +135,13 @@ fn schemas(call: &Call<'_>) -> SqlResult<Datum> {
     Ok(Datum::Array(Array::one_dimensional(t::NAME, schemas).into()))
 }
 
-/// Stops what another session runs; whether there is such a session.
-fn stop(call: &Call<'_>, error: SqlError) -> Datum {
+/// Stops a session, or what it runs; whether there is such a session.
+fn stop(call: &Call<'_>, how: impl FnOnce(&StopHandle)) -> Datum {
     let Datum::Int4(process_id) = call.arg(0) else { return Datum::Null };
     let sessions = call.host.identity.instance.sessions();
     match sessions.into_iter().find(|(id, _)| id == process_id) {
         Some((_, session)) => {
-            session.cancel.cancel(error);
+            how(&session.stop_handle);
             Datum::Bool(true)
         }
         None => Datum::Bool(false),

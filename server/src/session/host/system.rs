@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use aegis_catalog::Relation;
-use aegis_catalog::system::{self, ServerState, SessionRow, SettingRow, SystemContext};
+use aegis_catalog::system::{
+    self, PreparedRow, ServerState, SessionRow, SettingRow, SystemContext,
+};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
 use aegis_sql::settings::{Context, Kind, SETTINGS, SessionSettings, Setting, Unit};
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 
 use super::{Identity, Observed};
+use crate::session::Prepared;
 
 /// The computed relations of one session.
 pub(super) struct SessionRelations {
@@ -50,6 +53,17 @@ impl ServerState for SessionRelations {
                 start_time: session.start_time,
             })
             .collect()
+    }
+
+    fn prepared_statements(&self) -> Vec<PreparedRow> {
+        let statements = self.identity.statements.lock();
+        let row = |(name, prepared): (&String, &Arc<Prepared>)| PreparedRow {
+            name: name.clone(),
+            statement: prepared.source.to_string(),
+            prepare_time: prepared.prepare_time,
+            parameter_types: prepared.parameter_types.iter().map(|ty| ty.oid).collect(),
+        };
+        statements.iter().map(row).collect()
     }
 
     fn sequence_last_value(&self, sequence: &Relation) -> Option<i64> {
