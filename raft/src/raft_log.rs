@@ -18,8 +18,9 @@
 //! proposals are refused; those under way answer [`ProposeError::Unknown`].
 
 use std::path::Path;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use aegis_storage::CommitSeq;
 use aegis_storage::commit_log::{Applied, Applier, CommitLog, LogIndex, ProposeError};
@@ -40,7 +41,7 @@ use crate::network::NoNetwork;
 use crate::segment_log::PAYLOAD_BYTES_MAX;
 use crate::state_machine::{self, StateMachine};
 use crate::types::{Reply, TypeConfig, WriteSet};
-use crate::writer::OnFatal;
+use crate::writer::{OnFatal, Room};
 
 #[cfg(test)]
 mod tests;
@@ -80,6 +81,8 @@ pub struct RaftLog {
     applier: Arc<dyn Applier>,
     runtime: Handle,
     load: Arc<Load>,
+    segment_bytes: u64,
+    this: Weak<Self>,
     purge_target: watch::Sender<u64>,
     /// Set by shutdown, and by a fatal error.
     closing: Arc<AtomicBool>,
@@ -139,12 +142,14 @@ impl RaftLog {
         .map_err(raft_error)?;
         let (purge_target, purge_targets) = watch::channel(0);
         let runtime = Handle::current();
-        let log = Arc::new(Self {
+        let log = Arc::new_cyclic(|this| Self {
             raft,
             store,
             applier,
             runtime,
             load: Arc::default(),
+            segment_bytes: options.segment_bytes,
+            this: this.clone(),
             purge_target,
             closing,
             failed,
@@ -211,15 +216,50 @@ impl RaftLog {
         if self.load.count.load(Ordering::SeqCst) > IN_FLIGHT_MAX {
             return refused("too many commits are under way");
         }
+        None
+    }
+
+    /// Waits until the log has room for everything under way, so that the writer, which can refuse
+    /// nothing, never asks a full disk for space. Mostly there is room, and this waits for nothing.
+    ///
+    /// A spare segment takes whatever is alone under way. Without one its maker is asked, and tells
+    /// either of a new segment or of a full disk.
+    async fn wait_for_room(&self) -> Result<(), ProposeError> {
         let writer = self.store.writer();
-        if writer.is_disk_full() {
-            let room = writer.room_bytes().saturating_sub(RESERVED_BYTES);
-            if self.load.bytes.load(Ordering::SeqCst) > room {
+        while !self.has_room(writer.room()) {
+            let (mut changed, mut lighter) =
+                (pin!(writer.room_changed()), pin!(self.load.lighter.notified()));
+            changed.as_mut().enable();
+            lighter.as_mut().enable();
+            // Looked at again: what changes from here on is heard of.
+            let room = writer.room();
+            if self.has_room(room) {
+                break;
+            }
+            if self.failed.load(Ordering::SeqCst) {
+                let reason = "the commit log has stopped after an error";
+                return Err(ProposeError::Refused(reason.to_owned()));
+            }
+            if !room.has_spare {
                 writer.request_room();
-                return refused("no space left on device for the commit log");
+                if room.is_disk_full {
+                    let reason = "no space left on device for the commit log";
+                    return Err(ProposeError::Refused(reason.to_owned()));
+                }
+            }
+            tokio::select! {
+                () = changed => {}
+                () = lighter => {}
             }
         }
-        None
+        Ok(())
+    }
+
+    fn has_room(&self, room: Room) -> bool {
+        let reserved = RESERVED_BYTES.min(self.segment_bytes / 8);
+        let is_alone = self.load.count.load(Ordering::SeqCst) == 1;
+        let under_way = self.load.bytes.load(Ordering::SeqCst);
+        under_way <= room.bytes.saturating_sub(reserved) || (is_alone && room.has_spare)
     }
 }
 
@@ -238,14 +278,23 @@ impl CommitLog for RaftLog {
             proposal.answer(Err(refusal));
             return receiver;
         }
+        let log = self.this.clone();
         let raft = self.raft.clone();
         let mut sending = Box::pin(async move {
+            let Some(log) = log.upgrade() else {
+                return;
+            };
+            if let Err(refusal) = log.wait_for_room().await {
+                proposal.answer(Err(refusal));
+                return;
+            }
+            drop(log);
             let reply = Reply(Box::new(move |result| proposal.complete(result)));
             // An error means that the core has ended; dropping the reply has answered already.
             let _ = raft.client_write_ff(WriteSet(payload.into()), Some(reply)).await;
         });
-        // The queue has room for more than may be under way, so this is done in one go. Tokio's
-        // cooperative budget must not make it seem otherwise.
+        // The queue has room for more than may be under way, so this is done in one go, but where the
+        // log waits for room. Tokio's cooperative budget must not make it seem otherwise.
         if tokio::task::unconstrained(sending.as_mut()).now_or_never().is_none() {
             self.spawn(sending);
         }
@@ -273,6 +322,8 @@ struct Load {
     count: AtomicUsize,
     bytes: AtomicU64,
     idle: Notify,
+    /// Something under way has ended.
+    lighter: Notify,
 }
 
 impl Load {
@@ -338,6 +389,7 @@ impl Drop for Proposal {
         if self.load.count.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.load.idle.notify_waiters();
         }
+        self.load.lighter.notify_waiters();
     }
 }
 

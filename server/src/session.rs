@@ -118,6 +118,7 @@ pub trait CopyOut: Send {
     fn tag(&self) -> String;
 }
 
+mod activity;
 mod block;
 mod bound_relations;
 mod copy;
@@ -249,7 +250,8 @@ impl Session {
     /// Makes a fresh flag for the next statement.
     pub fn arm_cancel(&mut self) {
         self.cancel = CancelFlag::default();
-        self.register();
+        let cancel = self.cancel.clone();
+        self.instance.update(self.process_id, |entry| entry.cancel = cancel);
     }
 
     /// How long things may take.

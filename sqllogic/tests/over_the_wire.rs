@@ -12,6 +12,8 @@
 mod server;
 #[path = "over_the_wire/specification.rs"]
 mod specification;
+#[path = "over_the_wire/isolation.rs"]
+mod isolation;
 #[path = "over_the_wire/kill.rs"]
 mod kill;
 #[path = "over_the_wire/house.rs"]

@@ -23,6 +23,7 @@ mod comment;
 mod definition;
 mod identity;
 mod keyword;
+mod lock;
 mod privilege;
 mod registered;
 mod sequence;
@@ -100,6 +101,7 @@ static TABLES: &[HostTable] = &[
     definition::FUNCTIONS,
     identity::FUNCTIONS,
     keyword::FUNCTIONS,
+    lock::FUNCTIONS,
     privilege::FUNCTIONS,
     registered::FUNCTIONS,
     sequence::FUNCTIONS,

@@ -9,7 +9,7 @@ use aegis_sql::settings::SessionSettings;
 use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::{Session, host};
-use crate::instance::{Instance, SessionEntry};
+use crate::instance::{Activity, Instance, SessionEntry};
 
 /// What StartupMessage asked for.
 #[derive(Clone, Debug)]
@@ -84,20 +84,17 @@ impl Session {
             instance,
         };
         session.current_catalog();
-        session.register();
-        Ok(session)
-    }
-
-    /// Shows the session, with its newest cancel flag, to the others.
-    pub(super) fn register(&self) {
-        self.instance.register(
-            self.process_id,
+        session.instance.register(
+            session.process_id,
             SessionEntry {
-                database: self.database_name.clone(),
-                user: self.user.clone(),
-                start_time: self.statement_timestamp,
-                cancel: self.cancel.clone(),
+                database: session.database_name.clone(),
+                user: session.user.clone(),
+                start_time: session.statement_timestamp,
+                cancel: session.cancel.clone(),
+                activity: Activity::default(),
             },
         );
+        session.note_idle();
+        Ok(session)
     }
 }
