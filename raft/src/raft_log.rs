@@ -219,21 +219,23 @@ impl RaftLog {
         None
     }
 
-    /// Waits until the log has room for everything under way, so that the writer, which can refuse
-    /// nothing, never asks a full disk for space. Mostly there is room, and this waits for nothing.
+    /// Waits until the log has room for a proposal beside all that it was let have, so that the
+    /// writer, which can refuse nothing, never asks a full disk for space. Mostly there is room, and
+    /// this waits for nothing.
     ///
-    /// A spare segment takes whatever is alone under way. Without one its maker is asked, and tells
-    /// either of a new segment or of a full disk.
-    async fn wait_for_room(&self) -> Result<(), ProposeError> {
+    /// A spare segment takes whatever is alone. Without one its maker is asked, and tells either of a
+    /// new segment or of a full disk.
+    async fn wait_for_room(&self, proposal: &mut Proposal) -> Result<(), ProposeError> {
         let writer = self.store.writer();
-        while !self.has_room(writer.room()) {
+        let reserved = RESERVED_BYTES.min(self.segment_bytes / 8);
+        while !proposal.enter(writer.room(), reserved) {
             let (mut changed, mut lighter) =
                 (pin!(writer.room_changed()), pin!(self.load.lighter.notified()));
             changed.as_mut().enable();
             lighter.as_mut().enable();
             // Looked at again: what changes from here on is heard of.
             let room = writer.room();
-            if self.has_room(room) {
+            if proposal.enter(room, reserved) {
                 break;
             }
             if self.failed.load(Ordering::SeqCst) {
@@ -254,13 +256,6 @@ impl RaftLog {
         }
         Ok(())
     }
-
-    fn has_room(&self, room: Room) -> bool {
-        let reserved = RESERVED_BYTES.min(self.segment_bytes / 8);
-        let is_alone = self.load.count.load(Ordering::SeqCst) == 1;
-        let under_way = self.load.bytes.load(Ordering::SeqCst);
-        under_way <= room.bytes.saturating_sub(reserved) || (is_alone && room.has_spare)
-    }
 }
 
 impl Drop for RaftLog {
@@ -273,7 +268,7 @@ impl CommitLog for RaftLog {
     fn propose(&self, payload: Vec<u8>) -> oneshot::Receiver<Result<Applied, ProposeError>> {
         let (answer, receiver) = oneshot::channel();
         // Counted before `closing` is read: shutdown waits for everyone that did not see it set.
-        let proposal = Proposal::begin(answer, &self.load, payload.len());
+        let mut proposal = Proposal::begin(answer, &self.load, payload.len());
         if let Some(refusal) = self.refusal(payload.len()) {
             proposal.answer(Err(refusal));
             return receiver;
@@ -284,7 +279,7 @@ impl CommitLog for RaftLog {
             let Some(log) = log.upgrade() else {
                 return;
             };
-            if let Err(refusal) = log.wait_for_room().await {
+            if let Err(refusal) = log.wait_for_room(&mut proposal).await {
                 proposal.answer(Err(refusal));
                 return;
             }
@@ -320,7 +315,8 @@ impl CommitLog for RaftLog {
 #[derive(Default)]
 struct Load {
     count: AtomicUsize,
-    bytes: AtomicU64,
+    /// Bytes of the proposals that have entered the log's room.
+    entered_bytes: AtomicU64,
     idle: Notify,
     /// Something under way has ended.
     lighter: Notify,
@@ -344,6 +340,7 @@ struct Proposal {
     answer: Option<oneshot::Sender<Result<Applied, ProposeError>>>,
     load: Arc<Load>,
     bytes: u64,
+    has_entered: bool,
 }
 
 impl Proposal {
@@ -354,8 +351,21 @@ impl Proposal {
     ) -> Self {
         let bytes = payload_bytes as u64 + ENTRY_OVERHEAD_BYTES;
         load.count.fetch_add(1, Ordering::SeqCst);
-        load.bytes.fetch_add(bytes, Ordering::SeqCst);
-        Self { answer: Some(answer), load: Arc::clone(load), bytes }
+        Self { answer: Some(answer), load: Arc::clone(load), bytes, has_entered: false }
+    }
+
+    /// Takes its part of the log's room, if there is enough of it.
+    fn enter(&mut self, room: Room, reserved: u64) -> bool {
+        let free = room.bytes.saturating_sub(reserved);
+        let entered =
+            self.load.entered_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |entered| {
+                let with_this = entered + self.bytes;
+                // An entry that does not fit the rest of a segment leaves that rest unused.
+                let fits = with_this + self.bytes <= free || (entered == 0 && room.has_spare);
+                fits.then_some(with_this)
+            });
+        self.has_entered = entered.is_ok();
+        self.has_entered
     }
 
     fn complete(self, result: ClientWriteResult<TypeConfig>) {
@@ -385,7 +395,9 @@ impl Drop for Proposal {
             let reason = "the commit log stopped while the entry was under way";
             let _ = answer.send(Err(ProposeError::Unknown(reason.to_owned())));
         }
-        self.load.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        if self.has_entered {
+            self.load.entered_bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        }
         if self.load.count.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.load.idle.notify_waiters();
         }
