@@ -37,6 +37,7 @@ mod pg_depend;
 mod pg_description;
 mod pg_index;
 mod pg_indexes;
+mod pg_locks;
 mod pg_namespace;
 mod pg_operator;
 mod pg_prepared_statements;
@@ -86,6 +87,9 @@ pub trait ServerState {
     /// Every named prepared statement of the session.
     fn prepared_statements(&self) -> Vec<PreparedRow>;
 
+    /// What transactions hold and wait for.
+    fn locks(&self) -> Vec<aegis_storage::LockReport>;
+
     /// The last value that a sequence gave; none if it gave none yet.
     fn sequence_last_value(&self, sequence: &Relation) -> Option<i64>;
 }
@@ -126,8 +130,20 @@ pub struct SessionRow {
     pub database: String,
     /// `usename`
     pub user: String,
+    /// `application_name`
+    pub application_name: String,
     /// `backend_start`
     pub start_time: i64,
+    /// `xact_start`
+    pub transaction_start: Option<i64>,
+    /// `query_start`
+    pub query_start: Option<i64>,
+    /// `state_change`
+    pub state_change: Option<i64>,
+    /// `state`
+    pub state: &'static str,
+    /// `query`: what it runs, or ran last
+    pub query: std::sync::Arc<str>,
 }
 
 /// A row of `pg_prepared_statements`.
@@ -230,6 +246,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_init_privs", none),
     ("pg_catalog.pg_language", |_| stored::rows("pg_language")),
     ("pg_catalog.pg_largeobject_metadata", none),
+    ("pg_catalog.pg_locks", pg_locks::rows),
     ("pg_catalog.pg_matviews", none),
     ("pg_catalog.pg_namespace", pg_namespace::rows),
     ("pg_catalog.pg_opclass", |_| stored::rows("pg_opclass")),

@@ -63,7 +63,11 @@ pub(crate) fn visit_entry(entry: &RangeTableEntry, level: usize, visitor: &mut d
         RteKind::Values(rows) => {
             rows.iter().flatten().for_each(|expr| visit_expr(expr, level, visitor));
         }
-        RteKind::Relation(_) | RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) => {}
+        RteKind::Relation(_)
+        | RteKind::System(_)
+        | RteKind::Cte { .. }
+        | RteKind::Row(_)
+        | RteKind::Known(_) => {}
     }
 }
 

@@ -18,8 +18,9 @@
 //! proposals are refused; those under way answer [`ProposeError::Unknown`].
 
 use std::path::Path;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use aegis_storage::CommitSeq;
 use aegis_storage::commit_log::{Applied, Applier, CommitLog, LogIndex, ProposeError};
@@ -40,7 +41,7 @@ use crate::network::NoNetwork;
 use crate::segment_log::PAYLOAD_BYTES_MAX;
 use crate::state_machine::{self, StateMachine};
 use crate::types::{Reply, TypeConfig, WriteSet};
-use crate::writer::OnFatal;
+use crate::writer::{OnFatal, Room};
 
 #[cfg(test)]
 mod tests;
@@ -80,6 +81,8 @@ pub struct RaftLog {
     applier: Arc<dyn Applier>,
     runtime: Handle,
     load: Arc<Load>,
+    segment_bytes: u64,
+    this: Weak<Self>,
     purge_target: watch::Sender<u64>,
     /// Set by shutdown, and by a fatal error.
     closing: Arc<AtomicBool>,
@@ -139,12 +142,14 @@ impl RaftLog {
         .map_err(raft_error)?;
         let (purge_target, purge_targets) = watch::channel(0);
         let runtime = Handle::current();
-        let log = Arc::new(Self {
+        let log = Arc::new_cyclic(|this| Self {
             raft,
             store,
             applier,
             runtime,
             load: Arc::default(),
+            segment_bytes: options.segment_bytes,
+            this: this.clone(),
             purge_target,
             closing,
             failed,
@@ -211,15 +216,45 @@ impl RaftLog {
         if self.load.count.load(Ordering::SeqCst) > IN_FLIGHT_MAX {
             return refused("too many commits are under way");
         }
+        None
+    }
+
+    /// Waits until the log has room for a proposal beside all that it was let have, so that the
+    /// writer, which can refuse nothing, never asks a full disk for space. Mostly there is room, and
+    /// this waits for nothing.
+    ///
+    /// A spare segment takes whatever is alone. Without one its maker is asked, and tells either of a
+    /// new segment or of a full disk.
+    async fn wait_for_room(&self, proposal: &mut Proposal) -> Result<(), ProposeError> {
         let writer = self.store.writer();
-        if writer.is_disk_full() {
-            let room = writer.room_bytes().saturating_sub(RESERVED_BYTES);
-            if self.load.bytes.load(Ordering::SeqCst) > room {
+        let reserved = RESERVED_BYTES.min(self.segment_bytes / 8);
+        while !proposal.enter(writer.room(), reserved) {
+            let (mut changed, mut lighter) =
+                (pin!(writer.room_changed()), pin!(self.load.lighter.notified()));
+            changed.as_mut().enable();
+            lighter.as_mut().enable();
+            // Looked at again: what changes from here on is heard of.
+            let room = writer.room();
+            if proposal.enter(room, reserved) {
+                break;
+            }
+            if self.failed.load(Ordering::SeqCst) {
+                let reason = "the commit log has stopped after an error";
+                return Err(ProposeError::Refused(reason.to_owned()));
+            }
+            if !room.has_spare {
                 writer.request_room();
-                return refused("no space left on device for the commit log");
+                if room.is_disk_full {
+                    let reason = "no space left on device for the commit log";
+                    return Err(ProposeError::Refused(reason.to_owned()));
+                }
+            }
+            tokio::select! {
+                () = changed => {}
+                () = lighter => {}
             }
         }
-        None
+        Ok(())
     }
 }
 
@@ -233,19 +268,28 @@ impl CommitLog for RaftLog {
     fn propose(&self, payload: Vec<u8>) -> oneshot::Receiver<Result<Applied, ProposeError>> {
         let (answer, receiver) = oneshot::channel();
         // Counted before `closing` is read: shutdown waits for everyone that did not see it set.
-        let proposal = Proposal::begin(answer, &self.load, payload.len());
+        let mut proposal = Proposal::begin(answer, &self.load, payload.len());
         if let Some(refusal) = self.refusal(payload.len()) {
             proposal.answer(Err(refusal));
             return receiver;
         }
+        let log = self.this.clone();
         let raft = self.raft.clone();
         let mut sending = Box::pin(async move {
+            let Some(log) = log.upgrade() else {
+                return;
+            };
+            if let Err(refusal) = log.wait_for_room(&mut proposal).await {
+                proposal.answer(Err(refusal));
+                return;
+            }
+            drop(log);
             let reply = Reply(Box::new(move |result| proposal.complete(result)));
             // An error means that the core has ended; dropping the reply has answered already.
             let _ = raft.client_write_ff(WriteSet(payload.into()), Some(reply)).await;
         });
-        // The queue has room for more than may be under way, so this is done in one go. Tokio's
-        // cooperative budget must not make it seem otherwise.
+        // The queue has room for more than may be under way, so this is done in one go, but where the
+        // log waits for room. Tokio's cooperative budget must not make it seem otherwise.
         if tokio::task::unconstrained(sending.as_mut()).now_or_never().is_none() {
             self.spawn(sending);
         }
@@ -271,8 +315,11 @@ impl CommitLog for RaftLog {
 #[derive(Default)]
 struct Load {
     count: AtomicUsize,
-    bytes: AtomicU64,
+    /// Bytes of the proposals that have entered the log's room.
+    entered_bytes: AtomicU64,
     idle: Notify,
+    /// Something under way has ended.
+    lighter: Notify,
 }
 
 impl Load {
@@ -293,6 +340,7 @@ struct Proposal {
     answer: Option<oneshot::Sender<Result<Applied, ProposeError>>>,
     load: Arc<Load>,
     bytes: u64,
+    has_entered: bool,
 }
 
 impl Proposal {
@@ -303,8 +351,21 @@ impl Proposal {
     ) -> Self {
         let bytes = payload_bytes as u64 + ENTRY_OVERHEAD_BYTES;
         load.count.fetch_add(1, Ordering::SeqCst);
-        load.bytes.fetch_add(bytes, Ordering::SeqCst);
-        Self { answer: Some(answer), load: Arc::clone(load), bytes }
+        Self { answer: Some(answer), load: Arc::clone(load), bytes, has_entered: false }
+    }
+
+    /// Takes its part of the log's room, if there is enough of it.
+    fn enter(&mut self, room: Room, reserved: u64) -> bool {
+        let free = room.bytes.saturating_sub(reserved);
+        let entered =
+            self.load.entered_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |entered| {
+                let with_this = entered + self.bytes;
+                // An entry that does not fit the rest of a segment leaves that rest unused.
+                let fits = with_this + self.bytes <= free || (entered == 0 && room.has_spare);
+                fits.then_some(with_this)
+            });
+        self.has_entered = entered.is_ok();
+        self.has_entered
     }
 
     fn complete(self, result: ClientWriteResult<TypeConfig>) {
@@ -334,10 +395,13 @@ impl Drop for Proposal {
             let reason = "the commit log stopped while the entry was under way";
             let _ = answer.send(Err(ProposeError::Unknown(reason.to_owned())));
         }
-        self.load.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        if self.has_entered {
+            self.load.entered_bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        }
         if self.load.count.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.load.idle.notify_waiters();
         }
+        self.load.lighter.notify_waiters();
     }
 }
 

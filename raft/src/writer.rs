@@ -18,7 +18,8 @@ use std::thread::JoinHandle;
 
 use openraft::storage::IOFlushed;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, oneshot};
 
 use crate::codec::EncodedEntry;
 use crate::error::LogError;
@@ -53,8 +54,21 @@ struct Gauges {
     committed: Option<Vec<u8>>,
     /// Bytes that can be written without asking the file system for space.
     room_bytes: u64,
+    /// Whether a spare segment is ready.
+    has_spare: bool,
     /// Whether the last try at making a spare segment found the disk full.
     disk_full: bool,
+}
+
+/// The room of the log, as of the last batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Bytes that can be written without asking the file system for space.
+    pub(crate) bytes: u64,
+    /// Whether a whole segment of that is ready.
+    pub(crate) has_spare: bool,
+    /// Whether there was no space for a spare segment when one was last wanted.
+    pub(crate) is_disk_full: bool,
 }
 
 /// The handle to the writer thread. The thread ends when the last handle is dropped.
@@ -62,6 +76,7 @@ struct Gauges {
 pub(crate) struct Writer {
     commands: Sender<Command>,
     gauges: Arc<Mutex<Gauges>>,
+    room_changed: Arc<Notify>,
     refill: Sender<Refill>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
@@ -84,21 +99,25 @@ impl Writer {
         let gauges =
             Arc::new(Mutex::new(Gauges { room_bytes: log.room_bytes(), ..Gauges::default() }));
         let spares = log.spares();
+        gauges.lock().has_spare = spares.room_bytes() > 0;
+        let room_changed = Arc::new(Notify::new());
         let filling = spawn("aegis-log-spare", {
-            let gauges = Arc::clone(&gauges);
-            move || fill_stock(&spares, &refills, &gauges)
+            let (gauges, room_changed) = (Arc::clone(&gauges), Arc::clone(&room_changed));
+            move || fill_stock(&spares, &refills, &gauges, &room_changed)
         })?;
         let thread = Thread {
             log,
             queue,
             gauges: Arc::clone(&gauges),
+            room_changed: Arc::clone(&room_changed),
             refill: refill.clone(),
             on_written,
             on_fatal,
         };
         let _ = refill.send(Refill::Prepare);
         let writing = spawn("aegis-log", move || thread.run())?;
-        Ok(Self { commands, gauges, refill, threads: Arc::new(Mutex::new(vec![filling, writing])) })
+        let threads = Arc::new(Mutex::new(vec![filling, writing]));
+        Ok(Self { commands, gauges, room_changed, refill, threads })
     }
 
     /// Queues entries; `done` is called from the writer thread once they are durable.
@@ -146,14 +165,19 @@ impl Writer {
         }
     }
 
-    /// Bytes that can be written without asking the file system for space, as of the last batch.
-    pub(crate) fn room_bytes(&self) -> u64 {
-        self.gauges.lock().room_bytes
+    /// How much room there is.
+    pub(crate) fn room(&self) -> Room {
+        let gauges = self.gauges.lock();
+        Room {
+            bytes: gauges.room_bytes,
+            has_spare: gauges.has_spare,
+            is_disk_full: gauges.disk_full,
+        }
     }
 
-    /// Whether there was no space for a spare segment when one was last wanted.
-    pub(crate) fn is_disk_full(&self) -> bool {
-        self.gauges.lock().disk_full
+    /// Ends when the room has changed, or the thread has ended.
+    pub(crate) fn room_changed(&self) -> Notified<'_> {
+        self.room_changed.notified()
     }
 
     /// Asks for another try at making a spare segment.
@@ -176,7 +200,12 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
 
 /// Keeps one spare segment ready. Out of space is not an error here: the room shown shrinks, and
 /// proposals are refused before the log needs what it cannot get.
-fn fill_stock(spares: &Spares, refills: &Receiver<Refill>, gauges: &Mutex<Gauges>) {
+fn fill_stock(
+    spares: &Spares,
+    refills: &Receiver<Refill>,
+    gauges: &Mutex<Gauges>,
+    room_changed: &Notify,
+) {
     while let Ok(Refill::Prepare) = refills.recv() {
         let before = spares.room_bytes();
         match spares.prepare() {
@@ -184,6 +213,7 @@ fn fill_stock(spares: &Spares, refills: &Receiver<Refill>, gauges: &Mutex<Gauges
                 let gained = spares.room_bytes().saturating_sub(before);
                 let mut gauges = gauges.lock();
                 gauges.room_bytes += gained;
+                gauges.has_spare = true;
                 gauges.disk_full = false;
             }
             Err(error) => {
@@ -191,6 +221,7 @@ fn fill_stock(spares: &Spares, refills: &Receiver<Refill>, gauges: &Mutex<Gauges
                 gauges.lock().disk_full = error.is_disk_full();
             }
         }
+        room_changed.notify_waiters();
     }
 }
 
@@ -199,6 +230,7 @@ struct Thread {
     log: SegmentLog,
     queue: Receiver<Command>,
     gauges: Arc<Mutex<Gauges>>,
+    room_changed: Arc<Notify>,
     refill: Sender<Refill>,
     on_written: OnWritten,
     on_fatal: OnFatal,
@@ -233,6 +265,7 @@ impl Thread {
                     let error = Arc::new(error);
                     tracing::error!(%error, "the log cannot be written: stopping");
                     (self.on_fatal)(Arc::clone(&error));
+                    self.room_changed.notify_waiters();
                     let message = error.to_string();
                     riders.answer(|| Err(io::Error::other(message.clone())));
                     // Dropping the queue answers everyone behind with an error.
@@ -309,10 +342,16 @@ impl Thread {
     /// Shows how much room is left, and asks for a spare segment if there is none.
     fn show_room(&self) {
         let spares = self.log.spares();
-        self.gauges.lock().room_bytes = self.log.room_bytes();
-        if spares.room_bytes() == 0 {
+        let has_spare = spares.room_bytes() > 0;
+        {
+            let mut gauges = self.gauges.lock();
+            gauges.room_bytes = self.log.room_bytes();
+            gauges.has_spare = has_spare;
+        }
+        if !has_spare {
             let _ = self.refill.send(Refill::Prepare);
         }
+        self.room_changed.notify_waiters();
     }
 }
 

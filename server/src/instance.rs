@@ -55,6 +55,63 @@ pub struct Instance {
     query_runtime: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
+/// What a session does, as others may know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionState {
+    /// It waits for its client, without a transaction.
+    #[default]
+    Idle,
+    /// It runs a statement.
+    Active,
+    /// It waits for its client in a transaction block.
+    IdleInTransaction,
+    /// It waits for its client in a transaction block that has failed.
+    IdleInFailedTransaction,
+}
+
+impl SessionState {
+    /// As `pg_stat_activity` shows it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Active => "active",
+            Self::IdleInTransaction => "idle in transaction",
+            Self::IdleInFailedTransaction => "idle in transaction (aborted)",
+        }
+    }
+}
+
+/// What a session does, and since when; times are microseconds since 2000-01-01 UTC.
+#[derive(Clone, Debug)]
+pub struct Activity {
+    /// What it does.
+    pub state: SessionState,
+    /// Since when.
+    pub state_change: Option<i64>,
+    /// What it runs, or ran last, cut to a length.
+    pub query: Arc<str>,
+    /// When that began.
+    pub query_start: Option<i64>,
+    /// When its open transaction began.
+    pub transaction_start: Option<i64>,
+    /// `application_name`
+    pub application_name: String,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            state: SessionState::Idle,
+            state_change: None,
+            query: Arc::from(""),
+            query_start: None,
+            transaction_start: None,
+            application_name: String::new(),
+        }
+    }
+}
+
 /// What other sessions may know of a session.
 #[derive(Clone, Debug)]
 pub struct SessionEntry {
@@ -66,6 +123,8 @@ pub struct SessionEntry {
     pub start_time: i64,
     /// What stops it.
     pub stop_handle: StopHandle,
+    /// What it does.
+    pub activity: Activity,
 }
 
 impl Instance {
@@ -141,6 +200,13 @@ impl Instance {
     /// Makes a session known to the others.
     pub fn register(&self, process_id: i32, entry: SessionEntry) {
         self.sessions.lock().insert(process_id, entry);
+    }
+
+    /// Changes what the others know of a session, if it is known.
+    pub fn update(&self, process_id: i32, change: impl FnOnce(&mut SessionEntry)) {
+        if let Some(entry) = self.sessions.lock().get_mut(&process_id) {
+            change(entry);
+        }
     }
 
     /// Forgets a session.

@@ -124,6 +124,7 @@ pub trait CopyOut: Send {
     fn tag(&self) -> String;
 }
 
+mod activity;
 mod block;
 mod bound_relations;
 mod copy;

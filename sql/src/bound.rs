@@ -180,6 +180,29 @@ pub enum RteKind {
     },
     /// The row being changed, as `RETURNING` and `ON CONFLICT` see it; `excluded` likewise.
     Row(Arc<Relation>),
+    /// One row that is known already, or none, in the place of what was read: what a re-check runs
+    /// over.
+    Known(Option<Arc<KnownRow>>),
+}
+
+/// A row that is known without reading.
+#[derive(Clone, Debug)]
+pub struct KnownRow {
+    /// A datum for every column of the entry, dropped ones included.
+    pub columns: Vec<Datum>,
+    /// What its system columns show, if it is a table's.
+    pub stored: Option<StoredRow>,
+}
+
+/// What identifies a stored row.
+#[derive(Clone, Debug)]
+pub struct StoredRow {
+    /// [`ROW_KEY`]
+    pub key: Arc<[u8]>,
+    /// [`TABLE_OID`]
+    pub relation: Oid,
+    /// The commit that [`XMIN`] shows.
+    pub commit: u64,
 }
 
 /// `FROM`.
@@ -316,11 +339,11 @@ pub enum FrameExclusion {
     Ties,
 }
 
-/// `FOR UPDATE` and its kin, over one entry of the range table.
-#[derive(Clone, Copy, Debug)]
+/// `FOR UPDATE` and its kin, over one table.
+#[derive(Clone, Debug)]
 pub struct RowMark {
-    /// The entry, a table.
-    pub entry: usize,
+    /// Where the table is: an entry of the range table; of a subquery's, after the subquery's own.
+    pub path: Vec<usize>,
     /// How strongly.
     pub mode: RowLockMode,
     /// What to do with rows that are locked.

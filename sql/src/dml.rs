@@ -29,6 +29,7 @@ mod change;
 mod conflict;
 mod foreign_key;
 mod lock_rows;
+mod recheck;
 mod returned;
 mod returning;
 mod table;

@@ -174,6 +174,8 @@ impl Shared {
     /// What old snapshots alone hold back: maps that no reader of today needs, and pages of redb
     /// that were replaced since the oldest snapshot.
     pub(crate) fn pinned_bytes(&self) -> u64 {
+        // Before the newest state: whatever that does not hold has been replaced.
+        let states = self.registry.states();
         let current = self.current.load();
         let Some(oldest) = self.registry.oldest_state() else {
             return 0;
@@ -184,9 +186,17 @@ impl Shared {
         } else {
             flushed.saturating_sub(oldest.tiers.warm.flushed_bytes)
         };
-        let frozen: u64 =
-            current.tiers.frozen.iter().map(|frozen| frozen.source.memory_bytes()).sum();
-        let hot = self.hot_bytes().saturating_sub(current.tiers.active.bytes() + frozen);
+        // Told by who holds them: what has been allocated besides is also held for a moment by
+        // whoever is about to look at the newest state.
+        let mut known: BTreeSet<*const HotMap> = maps(&current).map(Arc::as_ptr).collect();
+        let mut hot = 0;
+        for state in &states {
+            for map in maps(state) {
+                if known.insert(Arc::as_ptr(map)) {
+                    hot += map.bytes();
+                }
+            }
+        }
         warm + hot
     }
 
@@ -326,6 +336,15 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// The maps that a state holds in memory.
+fn maps(state: &Published) -> impl Iterator<Item = &Arc<HotMap>> {
+    let frozen = state.tiers.frozen.iter().filter_map(|frozen| match &frozen.source {
+        FrozenSource::Memory(map) => Some(map),
+        FrozenSource::Run(..) => None,
+    });
+    std::iter::once(&state.tiers.active).chain(frozen)
 }
 
 /// The newest rows of a tree of a map, tombstones too, in blocks.

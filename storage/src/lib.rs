@@ -51,7 +51,9 @@ pub use disk::{Disk, Fault, FaultDisk, File, MemoryDisk, OpenMode, RealDisk};
 pub use entry::runs_of_entry;
 pub use error::{Result, StorageError};
 pub use ids::{CommandId, CommitSeq, TransactionId, TreeId};
-pub use locks::{LockWait, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode};
+pub use locks::{
+    LockReport, LockWait, LockedObject, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode,
+};
 pub use memory_log::MemoryLog;
 pub use range::{Direction, KeyRange};
 pub use run::RunHash;

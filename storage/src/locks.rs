@@ -8,7 +8,8 @@
 //!
 //! Whoever asks waits if its mode conflicts with a holder's, or with that of somebody who waits
 //! already: else writers would starve. Only who holds a mode of the same object passes the queue,
-//! as in PostgreSQL, because the queue may wait for him. The table is cut into shards by hash;
+//! as in PostgreSQL, because the queue may wait for him; and who asks for a row that its holders let
+//! him have, as there too: foreign keys are not to wait for whoever wants to delete. The table is cut into shards by hash;
 //! a transaction holds one shard's mutex at a time, and the deadlock detector all of them.
 //!
 //! **Rows and trees.** Before its first row lock in a tree a transaction takes an *intent* on the
@@ -20,6 +21,7 @@
 
 mod held;
 mod modes;
+mod report;
 
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -33,6 +35,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use held::{HeldLocks, LockMark};
 pub use modes::{LockWait, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode};
+pub use report::{LockReport, LockedObject};
 
 use crate::{Key, Result, StorageError, TransactionId, TreeId};
 
@@ -73,6 +76,7 @@ pub(crate) struct Owner {
 #[derive(Debug)]
 struct Holder {
     id: TransactionId,
+    process_id: i32,
     modes: u8,
 }
 
@@ -81,6 +85,7 @@ struct Waiter {
     id: TransactionId,
     process_id: i32,
     mode: Mode,
+    since: tokio::time::Instant,
     granted: oneshot::Sender<()>,
 }
 
@@ -102,10 +107,10 @@ impl LockState {
             .fold(0, |modes, holder| modes | holder.modes)
     }
 
-    fn hold(&mut self, id: TransactionId, mode: Mode) {
+    fn hold(&mut self, id: TransactionId, process_id: i32, mode: Mode) {
         match self.holders.iter_mut().find(|holder| holder.id == id) {
             Some(holder) => holder.modes |= 1 << mode,
-            None => self.holders.push(Holder { id, modes: 1 << mode }),
+            None => self.holders.push(Holder { id, process_id, modes: 1 << mode }),
         }
     }
 
@@ -126,10 +131,10 @@ impl LockState {
             let Some(waiter) = self.waiters.remove(at) else {
                 return;
             };
-            let (id, mode) = (waiter.id, waiter.mode);
+            let (id, process_id, mode) = (waiter.id, waiter.process_id, waiter.mode);
             // Who gave up waiting is about to take itself out of the queue: no grant.
             if waiter.granted.send(()).is_ok() {
-                self.hold(id, mode);
+                self.hold(id, process_id, mode);
             }
         }
     }
@@ -170,7 +175,7 @@ impl LockTable {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let state = entry.insert(LockState::default());
-                state.hold(owner.id, mode);
+                state.hold(owner.id, owner.process_id, mode);
                 return Asked::Granted;
             }
         };
@@ -183,10 +188,11 @@ impl LockTable {
             return Asked::Held;
         }
         let waiting = state.waiters.iter().fold(0, |modes, waiter| modes | 1 << waiter.mode);
+        let passes_queue = held != 0 || matches!(tag, Tag::Row(..));
         if state.held_by_others(owner.id) & excluding == 0
-            && (held != 0 || waiting & excluding == 0)
+            && (passes_queue || waiting & excluding == 0)
         {
-            state.hold(owner.id, mode);
+            state.hold(owner.id, owner.process_id, mode);
             return Asked::Granted;
         }
         if !queue {
@@ -197,6 +203,7 @@ impl LockTable {
             id: owner.id,
             process_id: owner.process_id,
             mode,
+            since: tokio::time::Instant::now(),
             granted,
         });
         Asked::Queued(receiver)
@@ -319,19 +326,7 @@ fn blockers(
     let Some((tag, state, at)) = waits.get(&id) else {
         return Vec::new();
     };
-    let excluding = conflicts(tag, state.waiters[*at].mode);
-    let mut blockers: Vec<TransactionId> = state
-        .holders
-        .iter()
-        .filter(|holder| holder.id != id && holder.modes & excluding != 0)
-        .map(|holder| holder.id)
-        .collect();
-    if state.held_by(id) == 0 {
-        let ahead = state.waiters.iter().take(*at);
-        let ahead = ahead.filter(|waiter| 1 << waiter.mode & excluding != 0);
-        blockers.extend(ahead.map(|waiter| waiter.id));
-    }
-    blockers
+    state.blockers(tag, *at).into_iter().map(|(blocker, _)| blocker).collect()
 }
 
 /// The cycle in the words of PostgreSQL's detail. Rows are told as PostgreSQL tells them: one

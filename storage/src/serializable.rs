@@ -54,7 +54,7 @@ impl ReadSet {
         }
     }
 
-    fn covers(&self, tree: TreeId, key: &Key) -> bool {
+    pub(crate) fn covers(&self, tree: TreeId, key: &Key) -> bool {
         let trees = self.0.lock();
         trees.get(&tree).is_some_and(|reads| {
             reads.whole
@@ -65,6 +65,11 @@ impl ReadSet {
 
     fn covers_some_of(&self, tree: TreeId) -> bool {
         self.0.lock().contains_key(&tree)
+    }
+
+    fn overlaps(&self, what: &WrittenKeys) -> bool {
+        what.keys.iter().any(|(tree, key)| self.covers(*tree, key))
+            || what.trees.iter().any(|tree| self.covers_some_of(*tree))
     }
 }
 
@@ -145,11 +150,7 @@ impl Window {
             }
             for written in &state.written {
                 let is_later = written.seq.is_none_or(|seq| seq > snapshot);
-                let what = &written.what;
-                if is_later
-                    && (what.keys.iter().any(|(tree, key)| reads.covers(*tree, key))
-                        || what.trees.iter().any(|tree| reads.covers_some_of(*tree)))
-                {
+                if is_later && reads.overlaps(&written.what) {
                     return Err(FAILURE);
                 }
             }
@@ -157,6 +158,19 @@ impl Window {
         let written = Written { token, seq: None, what: writes() };
         state.keys += written.len();
         state.written.push_back(written);
+        Ok(())
+    }
+
+    /// Checks what was read against what is published. What is only proposed may yet come to
+    /// nothing. Errors: 40001.
+    pub(crate) fn check(&self, reads: &ReadSet, snapshot: CommitSeq) -> Result<()> {
+        let state = self.0.lock();
+        let conflicts = |written: &Written| {
+            written.seq.is_some_and(|seq| seq > snapshot) && reads.overlaps(&written.what)
+        };
+        if snapshot < state.forgotten || state.written.iter().any(conflicts) {
+            return Err(FAILURE);
+        }
         Ok(())
     }
 

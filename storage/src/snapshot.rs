@@ -127,6 +127,16 @@ impl Registry {
         self.oldest_holder()?.published.load_full()
     }
 
+    /// The states that live snapshots hold, one for each.
+    pub(crate) fn states(&self) -> Vec<Arc<Published>> {
+        let mut states = Vec::new();
+        self.each(|slot, _| {
+            let holder = slot.holder.lock().upgrade();
+            states.extend(holder.and_then(|holder| holder.published.load_full()));
+        });
+        states
+    }
+
     fn oldest_holder(&self) -> Option<Arc<SnapshotState>> {
         let mut oldest: Option<(CommitSeq, Arc<SnapshotState>)> = None;
         self.each(|slot, seq| {

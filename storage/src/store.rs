@@ -18,7 +18,7 @@ use crate::apply::{ApplyState, decode_counter};
 use crate::commit_log::{Applied, Applier, CommitLog, LogEntry, LogIndex};
 use crate::flush::{self, Flusher};
 use crate::hot::HotMap;
-use crate::locks::LockTable;
+use crate::locks::{LockReport, LockTable};
 use crate::proposals::Proposals;
 use crate::run::{RUNS_DIR, Run, RunHash};
 use crate::serializable::Window;
@@ -428,6 +428,12 @@ impl Store {
     pub fn begin(&self, options: TxnOptions) -> Result<Transaction> {
         self.shared.check_ready()?;
         Ok(Transaction::begin(self.shared.clone(), options))
+    }
+
+    /// The locks that transactions hold and wait for: see [`LockReport`].
+    #[must_use]
+    pub fn locks(&self) -> Vec<LockReport> {
+        self.shared.locks.report()
     }
 
     /// A view of the newest published state without a transaction. Errors: 57P03.

@@ -28,7 +28,7 @@ use crate::snapshot::{Pinned, Snapshot};
 use crate::store::Shared;
 use crate::write_set::{Mark, WriteSet};
 use crate::{
-    CommandId, CommitSeq, Direction, KeyRange, ReadView, Result, Row, Scan, StorageError,
+    CommandId, CommitSeq, Direction, Key, KeyRange, ReadView, Result, Row, Scan, StorageError,
     TransactionId, TreeId,
 };
 
@@ -416,6 +416,24 @@ impl Transaction {
             None => snapshot.get(tree, key)?.is_none(),
         };
         Ok(if unchanged { RowLockOutcome::Unchanged } else { RowLockOutcome::Changed(row) })
+    }
+
+    /// Whether a serializable transaction has read a key, or a range that holds it.
+    #[must_use]
+    pub fn has_read(&self, tree: TreeId, key: &[u8]) -> bool {
+        let serializable = self.serializable.as_ref();
+        serializable.is_some_and(|serializable| serializable.reads.covers(tree, &Key::new(key)))
+    }
+
+    /// Whether a commit of writes must fail by now, as others have committed writes of what this
+    /// transaction read: there is no need to go on then. Errors: 40001.
+    pub fn check_serializable(&self) -> Result<()> {
+        match (&self.serializable, &self.snapshot) {
+            (Some(serializable), Some(snapshot)) => {
+                self.shared.window.check(&serializable.reads, snapshot.seq())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Commits: resolves once the commit is durable and published. Once proposed, dropping the

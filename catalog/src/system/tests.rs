@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use aegis_storage::{
+    Key, LockReport, LockedObject, RowLockMode, TableLockMode, TransactionId, TreeId,
+};
 use aegis_types::io::element_type;
 use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 
@@ -21,7 +24,13 @@ impl ServerState for NoServer {
             process_id: 7,
             database: "postgres".into(),
             user: "postgres".into(),
+            application_name: "psql".into(),
             start_time: 0,
+            transaction_start: None,
+            query_start: Some(1),
+            state_change: Some(1),
+            state: "active",
+            query: "SELECT 1".into(),
         }]
     }
 
@@ -32,6 +41,27 @@ impl ServerState for NoServer {
             prepare_time: 0,
             parameter_types: vec![t::TEXT],
         }]
+    }
+
+    fn locks(&self) -> Vec<LockReport> {
+        let waiter = |object, behind| LockReport {
+            object,
+            transaction: TransactionId(9),
+            process_id: 7,
+            waited: Some(std::time::Duration::from_millis(5)),
+            behind,
+            blockers: vec![(TransactionId(8), 6)],
+        };
+        let row = |tree, mode| LockedObject::Row { tree: TreeId(tree), key: Key::new(b"k"), mode };
+        vec![
+            waiter(LockedObject::Table { object_id: 1, mode: TableLockMode::Share }, 0),
+            waiter(row(1, RowLockMode::ForUpdate), 0),
+            waiter(row(2, RowLockMode::ForShare), 1),
+            LockReport {
+                waited: None,
+                ..waiter(LockedObject::Tree { tree: TreeId(1), mode: RowLockMode::ForShare }, 0)
+            },
+        ]
     }
 
     fn sequence_last_value(&self, _: &Relation) -> Option<i64> {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use aegis_catalog::Relation;
 use aegis_sql::bound::{
-    Expr, JoinKind, JoinTree, Query, ROW_KEY, RangeTableEntry, RteKind, TABLE_OID, XMIN,
+    Expr, JoinKind, JoinTree, KnownRow, Query, ROW_KEY, RangeTableEntry, RteKind, TABLE_OID, XMIN,
 };
 use aegis_sql::row::RowLayout;
 use aegis_storage::TreeId;
 use aegis_types::builtin::{Implementation, builtins};
-use aegis_types::{SqlError, SqlResult, TypeRef, key, type_oid};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, key, type_oid};
 
 use super::{Builder, column};
 use crate::compile::{Layout, comparison, compile, equality, is_constant, strip};
@@ -297,6 +297,7 @@ impl Builder {
             RteKind::Functions { calls, with_ordinality } => {
                 all_columns(at, self.functions(entry, calls, *with_ordinality, depth)?)
             }
+            RteKind::Known(row) => self.known(at, entry, row.as_deref(), &wanted, depth)?,
             RteKind::Row(_) => {
                 return Err(SqlError::internal("the row being changed is not read by a plan"));
             }
@@ -331,6 +332,64 @@ impl Builder {
         }
         let name = entry.alias.clone();
         Ok(Plan::new(PlanKind::Functions(FunctionsPlan { calls, with_ordinality, name }), types))
+    }
+
+    /// A row that is known already, or none.
+    fn known(
+        &mut self,
+        at: usize,
+        entry: &RangeTableEntry,
+        row: Option<&KnownRow>,
+        wanted: &[i16],
+        depth: usize,
+    ) -> SqlResult<(Plan, Layout)> {
+        let stored = row.and_then(|row| row.stored.as_ref());
+        let mut layout = Layout::default();
+        let (mut types, mut values) = (Vec::new(), Vec::new());
+        // The whole row is made of all its columns.
+        let mut wanted: BTreeSet<i16> = wanted.iter().copied().collect();
+        if wanted.remove(&0) {
+            wanted.extend((1..).take(entry.columns.len()));
+        }
+        for column in wanted {
+            let (ty, value) = match column {
+                ROW_KEY => (
+                    TypeRef::plain(type_oid::BYTEA),
+                    stored.map(|stored| Datum::Bytea(stored.key.clone())),
+                ),
+                TABLE_OID => (
+                    TypeRef::plain(type_oid::OID),
+                    stored.map(|stored| Datum::Oid(stored.relation)),
+                ),
+                XMIN => (
+                    TypeRef::plain(type_oid::XID),
+                    stored.map(|stored| Datum::Oid(Oid(stored.commit as u32))),
+                ),
+                number => {
+                    let place = usize::try_from(number - 1)
+                        .map_err(|_| SqlError::unsupported("this system column"))?;
+                    let column = entry
+                        .columns
+                        .get(place)
+                        .ok_or_else(|| SqlError::internal("a known row lacks a column"))?;
+                    (column.ty, row.and_then(|row| row.columns.get(place)).cloned())
+                }
+            };
+            layout.0.insert((at, column), (types.len(), ty));
+            types.push(ty);
+            values.push(Expr::Const { value: value.unwrap_or(Datum::Null), ty });
+        }
+        if types.is_empty() {
+            types.push(DUMMY);
+            values.push(Expr::Const { value: Datum::Null, ty: DUMMY });
+        }
+        let none = Layout::default();
+        let values = values
+            .iter()
+            .map(|value| compile(self, value, &none, depth))
+            .collect::<SqlResult<Vec<_>>>()?;
+        let rows = if row.is_some() { vec![values] } else { Vec::new() };
+        Ok((Plan::new(PlanKind::Values(rows), types), layout))
     }
 
     fn scan(

@@ -332,6 +332,35 @@ async fn a_full_disk_refuses_writes_and_takes_them_again_after_a_purge() {
     assert!(!fatal.load(Ordering::SeqCst));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_on_a_disk_that_fills_is_refused_and_stops_nothing() {
+    for segments in 2..6 {
+        let disk = SimulatedDisk::default();
+        let fatal = Arc::new(AtomicBool::new(false));
+        let on_fatal = {
+            let fatal = Arc::clone(&fatal);
+            move |_: Arc<LogError>| fatal.store(true, Ordering::SeqCst)
+        };
+        let wide = RaftLogOptions { segment_bytes: 256 << 10, ..options() };
+        let store: Arc<dyn Applier> = Arc::new(MemoryApplier::default());
+        let log = RaftLog::open_on(Arc::new(disk.clone()), wide, store, on_fatal).await.unwrap();
+        disk.limit_space(Some(segments * (256 << 10)));
+        // More at once than the disk holds: some must be refused, and none may be in doubt.
+        let proposals: Vec<_> = (0..600).map(|_| log.propose(payload(1, 4000))).collect();
+        let mut refused = 0;
+        for proposal in proposals {
+            match proposal.await.unwrap() {
+                Ok(_) => {}
+                Err(ProposeError::Refused(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(refused > 0, "{segments}");
+        assert!(!fatal.load(Ordering::SeqCst), "{segments}");
+        log.shutdown().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_log_that_lost_entries_of_its_store_is_refused() {
     let disk = SimulatedDisk::default();

@@ -26,13 +26,21 @@ pub(crate) struct Spares {
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
     stock: Mutex<Vec<Spare>>,
+    /// Held while a file is made, so that a nearly full disk is not asked for two at once.
+    making: Mutex<()>,
     next_number: AtomicU64,
 }
 
 impl Spares {
     /// An empty stock over `disk`.
     pub(super) fn new(disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
-        Self { disk, segment_bytes, stock: Mutex::new(Vec::new()), next_number: AtomicU64::new(1) }
+        Self {
+            disk,
+            segment_bytes,
+            stock: Mutex::new(Vec::new()),
+            making: Mutex::new(()),
+            next_number: AtomicU64::new(1),
+        }
     }
 
     /// Takes over a spare file found at start, or removes it if it is of no use.
@@ -59,6 +67,7 @@ impl Spares {
 
     /// Makes one spare if there is none. Takes as long as writing a segment.
     pub(crate) fn prepare(&self) -> Result<(), LogError> {
+        let _making = self.making.lock();
         if !self.stock.lock().is_empty() {
             return Ok(());
         }
@@ -69,12 +78,18 @@ impl Spares {
 
     /// A file of `capacity` bytes: from the stock if it is of the usual length, else made now.
     pub(super) fn take(&self, capacity: u64) -> Result<Spare, LogError> {
-        if capacity == self.segment_bytes
-            && let Some(spare) = self.stock.lock().pop()
-        {
+        let from_stock = || {
+            let mut stock = self.stock.lock();
+            if capacity == self.segment_bytes { stock.pop() } else { None }
+        };
+        if let Some(spare) = from_stock() {
             return Ok(spare);
         }
-        self.create(capacity)
+        let _making = self.making.lock();
+        match from_stock() {
+            Some(spare) => Ok(spare),
+            None => self.create(capacity),
+        }
     }
 
     /// Turns a segment that is no longer needed into a spare, or removes it.

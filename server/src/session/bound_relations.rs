@@ -41,25 +41,43 @@ fn add(locks: &mut Locks, relation: &Arc<Relation>, mode: TableLockMode) {
 }
 
 fn query_locks(query: &Query, locks: &mut Locks) {
+    let marked: Vec<&[usize]> = query.row_marks.iter().map(|mark| &mark.path[..]).collect();
+    marked_query_locks(query, &marked, locks);
+}
+
+/// The locks of a query of which the tables at these paths are marked.
+fn marked_query_locks(query: &Query, marked: &[&[usize]], locks: &mut Locks) {
     for cte in &query.ctes {
         query_locks(&cte.query, locks);
     }
     for (at, entry) in query.range_table.iter().enumerate() {
         match &entry.kind {
             RteKind::Relation(relation) => {
-                let marked = query.row_marks.iter().any(|mark| mark.entry == at);
+                let marked = marked.contains(&&[at][..]);
                 let mode =
                     if marked { TableLockMode::RowShare } else { TableLockMode::AccessShare };
                 add(locks, relation, mode);
             }
-            RteKind::Subquery(subquery) => query_locks(subquery, locks),
+            RteKind::Subquery(subquery) => {
+                let inner: Vec<&[usize]> = marked
+                    .iter()
+                    .filter_map(|path| path.split_first())
+                    .filter(|(first, rest)| **first == at && !rest.is_empty())
+                    .map(|(_, rest)| rest)
+                    .collect();
+                if inner.is_empty() {
+                    query_locks(subquery, locks);
+                } else {
+                    marked_query_locks(subquery, &inner, locks);
+                }
+            }
             RteKind::Functions { calls, .. } => {
                 calls.iter().for_each(|(expr, _)| expr_locks(expr, locks));
             }
             RteKind::Values(rows) => {
                 rows.iter().flatten().for_each(|expr| expr_locks(expr, locks));
             }
-            RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) => {}
+            RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) | RteKind::Known(_) => {}
         }
     }
     query.from.iter().for_each(|tree| join_locks(tree, locks));

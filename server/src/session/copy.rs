@@ -13,7 +13,6 @@ use aegis_sql::query_engine::{RowStream, StatementContext};
 use aegis_storage::{LockWait, TableLockMode};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, io};
 
-use super::bound_relations::locks_of;
 use super::run::{table_lock_id, transaction_over};
 use super::{CopyIn, CopyOut, Outcome, Session};
 
@@ -90,7 +89,9 @@ impl Session {
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
-        txn.lock_table(table_lock_id(found.database, found.oid), mode, wait).await?;
+        let cancel = self.cancel.clone();
+        let object = table_lock_id(found.database, found.oid);
+        cancel.wait(txn.lock_table(object, mode, wait)).await?;
         drop(guard);
         // It may have changed while this waited.
         let catalog = self.current_catalog();
@@ -167,20 +168,10 @@ impl Session {
         relation: Option<&Relation>,
     ) -> SqlResult<Outcome> {
         let options = CopyOptions::parse(&copy.options, false)?;
-        let catalog = self.current_catalog();
-        let analyzed = self.analyze(query, Vec::new(), false, &catalog)?;
+        let (analyzed, catalog) = self.locked_analysis(query).await?;
         let BoundStatement::Query(bound) = &analyzed.statement else {
             return Err(SqlError::internal("COPY of what is no query"));
         };
-        let wait = LockWait::Wait { timeout: self.duration("lock_timeout") };
-        let shared = self.shared_transaction()?;
-        let mut guard = shared.lock().await;
-        let txn = guard.as_mut().ok_or_else(transaction_over)?;
-        for (locked, mode) in locks_of(&analyzed.statement).values() {
-            let object = table_lock_id(locked.database, locked.oid);
-            txn.lock_table(object, *mode, wait).await?;
-        }
-        drop(guard);
         let names: Vec<String> =
             analyzed.columns.iter().map(|column| column.name.clone()).collect();
         if let ForcedColumns::Named(forced) = &options.force_quote {

@@ -25,6 +25,7 @@ mod comment;
 mod definition;
 mod identity;
 mod keyword;
+mod lock;
 mod privilege;
 mod registered;
 mod sequence;
@@ -107,6 +108,7 @@ static TABLES: &[HostTable] = &[
     definition::FUNCTIONS,
     identity::FUNCTIONS,
     keyword::FUNCTIONS,
+    lock::FUNCTIONS,
     privilege::FUNCTIONS,
     registered::FUNCTIONS,
     sequence::FUNCTIONS,

@@ -157,11 +157,13 @@ impl Session {
         let Some(statement) = prepared.statement.clone() else {
             return Ok(Outcome::Empty);
         };
+        self.note_active(&prepared.source);
         if let Statement::Transaction(transaction) = &*statement {
             return self.transaction_statement(transaction).await;
         }
         self.refuse_in_failed_block()?;
         self.ensure_transaction()?;
+        self.note_deadlock_timeout().await?;
         if !utility::is_plannable(&statement) {
             return self.run_utility(&statement, &prepared.source).await;
         }
@@ -173,6 +175,16 @@ impl Session {
         }
         let context = self.statement_context(catalog, parameters.into()).await?;
         self.run_bound(&analyzed, context).await
+    }
+
+    /// `deadlock_timeout` may have been set within the transaction.
+    async fn note_deadlock_timeout(&mut self) -> SqlResult<()> {
+        let timeout = self.duration("deadlock_timeout").unwrap_or_default();
+        let shared = self.shared_transaction()?;
+        if let Some(txn) = shared.lock().await.as_mut() {
+            txn.set_deadlock_timeout(timeout);
+        }
+        Ok(())
     }
 
     /// Locks the statement's tables and analyzes it again until the catalog stays the same.
@@ -200,10 +212,23 @@ impl Session {
             analyzed = Some(current);
             under = catalog;
         }
-        Err(SqlError::new(
-            SqlState::TRSerializationFailure,
-            "could not run the statement: its relations keep changing",
-        ))
+        Err(keeps_changing())
+    }
+
+    /// The same for a statement within another, such as the query of COPY.
+    pub(super) async fn locked_analysis(
+        &mut self,
+        statement: &Statement,
+    ) -> SqlResult<(Analyzed, Arc<CatalogSnapshot>)> {
+        for _ in 0..ANALYSES_MAX {
+            let catalog = self.current_catalog();
+            let analyzed = self.analyze(statement, Vec::new(), false, &catalog)?;
+            self.lock_tables(&analyzed.statement).await?;
+            if Arc::ptr_eq(&catalog, &self.current_catalog()) {
+                return Ok((analyzed, catalog));
+            }
+        }
+        Err(keeps_changing())
     }
 
     async fn lock_tables(&mut self, statement: &BoundStatement) -> SqlResult<()> {
@@ -325,6 +350,13 @@ impl Session {
             _ => Ok(()),
         }
     }
+}
+
+fn keeps_changing() -> SqlError {
+    SqlError::new(
+        SqlState::TRSerializationFailure,
+        "could not run the statement: its relations keep changing",
+    )
 }
 
 pub(super) fn transaction_over() -> SqlError {

@@ -10,7 +10,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::{PreparedStatements, Session, host};
 use crate::cancel::StopHandle;
-use crate::instance::{Instance, SessionEntry};
+use crate::instance::{Activity, Instance, SessionEntry};
 
 /// What StartupMessage asked for.
 #[derive(Clone, Debug)]
@@ -98,8 +98,10 @@ impl Session {
                 user: session.user.clone(),
                 start_time: session.statement_timestamp,
                 stop_handle: startup.stop_handle,
+                activity: Activity::default(),
             },
         );
+        session.note_idle();
         Ok(session)
     }
 }

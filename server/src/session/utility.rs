@@ -403,7 +403,14 @@ impl Session {
             let txn = guard.as_mut().ok_or_else(transaction_over)?;
             let object = table_lock_id(relation.database, relation.oid);
             let cancel = self.cancel.clone();
-            cancel.wait(txn.lock_table(object, storage_mode(lock.mode), wait)).await?;
+            let taken = cancel.wait(txn.lock_table(object, storage_mode(lock.mode), wait)).await;
+            taken.map_err(|error| {
+                if lock.nowait && error.code() == SqlState::LockNotAvailable {
+                    let message = format!("could not obtain lock on relation \"{}\"", name.name);
+                    return SqlError::new(SqlState::LockNotAvailable, message);
+                }
+                error
+            })?;
         }
         Ok(Outcome::Done("LOCK TABLE".to_owned()))
     }

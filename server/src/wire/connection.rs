@@ -256,6 +256,7 @@ impl<'a> Connection<'a> {
     pub(super) async fn ready(&mut self) -> Result<(), Failure> {
         self.send_notices();
         self.send_parameters();
+        self.session.note_idle();
         self.socket.output.ready_for_query(self.session.transaction_status());
         self.socket.flush().await?;
         self.idle = true;

@@ -6,7 +6,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 use super::Analyzer;
 use super::coerce::returns_set;
 use crate::ast::{LockStrength, LockWaitPolicy, LockingClause, SelectStmt};
-use crate::bound::{Distinct, MarkWait, Query, RowMark, RteKind};
+use crate::bound::{Distinct, MarkWait, Query, RangeTableEntry, RowMark, RteKind};
 
 /// The clause's words.
 pub(super) fn words(strength: LockStrength) -> &'static str {
@@ -29,10 +29,8 @@ impl Analyzer<'_> {
         for clause in &select.locking {
             check_lockable(query, clause)?;
             if clause.relations.is_empty() {
-                for entry in 0..self.scope().range_table.len() {
-                    if matches!(self.scope().range_table[entry].kind, RteKind::Relation(_)) {
-                        add_mark(&mut marks, entry, clause);
-                    }
+                for (at, entry) in self.scope().range_table.iter().enumerate() {
+                    mark_entry(entry, &[at], clause, &mut marks)?;
                 }
                 continue;
             }
@@ -62,22 +60,14 @@ impl Analyzer<'_> {
                     .at(at));
                 };
                 let what = match &scope.range_table[entry].kind {
-                    RteKind::Relation(_) => {
-                        add_mark(&mut marks, entry, clause);
+                    RteKind::Relation(_) | RteKind::Subquery(_) | RteKind::System(_) => {
+                        mark_entry(&scope.range_table[entry], &[entry], clause, &mut marks)?;
                         continue;
-                    }
-                    // Locking the tables inside is the planner's no concern here.
-                    RteKind::Subquery(_) => {
-                        return Err(SqlError::unsupported(format_args!(
-                            "{} of a subquery or view",
-                            words(clause.strength)
-                        ))
-                        .at(at));
                     }
                     RteKind::Functions { .. } => "a function",
                     RteKind::Values(_) => "VALUES",
                     RteKind::Cte { .. } => "a WITH query",
-                    RteKind::System(_) | RteKind::Row(_) => "a system relation",
+                    RteKind::Row(_) | RteKind::Known(_) => "a row",
                 };
                 return Err(SqlError::new(
                     SqlState::FeatureNotSupported,
@@ -92,7 +82,9 @@ impl Analyzer<'_> {
 
 /// Refuses queries whose rows are not rows of tables (`CheckSelectLocking`).
 fn check_lockable(query: &Query, clause: &LockingClause) -> SqlResult<()> {
-    let with = if !matches!(query.distinct, Distinct::No) {
+    let with = if query.set_operation.is_some() {
+        "UNION/INTERSECT/EXCEPT"
+    } else if !matches!(query.distinct, Distinct::No) {
         "DISTINCT clause"
     } else if !query.grouping_sets.is_empty() {
         "GROUP BY clause"
@@ -113,7 +105,44 @@ fn check_lockable(query: &Query, clause: &LockingClause) -> SqlResult<()> {
     ))
 }
 
-fn add_mark(marks: &mut Vec<RowMark>, entry: usize, clause: &LockingClause) {
+/// Marks a table, or every table in a subquery or a view; what is neither is left alone.
+fn mark_entry(
+    entry: &RangeTableEntry,
+    path: &[usize],
+    clause: &LockingClause,
+    marks: &mut Vec<RowMark>,
+) -> SqlResult<()> {
+    match &entry.kind {
+        RteKind::Relation(_) => add_mark(marks, path, clause),
+        RteKind::Subquery(query) => {
+            check_lockable(query, clause)?;
+            if query.limit.is_some() || query.offset.is_some() {
+                return Err(SqlError::unsupported(format_args!(
+                    "{} of a subquery with LIMIT",
+                    words(clause.strength)
+                )));
+            }
+            for (at, inner) in query.range_table.iter().enumerate() {
+                let path = [path, &[at]].concat();
+                mark_entry(inner, &path, clause, marks)?;
+            }
+        }
+        RteKind::System(_) => {
+            return Err(SqlError::unsupported(format_args!(
+                "{} of a system relation",
+                words(clause.strength)
+            )));
+        }
+        RteKind::Functions { .. }
+        | RteKind::Values(_)
+        | RteKind::Cte { .. }
+        | RteKind::Row(_)
+        | RteKind::Known(_) => {}
+    }
+    Ok(())
+}
+
+fn add_mark(marks: &mut Vec<RowMark>, path: &[usize], clause: &LockingClause) {
     let mode = match clause.strength {
         LockStrength::ForKeyShare => RowLockMode::ForKeyShare,
         LockStrength::ForShare => RowLockMode::ForShare,
@@ -125,8 +154,8 @@ fn add_mark(marks: &mut Vec<RowMark>, entry: usize, clause: &LockingClause) {
         LockWaitPolicy::Skip => MarkWait::SkipLocked,
         LockWaitPolicy::Error => MarkWait::NoWait,
     };
-    let Some(mark) = marks.iter_mut().find(|mark| mark.entry == entry) else {
-        marks.push(RowMark { entry, mode, wait });
+    let Some(mark) = marks.iter_mut().find(|mark| mark.path == path) else {
+        marks.push(RowMark { path: path.to_vec(), mode, wait });
         return;
     };
     // The stronger lock and the less patient policy win.

@@ -115,7 +115,11 @@ pub(super) fn rewrite_query(query: &mut Query, depth: usize, rewriter: &mut dyn 
             RteKind::Values(rows) => {
                 rows.iter_mut().flatten().for_each(|expr| rewrite_expr(expr, depth, rewriter));
             }
-            RteKind::Relation(_) | RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) => {}
+            RteKind::Relation(_)
+            | RteKind::System(_)
+            | RteKind::Cte { .. }
+            | RteKind::Row(_)
+            | RteKind::Known(_) => {}
         }
     }
     for tree in &mut query.from {
@@ -249,7 +253,11 @@ pub(super) fn visit_query(
             RteKind::Values(rows) => {
                 rows.iter().flatten().for_each(|expr| visit_expr(expr, depth, visit));
             }
-            RteKind::Relation(_) | RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) => {}
+            RteKind::Relation(_)
+            | RteKind::System(_)
+            | RteKind::Cte { .. }
+            | RteKind::Row(_)
+            | RteKind::Known(_) => {}
         }
     }
     for tree in &query.from {

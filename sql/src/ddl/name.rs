@@ -140,7 +140,7 @@ impl Ddl<'_> {
     pub(super) async fn lock(&mut self, oid: Oid, mode: TableLockMode) -> SqlResult<()> {
         let object = (u64::from(self.context.database.0) << 32) | u64::from(oid.0);
         let wait = LockWait::Wait { timeout: self.lock_timeout };
-        self.txn.lock_table(object, mode, wait).await?;
+        self.context.cancel.wait(self.txn.lock_table(object, mode, wait)).await?;
         self.refresh(DescriptorKey::Relation(oid))
     }
 
@@ -165,7 +165,8 @@ impl Ddl<'_> {
         key.extend_from_slice(&schema.0.to_be_bytes());
         key.extend_from_slice(name.as_bytes());
         let wait = RowLockWait::Wait { timeout: self.lock_timeout };
-        self.txn.lock_row(CATALOG_TREE, &key, RowLockMode::ForUpdate, wait).await?;
+        let lock = self.txn.lock_row(CATALOG_TREE, &key, RowLockMode::ForUpdate, wait);
+        self.context.cancel.wait(lock).await?;
         if let Ok(newest) = self.store.newest_catalog().downcast::<CatalogSnapshot>()
             && let Some(other) = newest.relation_named(schema, name)
         {

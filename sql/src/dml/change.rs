@@ -1,22 +1,20 @@
 //! Running a bound INSERT, UPDATE or DELETE from its source to its rows.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use aegis_catalog::Relation;
 use aegis_storage::RowLockMode;
-use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
 use super::conflict::ConflictPlan;
+use super::recheck::Traced;
 use super::returning::Returning;
 use super::table::{TableAccess, position};
 use super::write::{InsertOutcome, LockedRow, OldRow};
 use super::{Changed, Changes, ReturnedRows};
-use crate::bound::{Call, CallForm, Delete, Expr, Insert, Query, ROW_KEY, Target, Update};
+use crate::bound::{Delete, Insert, KnownRow, Query, Target, Update};
 use crate::query_engine::RowStream;
-
-/// `byteaeq(bytea, bytea)` and its operator.
-const BYTEA_EQUAL: (Oid, Oid) = (Oid(1948), Oid(1955));
 
 impl Changes<'_> {
     /// Runs an INSERT.
@@ -94,8 +92,9 @@ impl Changes<'_> {
             RowLockMode::ForNoKeyUpdate
         };
         let mut seen = SeenRows::new(&update.source);
+        let traced = Traced::new(&update.source, &[]);
         let mut changed = self.nothing_changed(&update.returning);
-        let mut stream = self.start(&update.source)?;
+        let mut stream = self.start(&traced.query)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
                 let found = batch.row(at);
@@ -103,9 +102,8 @@ impl Changes<'_> {
                 if !seen.is_first(key) {
                     continue;
                 }
-                let locked = self.lock_for_change(&table, key, mode, "update").await?;
-                let Some((old, found)) =
-                    self.settle(locked, found, &update.source, update.entry).await?
+                let locked = self.lock_for_change(&table, key, mode).await?;
+                let Some((old, found)) = self.settle(locked, found, &traced, update.entry).await?
                 else {
                     continue;
                 };
@@ -131,8 +129,9 @@ impl Changes<'_> {
         let table = TableAccess::new(&delete.table, self.context)?;
         let returning = Returning::compile(&delete.returning, delete.entry, &table)?;
         let mut seen = SeenRows::new(&delete.source);
+        let traced = Traced::new(&delete.source, &[]);
         let mut changed = self.nothing_changed(&delete.returning);
-        let mut stream = self.start(&delete.source)?;
+        let mut stream = self.start(&traced.query)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
                 let found = batch.row(at);
@@ -140,10 +139,8 @@ impl Changes<'_> {
                 if !seen.is_first(key) {
                     continue;
                 }
-                let locked =
-                    self.lock_for_change(&table, key, RowLockMode::ForUpdate, "delete").await?;
-                let Some((old, found)) =
-                    self.settle(locked, found, &delete.source, delete.entry).await?
+                let locked = self.lock_for_change(&table, key, RowLockMode::ForUpdate).await?;
+                let Some((old, found)) = self.settle(locked, found, &traced, delete.entry).await?
                 else {
                     continue;
                 };
@@ -178,58 +175,22 @@ impl Changes<'_> {
         &mut self,
         locked: LockedRow,
         found: Vec<Datum>,
-        source: &Arc<Query>,
+        traced: &Traced,
         entry: usize,
     ) -> SqlResult<Option<(OldRow, Vec<Datum>)>> {
         match locked {
             LockedRow::Gone => Ok(None),
             LockedRow::Unchanged(old) => Ok(Some((old, found))),
-            LockedRow::Changed(newest) => {
-                let found = self.run_again(source, entry, &newest.key).await?;
-                Ok(found.map(|found| (newest, found)))
+            LockedRow::Changed(key, row) => {
+                let table = traced.table(&[entry])?;
+                let newest = KnownRow::decode(&table.relation, &key, &row)?;
+                let values = newest.columns.clone();
+                let newest = BTreeMap::from([(table.column, newest)]);
+                let found = self.run_again(traced, &found, &newest).await?;
+                Ok(found.map(|found| (OldRow { key, values }, found)))
             }
         }
     }
-
-    /// What the source yields over the newest state for one row of one of its tables.
-    pub(super) async fn run_again(
-        &mut self,
-        source: &Query,
-        entry: usize,
-        key: &[u8],
-    ) -> SqlResult<Option<Vec<Datum>>> {
-        let restricted = Arc::new(restricted_to(source, entry, key));
-        let context = self.context.over(self.txn.newest_view()?);
-        let mut stream = self.engine.plan(&restricted, &context)?.execute(&context)?;
-        while let Some(batch) = stream.next().await? {
-            if !batch.is_empty() {
-                return Ok(Some(batch.row(0)));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// The same query for one row of one of its tables.
-pub(super) fn restricted_to(source: &Query, entry: usize, key: &[u8]) -> Query {
-    let bytea = TypeRef::plain(type_oid::BYTEA);
-    let this_row = Expr::Call(Box::new(Call {
-        function: BYTEA_EQUAL.0,
-        args: vec![
-            Expr::Column { entry, column: ROW_KEY, levels_up: 0, ty: bytea },
-            Expr::Const { value: Datum::Bytea(key.into()), ty: bytea },
-        ],
-        ty: TypeRef::plain(type_oid::BOOL),
-        form: CallForm::Operator(BYTEA_EQUAL.1),
-        returns_set: false,
-        location: None,
-    }));
-    let mut query = source.clone();
-    query.filter = Some(match query.filter.take() {
-        Some(filter) => Expr::And(vec![this_row, filter]),
-        None => this_row,
-    });
-    query
 }
 
 /// The rows that a statement has changed already: with a join, a row can be found more than once,

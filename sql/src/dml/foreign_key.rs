@@ -9,11 +9,11 @@
 use std::sync::Arc;
 
 use aegis_catalog::{ConstraintKind, ForeignKey, ReferentialAction, Relation};
-use aegis_storage::RowLockMode;
+use aegis_storage::{RowLockMode, RowLockOutcome};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io};
 
-use super::Changes;
 use super::table::{IndexAccess, TableAccess, position, schema_name};
+use super::{Changes, serialization_failure};
 use crate::analyze::{Analyzer, AnalyzerContext};
 use crate::bound::BoundStatement;
 use crate::query_engine::StatementContext;
@@ -140,6 +140,10 @@ impl Changes<'_> {
             self.context.cancel.check()?;
         }
         self.pending.clear();
+        // Whoever is to fail at commit may as well fail now.
+        if self.txn.has_writes() {
+            self.txn.check_serializable()?;
+        }
         Ok(())
     }
 
@@ -195,13 +199,28 @@ impl Changes<'_> {
         // The entry may move to another row while we wait for that row's lock: look again then.
         loop {
             let Some(row_key) = self.holder(index, &entry.bytes)? else {
+                if !self.rechecks() && self.context.view.get(index.tree, &entry.bytes)?.is_some() {
+                    return Err(serialization_failure("update"));
+                }
                 return Ok(false);
             };
             let wait = self.row_lock_wait();
             let cancel = &self.context.cancel;
-            cancel
-                .wait(self.txn.lock_row(parent.tree, &row_key, RowLockMode::ForKeyShare, wait))
-                .await?;
+            let lock = self.txn.lock_row(parent.tree, &row_key, RowLockMode::ForKeyShare, wait);
+            match cancel.wait(lock).await? {
+                RowLockOutcome::Changed(newest) if !self.rechecks() => {
+                    if newest.is_none() {
+                        return Err(serialization_failure("update"));
+                    }
+                    // A parent that came after the snapshot is none.
+                    if self.context.view.get(parent.tree, &row_key)?.is_none() {
+                        return Ok(false);
+                    }
+                }
+                RowLockOutcome::Changed(_)
+                | RowLockOutcome::Unchanged
+                | RowLockOutcome::Skipped => {}
+            }
             if self.holder(index, &entry.bytes)?.as_deref() == Some(row_key.as_slice()) {
                 return Ok(true);
             }

@@ -3,13 +3,14 @@
 //! Locking comes below LIMIT, as in PostgreSQL: rows are locked one by one until enough are, so that
 //! `SKIP LOCKED LIMIT 1` takes one job off a queue and leaves the others alone.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use aegis_storage::{RowLockOutcome, RowLockWait, TreeId};
-use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid};
+use aegis_storage::{RowLockOutcome, RowLockWait};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
+use super::recheck::{Traced, TracedTable};
 use super::{Changes, ReturnedRows, serialization_failure};
-use crate::bound::{Expr, MarkWait, Query, ROW_KEY, RowMark, RteKind, Target};
+use crate::bound::{Expr, KnownRow, MarkWait, Query, RowMark};
 use crate::evaluate::Program;
 
 impl Changes<'_> {
@@ -27,7 +28,7 @@ impl Changes<'_> {
         let (source, marks) = with_row_keys(query)?;
         let mut rows = self.no_rows(&query.targets);
         let mut locked = 0_u64;
-        let mut stream = self.start(&source)?;
+        let mut stream = self.start(&source.query)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
                 let enough = limit.is_some_and(|limit| locked >= offset.saturating_add(limit));
@@ -35,7 +36,7 @@ impl Changes<'_> {
                     return Ok(rows);
                 }
                 let found = batch.row(at);
-                if let Some(mut row) = self.lock_row(&source, &marks, width, found).await? {
+                if let Some(mut row) = self.lock_row(&source, &marks, found).await? {
                     locked += 1;
                     if locked > offset {
                         row.truncate(width);
@@ -52,14 +53,14 @@ impl Changes<'_> {
     /// them is gone, no longer meets the condition, or is skipped.
     async fn lock_row(
         &mut self,
-        source: &Arc<Query>,
+        source: &Traced,
         marks: &[Mark],
-        width: usize,
-        mut row: Vec<Datum>,
+        row: Vec<Datum>,
     ) -> SqlResult<Option<Vec<Datum>>> {
-        for (at, mark) in marks.iter().enumerate() {
+        let mut newest = BTreeMap::new();
+        for mark in marks {
             // The missing side of an outer join has no row to lock.
-            let Datum::Bytea(key) = row[width + at].clone() else {
+            let Datum::Bytea(key) = &row[mark.table.column] else {
                 continue;
             };
             let wait = match mark.mark.wait {
@@ -68,7 +69,7 @@ impl Changes<'_> {
                 MarkWait::SkipLocked => RowLockWait::SkipLocked,
             };
             let cancel = &self.context.cancel;
-            let lock = self.txn.lock_row(mark.tree, &key, mark.mark.mode, wait);
+            let lock = self.txn.lock_row(mark.table.tree, key, mark.mark.mode, wait);
             match cancel.wait(lock).await.map_err(|error| mark.named(error))? {
                 RowLockOutcome::Unchanged => {}
                 RowLockOutcome::Skipped => return Ok(None),
@@ -76,15 +77,16 @@ impl Changes<'_> {
                     return Err(serialization_failure("update"));
                 }
                 RowLockOutcome::Changed(None) => return Ok(None),
-                RowLockOutcome::Changed(Some(_)) => {
-                    match self.run_again(source, mark.mark.entry, &key).await? {
-                        Some(newest) => row = newest,
-                        None => return Ok(None),
-                    }
+                RowLockOutcome::Changed(Some(stored)) => {
+                    let known = KnownRow::decode(&mark.table.relation, key, &stored)?;
+                    newest.insert(mark.table.column, known);
                 }
             }
         }
-        Ok(Some(row))
+        if newest.is_empty() {
+            return Ok(Some(row));
+        }
+        self.run_again(source, &row, &newest).await
     }
 
     /// The value of LIMIT or OFFSET; `None` without one.
@@ -107,11 +109,10 @@ fn negative_offset() -> SqlError {
     SqlError::new(SqlState::InvalidRowCountInResultOffsetClause, "OFFSET must not be negative")
 }
 
-/// A row mark with the tree of its table.
+/// A row mark with its table.
 struct Mark {
     mark: RowMark,
-    tree: TreeId,
-    relation: String,
+    table: TracedTable,
 }
 
 impl Mark {
@@ -120,39 +121,27 @@ impl Mark {
         if error.code() == SqlState::LockNotAvailable && self.mark.wait == MarkWait::NoWait {
             return SqlError::new(
                 SqlState::LockNotAvailable,
-                format!("could not obtain lock on row in relation \"{}\"", self.relation),
+                format!(
+                    "could not obtain lock on row in relation \"{}\"",
+                    self.table.relation.name
+                ),
             );
         }
         error
     }
 }
 
-/// The query without marks and limits, with the row key of each marked entry after its own columns.
-fn with_row_keys(query: &Query) -> SqlResult<(Arc<Query>, Vec<Mark>)> {
+/// The query without marks and limits, with the row key of each marked table behind its own columns.
+fn with_row_keys(query: &Query) -> SqlResult<(Traced, Vec<Mark>)> {
     let mut source = query.clone();
     source.limit = None;
     source.offset = None;
-    let mut marks = Vec::new();
-    for mark in std::mem::take(&mut source.row_marks) {
-        let relation = match &source.range_table[mark.entry].kind {
-            RteKind::Relation(relation) => relation.clone(),
-            _ => return Err(SqlError::unsupported("a locking clause on what is no table")),
-        };
-        let table = relation
-            .as_table()
-            .ok_or_else(|| SqlError::unsupported("a locking clause on what is no table"))?;
-        marks.push(Mark { mark, tree: TreeId(table.tree), relation: relation.name.clone() });
-        source.targets.push(Target {
-            expr: Expr::Column {
-                entry: mark.entry,
-                column: ROW_KEY,
-                levels_up: 0,
-                ty: TypeRef::plain(type_oid::BYTEA),
-            },
-            name: "row_key".to_owned(),
-            hidden: false,
-            origin: None,
-        });
-    }
-    Ok((Arc::new(source), marks))
+    let marks = std::mem::take(&mut source.row_marks);
+    let paths: Vec<&[usize]> = marks.iter().map(|mark| mark.path.as_slice()).collect();
+    let traced = Traced::new(&source, &paths);
+    let marks = marks
+        .into_iter()
+        .map(|mark| Ok(Mark { table: traced.table(&mark.path)?, mark }))
+        .collect::<SqlResult<_>>()?;
+    Ok((traced, marks))
 }

@@ -1,6 +1,6 @@
 //! Writing one row: its value, its index entries, and the checks that go with them.
 
-use aegis_storage::{RowLockMode, RowLockOutcome};
+use aegis_storage::{Row, RowLockMode, RowLockOutcome};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
 use super::table::{EntryKey, IndexAccess, TableAccess};
@@ -178,6 +178,10 @@ impl Changes<'_> {
         entry: &EntryKey,
     ) -> SqlResult<Option<Vec<u8>>> {
         self.lock_entry(index, entry).await?;
+        // What a serializable transaction has seen to be missing is no duplicate but a conflict.
+        if self.txn.has_read(index.tree, &entry.bytes) {
+            self.txn.check_serializable()?;
+        }
         let found = self.txn.get_newest(index.tree, &entry.bytes)?;
         Ok(found.map(|row| if index.is_row_key { entry.bytes.clone() } else { row.value.to_vec() }))
     }
@@ -207,7 +211,6 @@ impl Changes<'_> {
         table: &TableAccess,
         key: &[u8],
         mode: RowLockMode,
-        what: &str,
     ) -> SqlResult<LockedRow> {
         let wait = self.row_lock_wait();
         let cancel = &self.context.cancel;
@@ -222,12 +225,12 @@ impl Changes<'_> {
                     None => LockedRow::Gone,
                 })
             }
-            RowLockOutcome::Changed(_) if !self.rechecks() => Err(serialization_failure(what)),
+            RowLockOutcome::Changed(newest) if !self.rechecks() => {
+                let what = if newest.is_some() { "update" } else { "delete" };
+                Err(serialization_failure(what))
+            }
             RowLockOutcome::Changed(None) => Ok(LockedRow::Gone),
-            RowLockOutcome::Changed(Some(row)) => Ok(LockedRow::Changed(OldRow {
-                key: key.to_vec(),
-                values: table.layout.decode(&row.value)?,
-            })),
+            RowLockOutcome::Changed(Some(row)) => Ok(LockedRow::Changed(key.to_vec(), row)),
             RowLockOutcome::Skipped => Err(SqlError::internal("a waiting lock was skipped")),
         }
     }
@@ -238,7 +241,8 @@ pub(super) enum LockedRow {
     /// As the statement's view shows it.
     Unchanged(OldRow),
     /// Another transaction changed it since: the condition is to be checked again.
-    Changed(OldRow),
+    /// Its key, and what it is now.
+    Changed(Vec<u8>, Row),
     /// Deleted since, or by this very statement.
     Gone,
 }

@@ -50,14 +50,32 @@ async fn futures_poll<F: Future + Unpin>(future: &mut F) -> bool {
 async fn giving_up_waiting_lets_the_next_in() {
     let table = Arc::new(LockTable::new());
     let (mut a, mut b, mut c) = (held(&table, 1), held(&table, 2), held(&table, 3));
+    a.lock_table(1, TableLockMode::AccessShare, WAIT).await.unwrap();
+    {
+        let mut writer = Box::pin(b.lock_table(1, TableLockMode::AccessExclusive, WAIT));
+        assert!(futures_poll(&mut writer).await);
+        let busy = c.lock_table(1, TableLockMode::AccessShare, LockWait::NoWait).await;
+        assert!(busy.is_err());
+    }
+    c.lock_table(1, TableLockMode::AccessShare, LockWait::NoWait).await.unwrap();
+    drop((a, b, c));
+    assert!(table.shards.iter().all(|shard| shard.lock().is_empty()));
+}
+
+#[tokio::test]
+async fn who_shares_a_row_passes_who_waits_to_write_it() {
+    let table = Arc::new(LockTable::new());
+    let (mut a, mut b, mut c) = (held(&table, 1), held(&table, 2), held(&table, 3));
     a.lock_row(TREE, b"k", RowLockMode::ForShare, ROW_WAIT).await.unwrap();
     {
         let mut writer = Box::pin(b.lock_row(TREE, b"k", RowLockMode::ForUpdate, ROW_WAIT));
         assert!(futures_poll(&mut writer).await);
-        let skipped = c.lock_row(TREE, b"k", RowLockMode::ForShare, RowLockWait::SkipLocked).await;
-        assert!(!skipped.unwrap());
+        let reports = table.report();
+        let waiting: Vec<_> = reports.iter().filter(|report| report.waited.is_some()).collect();
+        assert_eq!(waiting.len(), 1);
+        assert_eq!(waiting[0].blockers, [(TransactionId(1), 101)]);
+        assert!(c.lock_row(TREE, b"k", RowLockMode::ForShare, RowLockWait::NoWait).await.unwrap());
     }
-    assert!(c.lock_row(TREE, b"k", RowLockMode::ForShare, RowLockWait::SkipLocked).await.unwrap());
     drop((a, b, c));
     assert!(table.shards.iter().all(|shard| shard.lock().is_empty()));
 }

@@ -51,6 +51,12 @@ impl ServerState for SessionRelations {
                 database: session.database,
                 user: session.user,
                 start_time: session.start_time,
+                application_name: session.activity.application_name,
+                transaction_start: session.activity.transaction_start,
+                query_start: session.activity.query_start,
+                state_change: session.activity.state_change,
+                state: session.activity.state.name(),
+                query: session.activity.query,
             })
             .collect()
     }
@@ -64,6 +70,10 @@ impl ServerState for SessionRelations {
             parameter_types: prepared.parameter_types.iter().map(|ty| ty.oid).collect(),
         };
         statements.iter().map(row).collect()
+    }
+
+    fn locks(&self) -> Vec<aegis_storage::LockReport> {
+        self.identity.instance.store.locks()
     }
 
     fn sequence_last_value(&self, sequence: &Relation) -> Option<i64> {
