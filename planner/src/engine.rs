@@ -49,7 +49,7 @@ impl QueryEngine for DataFusionEngine {
         query: &Arc<Query>,
         context: &StatementContext,
     ) -> SqlResult<Arc<dyn QueryPlan>> {
-        let mut builder = Builder::new(context.catalog.clone(), context.view.seq().0);
+        let mut builder = Builder::new(context);
         let plan = builder.query(query, 0)?;
         // A query without columns gives rows without columns.
         let width = query.visible_targets().count();

@@ -18,6 +18,7 @@ mod build;
 mod plan;
 mod node;
 mod scan;
+mod lookup;
 mod functions;
 mod aggregate;
 mod window;

@@ -10,10 +10,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use aegis_sql::bound::{JoinKind, SetOperator};
+use aegis_sql::bound::SetOperator;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, key, type_oid};
 use arrow::compute::SortOptions;
-use datafusion::common::{JoinSide, JoinType, NullEquality};
+use datafusion::common::{JoinSide, NullEquality};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -28,6 +28,8 @@ use futures::stream::StreamExt;
 
 use crate::aggregate::AggregatePlan;
 use crate::arrow_types::schema;
+use crate::explain::Described;
+use crate::lookup::LookupPlan;
 use crate::node::{Node, batches};
 use crate::recursive::RecursivePlan;
 use crate::run::{Run, external, sql_error};
@@ -40,6 +42,10 @@ use crate::window::WindowPlan;
 pub(crate) struct Plan {
     pub(crate) kind: PlanKind,
     pub(crate) types: Vec<TypeRef>,
+    /// About how many rows it gives.
+    pub(crate) rows: f64,
+    /// Whether they come in the order that its query asks for.
+    pub(crate) ordered: bool,
 }
 
 /// What a plan does.
@@ -53,12 +59,14 @@ pub(crate) enum PlanKind {
     },
     Values(Vec<Vec<Arc<Scalar>>>),
     Functions(crate::functions::FunctionsPlan),
-    Filter(Box<Plan>, Arc<Scalar>),
+    Filter(Box<Plan>, Arc<Scalar>, Described),
+    OneTime(OneTimePlan),
     Project(Box<Plan>, Vec<Arc<Scalar>>),
     ProjectSet(Box<Plan>, Vec<crate::functions::SetTarget>),
     Join(JoinPlan),
+    Lookup(LookupPlan),
     Lateral(LateralPlan),
-    Sort(Box<Plan>, Vec<SortColumn>),
+    Sort(SortPlan),
     Aggregate(AggregatePlan),
     Window(WindowPlan),
     /// The first row of those whose values of these columns are equal, in the order they come.
@@ -76,15 +84,45 @@ pub(crate) enum PlanKind {
     WorkTable(usize),
 }
 
+/// The kinds of join; a semi or anti join gives the left side's columns alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinType {
+    Inner,
+    Left,
+    Right,
+    Full,
+    Semi,
+    Anti,
+}
+
 /// A join.
 pub(crate) struct JoinPlan {
-    pub(crate) kind: JoinKind,
+    pub(crate) kind: JoinType,
     pub(crate) left: Box<Plan>,
     pub(crate) right: Box<Plan>,
     /// What must be equal: over the left side, over the right side.
     pub(crate) keys: Vec<(Arc<Scalar>, Arc<Scalar>)>,
     /// The rest of the condition, over the columns of both.
     pub(crate) filter: Option<Arc<Scalar>>,
+    /// The keys' conditions and the others, for EXPLAIN.
+    pub(crate) equal: Vec<Described>,
+    pub(crate) rest: Vec<Described>,
+}
+
+/// Rows that are there only if conditions over none of them are true.
+pub(crate) struct OneTimePlan {
+    pub(crate) input: Box<Plan>,
+    pub(crate) conditions: Arc<[Arc<Scalar>]>,
+    pub(crate) described: Vec<Described>,
+    /// Whether one of them is seen never to be true.
+    pub(crate) is_never: bool,
+}
+
+/// A sort.
+pub(crate) struct SortPlan {
+    pub(crate) input: Box<Plan>,
+    pub(crate) keys: Vec<SortColumn>,
+    pub(crate) described: Vec<Described>,
 }
 
 /// A column to sort by.
@@ -105,7 +143,23 @@ pub(crate) struct LimitPlan {
 
 impl Plan {
     pub(crate) fn new(kind: PlanKind, types: Vec<TypeRef>) -> Self {
-        Self { kind, types }
+        let rows = match &kind {
+            PlanKind::OneRow => 1.0,
+            PlanKind::Values(rows) => rows.len() as f64,
+            PlanKind::Aggregate(aggregate) if aggregate.groups.is_empty() => 1.0,
+            PlanKind::Aggregate(aggregate) => (aggregate.input.rows / 10.0).max(1.0),
+            PlanKind::Window(window) => window.input.rows,
+            PlanKind::Distinct(input, _) => (input.rows / 2.0).max(1.0),
+            PlanKind::SetOperation { left, .. } => left.rows,
+            PlanKind::Append(left, right) => left.rows + right.rows,
+            PlanKind::Cte(cte) => cte.part.plan.rows,
+            _ => 1000.0,
+        };
+        Self { kind, types, rows, ordered: false }
+    }
+
+    pub(crate) fn with_rows(self, rows: f64) -> Self {
+        Self { rows, ..self }
     }
 
     /// The plan in one execution.
@@ -138,7 +192,7 @@ impl Plan {
                 )
             }
             PlanKind::Functions(functions) => functions.start(&self.types, run),
-            PlanKind::Filter(input, predicate) => {
+            PlanKind::Filter(input, predicate, _) => {
                 let filter = FilterExec::try_new(predicate.physical(run), input.start(run)?);
                 Ok(Arc::new(filter.map_err(sql_error)?))
             }
@@ -154,9 +208,11 @@ impl Plan {
             PlanKind::ProjectSet(input, targets) => {
                 crate::functions::start_project_set(input, targets, &self.types, run)
             }
+            PlanKind::OneTime(gate) => gate.start(&self.types, run),
             PlanKind::Join(join) => join.start(run),
+            PlanKind::Lookup(lookup) => lookup.start(&self.types, run),
             PlanKind::Lateral(lateral) => lateral.start(&self.types, run),
-            PlanKind::Sort(input, columns) => sort(input, columns, None, run),
+            PlanKind::Sort(plan) => sort(plan, None, run),
             PlanKind::Aggregate(aggregate) => aggregate.start(&self.types, run),
             PlanKind::Window(window) => window.start(&self.types, run),
             PlanKind::Distinct(input, columns) => distinct(input, columns, run),
@@ -204,14 +260,34 @@ impl Plan {
     }
 }
 
+impl OneTimePlan {
+    fn start(&self, types: &[TypeRef], run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let child = self.input.start(run)?;
+        let (conditions, run) = (self.conditions.clone(), run.clone());
+        Ok(Node::new("Result", types, vec![child], move |mut inputs, _| {
+            let (conditions, run) = (conditions.clone(), run.clone());
+            let input = inputs.swap_remove(0);
+            let opened = futures::stream::once(async move {
+                for condition in conditions.iter() {
+                    let value = condition.alone(&run).map_err(external)?;
+                    if !matches!(value, Datum::Bool(true)) {
+                        return Ok(futures::stream::empty().boxed());
+                    }
+                }
+                Ok::<_, datafusion::common::DataFusionError>(input.boxed())
+            });
+            Ok(futures::TryStreamExt::try_flatten(opened).boxed())
+        }))
+    }
+}
+
 fn sort(
-    input: &Plan,
-    columns: &[SortColumn],
+    plan: &SortPlan,
     fetch: Option<usize>,
     run: &Arc<Run>,
 ) -> SqlResult<Arc<dyn ExecutionPlan>> {
-    let child = input.start(run)?;
-    let exprs = columns.iter().map(|column| PhysicalSortExpr {
+    let child = plan.input.start(run)?;
+    let exprs = plan.keys.iter().map(|column| PhysicalSortExpr {
         expr: column.scalar.physical_key(run),
         options: SortOptions { descending: column.descending, nulls_first: column.nulls_first },
     });
@@ -222,57 +298,85 @@ fn sort(
 }
 
 impl JoinPlan {
+    /// Whether the right side is the one that is held in memory: the smaller one is.
+    pub(crate) fn holds_right(&self) -> bool {
+        self.right.rows < self.left.rows
+    }
+
     fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        use datafusion::common::JoinType as Type;
         let (left, right) = (self.left.start(run)?, self.right.start(run)?);
-        let join_type = match self.kind {
-            JoinKind::Inner => JoinType::Inner,
-            JoinKind::Left => JoinType::Left,
-            JoinKind::Right => JoinType::Right,
-            JoinKind::Full => JoinType::Full,
+        let swapped = self.holds_right();
+        let kind = match (self.kind, swapped) {
+            (JoinType::Inner, _) => Type::Inner,
+            (JoinType::Full, _) => Type::Full,
+            (JoinType::Left, false) | (JoinType::Right, true) => Type::Left,
+            (JoinType::Right, false) | (JoinType::Left, true) => Type::Right,
+            (JoinType::Semi, false) => Type::LeftSemi,
+            (JoinType::Semi, true) => Type::RightSemi,
+            (JoinType::Anti, false) => Type::LeftAnti,
+            (JoinType::Anti, true) => Type::RightAnti,
         };
-        let types: Vec<TypeRef> =
-            self.left.types.iter().chain(&self.right.types).copied().collect();
+        let (widths, types) = ((self.left.types.len(), self.right.types.len()), self.both());
+        let (left_side, right_side) = if swapped {
+            (JoinSide::Right, JoinSide::Left)
+        } else {
+            (JoinSide::Left, JoinSide::Right)
+        };
         let filter = self.filter.as_ref().map(|filter| {
             let side =
                 |side, count: usize| (0..count).map(move |index| ColumnIndex { index, side });
-            let indices = side(JoinSide::Left, self.left.types.len())
-                .chain(side(JoinSide::Right, self.right.types.len()))
-                .collect();
+            let indices = side(left_side, widths.0).chain(side(right_side, widths.1)).collect();
             JoinFilter::new(filter.physical(run), indices, schema(&types))
         });
-        if self.keys.is_empty() {
-            let join = NestedLoopJoinExec::try_new(left, right, filter, &join_type, None);
-            return renamed(Arc::new(join.map_err(sql_error)?));
-        }
-        let on = self
-            .keys
-            .iter()
-            .map(|(left, right)| (left.physical_key(run), right.physical_key(run)))
-            .collect();
-        let join = HashJoinExec::try_new(
-            left,
-            right,
-            on,
-            filter,
-            &join_type,
-            None,
-            PartitionMode::CollectLeft,
-            NullEquality::NullEqualsNothing,
-            false,
-        );
-        renamed(Arc::new(join.map_err(sql_error)?))
+        let (held, streamed) = if swapped { (right, left) } else { (left, right) };
+        let join: Arc<dyn ExecutionPlan> = if self.keys.is_empty() {
+            let join = NestedLoopJoinExec::try_new(held, streamed, filter, &kind, None);
+            Arc::new(join.map_err(sql_error)?)
+        } else {
+            let on = self
+                .keys
+                .iter()
+                .map(|(left, right)| {
+                    let (left, right) = (left.physical_key(run), right.physical_key(run));
+                    if swapped { (right, left) } else { (left, right) }
+                })
+                .collect();
+            let join = HashJoinExec::try_new(
+                held,
+                streamed,
+                on,
+                filter,
+                &kind,
+                None,
+                PartitionMode::CollectLeft,
+                NullEquality::NullEqualsNothing,
+                false,
+            );
+            Arc::new(join.map_err(sql_error)?)
+        };
+        let gives_both = !matches!(self.kind, JoinType::Semi | JoinType::Anti);
+        let order = if swapped && gives_both {
+            (widths.1..widths.0 + widths.1).chain(0..widths.1).collect()
+        } else {
+            (0..join.schema().fields().len()).collect::<Vec<_>>()
+        };
+        renamed(join, &order)
+    }
+
+    fn both(&self) -> Vec<TypeRef> {
+        self.left.types.iter().chain(&self.right.types).copied().collect()
     }
 }
 
 /// A join names the columns of both its sides from `c0`; whoever reads it counts through.
-fn renamed(join: Arc<dyn ExecutionPlan>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+fn renamed(join: Arc<dyn ExecutionPlan>, order: &[usize]) -> SqlResult<Arc<dyn ExecutionPlan>> {
     let schema = join.schema();
-    let columns: Vec<(Arc<dyn PhysicalExpr>, String)> = schema
-        .fields()
+    let columns: Vec<(Arc<dyn PhysicalExpr>, String)> = order
         .iter()
         .enumerate()
-        .map(|(at, field)| {
-            let column = Column::new(field.name(), at);
+        .map(|(at, from)| {
+            let column = Column::new(schema.field(*from).name(), *from);
             (Arc::new(column) as Arc<dyn PhysicalExpr>, format!("c{at}"))
         })
         .collect();
@@ -391,9 +495,9 @@ impl LimitPlan {
             return self.with_ties(ties, offset, limit, run);
         }
         let child = match &self.input.kind {
-            PlanKind::Sort(input, columns) => {
+            PlanKind::Sort(plan) => {
                 let fetch = limit.and_then(|limit| limit.checked_add(offset));
-                sort(input, columns, fetch.filter(|fetch| *fetch > 0), run)?
+                sort(plan, fetch.filter(|fetch| *fetch > 0), run)?
             }
             _ => self.input.start(run)?,
         };
