@@ -22,6 +22,7 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef};
 use self::access::Wish;
 use self::semi::take_semis;
 use crate::compile::{Layout, compile, strip};
+use crate::duplicates::{DistinctPlan, SetOperationPlan};
 use crate::explain::{Described, Names};
 use crate::functions::{SetCall, SetTarget};
 use crate::plan::{DUMMY, LimitPlan, Plan, PlanKind, SortColumn, SortPlan};
@@ -214,7 +215,9 @@ impl Builder {
         let visible: Vec<usize> =
             (0..query.targets.len()).filter(|at| !query.targets[*at].hidden).collect();
         if let Distinct::All = query.distinct {
-            plan = Plan::new(PlanKind::Distinct(Box::new(plan), visible.clone()), types.clone());
+            let (input, columns) = (Box::new(plan), visible.clone());
+            let kind = PlanKind::Distinct(DistinctPlan { input, columns, is_sorted: false });
+            plan = Plan::new(kind, types.clone());
         }
         if !query.order_by.is_empty() && !plan.ordered {
             let keys = query
@@ -240,7 +243,11 @@ impl Builder {
             plan = Plan::new(PlanKind::Sort(sort), types.clone()).with_rows(rows);
         }
         if let Distinct::On(columns) = &query.distinct {
-            plan = Plan::new(PlanKind::Distinct(Box::new(plan), columns.clone()), types.clone());
+            // ORDER BY, if there is one, begins with these columns.
+            let is_sorted = !query.order_by.is_empty();
+            let (input, columns) = (Box::new(plan), columns.clone());
+            let kind = PlanKind::Distinct(DistinctPlan { input, columns, is_sorted });
+            plan = Plan::new(kind, types.clone());
         }
         if query.limit.is_some() || query.offset.is_some() {
             let none = Layout::default();
@@ -377,14 +384,15 @@ impl Builder {
                 let types = left.types.clone();
                 let width = types.len();
                 if *op != SetOperator::Union {
-                    let kind = PlanKind::SetOperation { op: *op, all: *all, left, right };
-                    return Ok(Plan::new(kind, types));
+                    let operation = SetOperationPlan { op: *op, all: *all, left, right };
+                    return Ok(Plan::new(PlanKind::SetOperation(operation), types));
                 }
                 let both = Plan::new(PlanKind::Append(left, right), types.clone());
                 if *all {
                     return Ok(both);
                 }
-                let kind = PlanKind::Distinct(Box::new(both), (0..width).collect());
+                let (input, columns) = (Box::new(both), (0..width).collect());
+                let kind = PlanKind::Distinct(DistinctPlan { input, columns, is_sorted: false });
                 Ok(Plan::new(kind, types))
             }
         }

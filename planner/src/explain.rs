@@ -5,6 +5,7 @@ mod text;
 use aegis_sql::bound::SetOperator;
 use aegis_storage::Direction;
 
+use crate::duplicates::SetOperationPlan;
 use crate::plan::{JoinPlan, JoinType, Plan, PlanKind};
 use crate::scan::{Access, ScanPlan};
 
@@ -147,11 +148,11 @@ impl Shown {
                 below.push(&window.input);
                 "WindowAgg".to_owned()
             }
-            PlanKind::Distinct(input, _) => {
-                below.push(input);
-                "Unique".to_owned()
+            PlanKind::Distinct(distinct) => {
+                below.push(&distinct.input);
+                (if distinct.is_sorted { "Unique" } else { "HashAggregate" }).to_owned()
             }
-            PlanKind::SetOperation { op, all, left, right } => {
+            PlanKind::SetOperation(SetOperationPlan { op, all, left, right }) => {
                 below.extend([&**left, &**right]);
                 let op = match op {
                     SetOperator::Union => "Union",

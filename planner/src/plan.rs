@@ -7,10 +7,8 @@
 //! Nodes of DataFusion keep state of their execution, so they are made anew for each one; a
 //! [`Plan`] is what is kept and shared.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use aegis_sql::bound::SetOperator;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, key, type_oid};
 use arrow::compute::SortOptions;
 use datafusion::common::{JoinSide, NullEquality};
@@ -28,6 +26,7 @@ use futures::stream::StreamExt;
 
 use crate::aggregate::AggregatePlan;
 use crate::arrow_types::schema;
+use crate::duplicates::{DistinctPlan, SetOperationPlan};
 use crate::explain::Described;
 use crate::lookup::LookupPlan;
 use crate::node::{Node, batches};
@@ -69,14 +68,8 @@ pub(crate) enum PlanKind {
     Sort(SortPlan),
     Aggregate(AggregatePlan),
     Window(WindowPlan),
-    /// The first row of those whose values of these columns are equal, in the order they come.
-    Distinct(Box<Plan>, Vec<usize>),
-    SetOperation {
-        op: SetOperator,
-        all: bool,
-        left: Box<Plan>,
-        right: Box<Plan>,
-    },
+    Distinct(DistinctPlan),
+    SetOperation(SetOperationPlan),
     Append(Box<Plan>, Box<Plan>),
     Limit(LimitPlan),
     Cte(CtePlan),
@@ -149,8 +142,8 @@ impl Plan {
             PlanKind::Aggregate(aggregate) if aggregate.groups.is_empty() => 1.0,
             PlanKind::Aggregate(aggregate) => (aggregate.input.rows / 10.0).max(1.0),
             PlanKind::Window(window) => window.input.rows,
-            PlanKind::Distinct(input, _) => (input.rows / 2.0).max(1.0),
-            PlanKind::SetOperation { left, .. } => left.rows,
+            PlanKind::Distinct(distinct) => (distinct.input.rows / 2.0).max(1.0),
+            PlanKind::SetOperation(operation) => operation.left.rows,
             PlanKind::Append(left, right) => left.rows + right.rows,
             PlanKind::Cte(cte) => cte.part.plan.rows,
             _ => 1000.0,
@@ -215,10 +208,8 @@ impl Plan {
             PlanKind::Sort(plan) => sort(plan, None, run),
             PlanKind::Aggregate(aggregate) => aggregate.start(&self.types, run),
             PlanKind::Window(window) => window.start(&self.types, run),
-            PlanKind::Distinct(input, columns) => distinct(input, columns, run),
-            PlanKind::SetOperation { op, all, left, right } => {
-                set_operation(*op, *all, left, right, run)
-            }
+            PlanKind::Distinct(distinct) => distinct.start(&self.types, run),
+            PlanKind::SetOperation(operation) => operation.start(&self.types, run),
             PlanKind::Append(left, right) => {
                 let (left, right) = (left.start(run)?, right.start(run)?);
                 Ok(Node::new("Append", &self.types, vec![left, right], |mut inputs, _| {
@@ -232,7 +223,12 @@ impl Plan {
             PlanKind::Recursive(recursive) => recursive.start(&self.types, run),
             PlanKind::WorkTable(number) => {
                 let number = *number;
-                self.rows(move |run| Ok(run.shared.work(number).unwrap_or_default().to_vec()), run)
+                self.rows(
+                    move |run| {
+                        Ok(run.shared.work(number).map_or_else(Vec::new, |rows| rows.to_vec()))
+                    },
+                    run,
+                )
             }
         }
     }
@@ -399,81 +395,6 @@ pub(crate) fn row_key(
 /// Appends a value's key for grouping.
 pub(crate) fn encode_key(ty: TypeRef, value: &Datum, out: &mut Vec<u8>) -> SqlResult<()> {
     key::encode(ty.oid, value, false, false, out)
-}
-
-fn distinct(input: &Plan, columns: &[usize], run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
-    let types = input.types.clone();
-    let columns = columns.to_vec();
-    let cancel = run.context.cancel.clone();
-    Ok(Node::mapping("Unique", &input.types, input.start(run)?, move || {
-        let (types, columns, cancel) = (types.clone(), columns.clone(), cancel.clone());
-        let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        Box::new(move |batch| {
-            cancel.check()?;
-            let mut rows = Vec::new();
-            for row in crate::arrow_types::rows_of(&batch, &types) {
-                if seen.insert(row_key(&row, columns.iter().copied(), &types)?) {
-                    rows.push(row);
-                }
-            }
-            Ok(rows)
-        })
-    }))
-}
-
-/// `INTERSECT` and `EXCEPT` (and `UNION` without `ALL`) by counting equal rows of both sides.
-fn set_operation(
-    op: SetOperator,
-    all: bool,
-    left: &Plan,
-    right: &Plan,
-    run: &Arc<Run>,
-) -> SqlResult<Arc<dyn ExecutionPlan>> {
-    let types = left.types.clone();
-    let children =
-        vec![(left.start(run)?, left.types.clone()), (right.start(run)?, right.types.clone())];
-    Ok(Node::gathering("SetOp", &left.types, children, run, move |mut inputs, _| {
-        let right = inputs.pop().unwrap_or_default();
-        let left = inputs.pop().unwrap_or_default();
-        let width = types.len();
-        let mut counts: std::collections::HashMap<Vec<u8>, usize> = Default::default();
-        if op != SetOperator::Union {
-            for row in &right {
-                *counts.entry(row_key(row, 0..width, &types)?).or_default() += 1;
-            }
-        }
-        let rows: Vec<_> = match op {
-            SetOperator::Union => left.into_iter().chain(right).collect(),
-            _ => left,
-        };
-        let mut given: HashSet<Vec<u8>> = HashSet::new();
-        let mut out = Vec::new();
-        for row in rows {
-            let key = row_key(&row, 0..width, &types)?;
-            let in_right = counts.get_mut(&key);
-            let wanted = match (op, all) {
-                (SetOperator::Union, _) => true,
-                (SetOperator::Intersect, false) => in_right.is_some(),
-                (SetOperator::Except, false) => in_right.is_none(),
-                (SetOperator::Intersect, true) => take_one(in_right),
-                (SetOperator::Except, true) => !take_one(in_right),
-            };
-            if wanted && (all || given.insert(key)) {
-                out.push(row);
-            }
-        }
-        Ok(out)
-    }))
-}
-
-fn take_one(count: Option<&mut usize>) -> bool {
-    match count {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            true
-        }
-        _ => false,
-    }
 }
 
 impl LimitPlan {
