@@ -17,7 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::arrow_types::ColumnReader;
-use crate::memory::{Partitions, Spilled, reserve, row_size};
+use crate::memory::{Partitions, Spilled, reserve, reserve_spilling, row_size};
 use crate::node::{BATCH_ROWS, Node, batches};
 use crate::plan::{Plan, SortColumn, encode_key};
 use crate::run::{Run, external, lift};
@@ -191,7 +191,11 @@ struct Table {
     size: usize,
     /// Whether no group may be added.
     is_full: bool,
+    memory: MemoryReservation,
 }
+
+/// The table takes its share of memory in such steps.
+const STEP_BYTES: usize = 64 << 10;
 
 /// A row of a group that the table has no room for: its place, and the group's key.
 type Spare = (u32, Vec<u8>);
@@ -199,7 +203,10 @@ type Spare = (u32, Vec<u8>);
 impl Table {
     fn new(run: Arc<Run>, shape: Arc<Shape>, sets: Vec<usize>) -> Self {
         let (places, groups) = (HashMap::new(), Vec::new());
-        Self { run, shape, sets, places, groups, size: 0, is_full: false }
+        let may_spill = sets.iter().any(|set| !shape.sets[*set].is_empty());
+        let reserve = if may_spill { reserve_spilling } else { reserve };
+        let memory = reserve("aggregate", &run.task);
+        Self { run, shape, sets, places, groups, size: 0, is_full: false, memory }
     }
 
     fn key(&self, set: usize, keys: &[Datum]) -> SqlResult<Vec<u8>> {
@@ -220,6 +227,12 @@ impl Table {
         let bytes = self.key(set, keys)?;
         if let Some(place) = self.places.get(&bytes) {
             return Ok(Ok(*place));
+        }
+        if self.size > self.memory.size()
+            && !self.groups.is_empty()
+            && self.memory.try_resize(self.size + STEP_BYTES).is_err()
+        {
+            self.is_full = true;
         }
         if self.is_full {
             return Ok(Err(bytes));
@@ -262,6 +275,26 @@ impl Table {
             self.feed(at, &places, batch)?;
         }
         Ok(spare)
+    }
+
+    /// Takes memory for what the groups hold by now. What the accumulators of groups that are there
+    /// hold may be over the table's share by an eighth of all; then there is no way out.
+    fn hold(&mut self) -> DfResult<()> {
+        if self.size <= self.memory.size() {
+            return Ok(());
+        }
+        let Err(no_room) = self.memory.try_resize(self.size) else { return Ok(()) };
+        let limit = match self.run.task.memory_pool().memory_limit() {
+            MemoryLimit::Finite(limit) => limit,
+            _ => usize::MAX,
+        };
+        let slack = (limit / 8).max(STEP_BYTES * 4);
+        let may_spill = self.sets.iter().any(|set| !self.shape.sets[*set].is_empty());
+        if !may_spill || self.size > self.memory.size().saturating_add(slack) {
+            return Err(no_room);
+        }
+        self.is_full = true;
+        Ok(())
     }
 
     /// Hands the rows of a batch to one aggregate of their groups.
@@ -332,7 +365,8 @@ struct Grouping {
     run: Arc<Run>,
     shape: Arc<Shape>,
     task: Arc<TaskContext>,
-    memory: MemoryReservation,
+    /// What the groups that are done hold.
+    memory: Option<MemoryReservation>,
     /// What is to be grouped still: rows, the grouping sets that they are for, how often they were
     /// spread.
     waiting: Vec<(Source, Vec<usize>, u32)>,
@@ -359,7 +393,7 @@ impl Grouping {
                 return Ok(lift(batches(&self.shape.types, &rows))?.pop());
             }
             self.done = Vec::new().into_iter();
-            self.memory.free();
+            self.memory = None;
             let Some((source, sets, level)) = self.waiting.pop() else { return Ok(None) };
             self.pass(source, sets, level).await?;
         }
@@ -394,13 +428,7 @@ impl Grouping {
                     overflow.add(&batch, rows)?;
                 }
             }
-            if let Err(no_room) = self.memory.try_resize(table.size) {
-                let may_spill = table.sets.iter().any(|set| !self.shape.sets[*set].is_empty());
-                if table.is_full && table.size > self.memory.size() + self.slack() || !may_spill {
-                    return Err(no_room);
-                }
-                table.is_full = true;
-            }
+            table.hold()?;
         }
         for (set, overflow) in table.sets.iter().zip(overflow) {
             let Some(overflow) = overflow else { continue };
@@ -408,18 +436,9 @@ impl Grouping {
                 self.waiting.push((Source::File(file), vec![*set], level + 1));
             }
         }
-        self.done = std::mem::take(&mut table.groups).into_iter();
+        self.done = table.groups.into_iter();
+        self.memory = Some(table.memory);
         Ok(())
-    }
-
-    /// By how much a table that may not grow is over its share before that is an error: a batch's
-    /// groups, and what the accumulators of groups that are there take.
-    fn slack(&self) -> usize {
-        let limit = match self.task.memory_pool().memory_limit() {
-            MemoryLimit::Finite(limit) => limit,
-            _ => usize::MAX,
-        };
-        (limit / 4).max(2 << 20)
     }
 }
 
@@ -444,7 +463,7 @@ impl AggregatePlan {
             let state = Grouping {
                 run: run.clone(),
                 shape: shape.clone(),
-                memory: reserve("aggregate", &task),
+                memory: None,
                 task,
                 waiting: vec![(Source::Input(inputs.swap_remove(0)), sets, 0)],
                 done: Vec::new().into_iter(),

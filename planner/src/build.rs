@@ -180,6 +180,7 @@ impl Builder {
             let around = last.around.clone();
             self.names.push(Arc::new(Names { query: Arc::new(named), around }));
         }
+        let wish = wish(&query);
         let (mut plan, mut layout) = match &query.set_operation {
             Some(operation) => {
                 let plan = self.set_operation(operation, &query, depth)?;
@@ -194,12 +195,9 @@ impl Builder {
                     .collect();
                 (plan, Layout(layout))
             }
-            None => {
-                let wish = wish(&query);
-                self.from(&query, &semis, wish.as_ref(), depth)?
-            }
+            None => self.from(&query, &semis, wish.as_ref(), depth)?,
         };
-        let ordered = plan.ordered;
+        let ordered = plan.ordered && wish.is_some();
         if query.grouped {
             (plan, layout) = self.group(plan, &layout, &mut query, depth)?;
         }

@@ -18,7 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::arrow_types::readers;
-use crate::memory::{Partitions, Spilled, reserve};
+use crate::memory::{Partitions, Spilled, reserve_spilling};
 use crate::node::Node;
 use crate::plan::{Plan, encode_key};
 use crate::run::{Run, external};
@@ -75,7 +75,7 @@ impl DistinctPlan {
                 types: types_of_input.clone(),
                 is_sorted,
                 run: run.clone(),
-                memory: reserve("distinct rows", &task),
+                memory: reserve_spilling("distinct rows", &task),
                 task,
                 input: inputs.swap_remove(0),
                 level: 0,
@@ -183,7 +183,7 @@ impl SetOperationPlan {
                 all,
                 types: types_of_output.clone(),
                 run: run.clone(),
-                memory: reserve("set operation", &task),
+                memory: reserve_spilling("set operation", &task),
                 task,
                 left: inputs.pop(),
                 right,

@@ -63,7 +63,10 @@ impl MemoryPool for QueryPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> DfResult<()> {
-        let grown = |used: usize| used.checked_add(additional).filter(|used| *used <= self.limit);
+        // Who can go on in files leaves a quarter to those who cannot.
+        let is_able = reservation.consumer().can_spill();
+        let limit = if is_able { self.limit / 4 * 3 } else { self.limit };
+        let grown = |used: usize| used.checked_add(additional).filter(|used| *used <= limit);
         match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown) {
             Ok(_) => Ok(()),
             Err(_) => Err(DataFusionError::ResourcesExhausted(format!(
@@ -85,6 +88,11 @@ impl MemoryPool for QueryPool {
 /// A share of the query's memory, empty at first.
 pub(crate) fn reserve(name: &str, task: &TaskContext) -> MemoryReservation {
     MemoryConsumer::new(name).register(task.memory_pool())
+}
+
+/// A share of the query's memory for an operator that can go on in files.
+pub(crate) fn reserve_spilling(name: &str, task: &TaskContext) -> MemoryReservation {
+    MemoryConsumer::new(name).with_can_spill(true).register(task.memory_pool())
 }
 
 /// About how many bytes a row takes.
@@ -109,7 +117,6 @@ pub(crate) fn datum_size(value: &Datum) -> usize {
 /// Rows, and the share of memory that they take.
 pub(crate) struct Held {
     pub(crate) rows: Vec<Vec<Datum>>,
-    #[expect(dead_code, reason = "held to be given back with the rows")]
     pub(crate) memory: MemoryReservation,
 }
 

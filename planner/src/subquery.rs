@@ -18,7 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::arrow_types::{readers, rows_of};
-use crate::memory::{Held, Spill, Spilled, reserve, row_size};
+use crate::memory::{Held, Spill, Spilled, reserve, reserve_spilling, row_size};
 use crate::node::{BATCH_ROWS, Node, batches};
 use crate::plan::{Plan, encode_key};
 use crate::run::{Rows, Run, block_on, external, lift, memo_key, sql_error};
@@ -341,7 +341,7 @@ pub(crate) struct Stored {
 
 impl Stored {
     fn new(part: &Part, run: &Arc<Run>) -> SqlResult<Self> {
-        let memory = reserve("CTE", &run.task);
+        let memory = reserve_spilling("CTE", &run.task);
         let mut batches = Vec::new();
         let mut spill: Option<Spill> = None;
         part.for_each(run, |batch| {

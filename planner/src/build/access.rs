@@ -136,7 +136,14 @@ impl Builder {
         let mut plan = candidate.plan;
         for condition in used.iter().map(|at| &conditions[*at]) {
             best.decided.push(condition.place);
-            let expr = filters[condition.place].clone();
+            let mut expr = filters[condition.place].clone();
+            if let (Expr::Call(call), Op::Compare(Comparison::Equal)) = (&mut expr, condition.op)
+                && condition
+                    .value
+                    .is_some_and(|value| std::ptr::eq(value, left_of(&filters[condition.place])))
+            {
+                call.args.swap(0, 1);
+            }
             plan.conditions.push(Described { expr, names: self.names() });
             let Some(value) = condition.value else {
                 plan.not_null = true;
@@ -197,13 +204,22 @@ impl Builder {
             best.decided.push(condition.place);
             return (best, Chosen::RowKey(value));
         }
+        let candidates = self.candidates(relation);
+        for (at, candidate) in candidates.iter().enumerate() {
+            if let Some(used) = one_row(candidate, conditions) {
+                // Nothing can be cheaper, whatever there is in the table.
+                best.cost = SEEK + if candidate.plan.index.is_some() { BY_ENTRY } else { 1.0 };
+                let candidate = candidates.into_iter().nth(at).expect("it was just looked at");
+                return (best, Chosen::Key(candidate, used));
+            }
+        }
         let total = self.table_rows(relation);
         let wish = wish.filter(|wish| wish.entry == at || wish.keys.is_empty());
         best.rows = (total * passing(filters.iter())).max(1.0);
         best.ordered = wish.is_some_and(|wish| wish.keys.is_empty());
         best.cost = priced(&best, total, 1.0, wish);
         let mut chosen = Chosen::All;
-        for candidate in self.candidates(relation) {
+        for candidate in candidates {
             let (mut way, used, direction) =
                 weigh(&candidate, conditions, filters, total, relation, wish);
             let is_sorted = way.ordered && wish.is_some_and(|wish| !wish.keys.is_empty());
@@ -281,6 +297,14 @@ impl Builder {
     }
 }
 
+/// The left side of a comparison.
+fn left_of(filter: &Expr) -> &Expr {
+    match filter {
+        Expr::Call(call) => call.args.first().unwrap_or(filter),
+        other => other,
+    }
+}
+
 /// What each condition says of a column of the entry.
 fn conditions<'q>(
     at: usize,
@@ -330,6 +354,19 @@ fn conditions<'q>(
         }
     }
     found
+}
+
+/// The conditions by which a unique key finds at most one row.
+fn one_row(candidate: &Candidate, conditions: &[Condition<'_>]) -> Option<Vec<usize>> {
+    if !candidate.unique {
+        return None;
+    }
+    let equal = |column: &i16| {
+        conditions.iter().position(|condition| {
+            condition.column == *column && condition.op == Op::Compare(Comparison::Equal)
+        })
+    };
+    candidate.columns.iter().map(equal).collect()
 }
 
 /// What reading by a key would give: the way, with the rows read as its cost; the conditions used;
