@@ -193,13 +193,13 @@ impl State {
         let tree = range.index.unwrap_or(shape.scan.tree);
         let mut pairs = Pairs { rows: outer.at..outer.at, ..Pairs::default() };
         let one_is_enough = !shape.gives_inner() && shape.filter.is_none();
-        let mut looked_at = 0usize;
+        let mut looked_at = 0_usize;
         let readers: Vec<ColumnReader<'_>> =
             outer.values.iter().map(|(array, ty)| ColumnReader::new(array, *ty)).collect();
         let mut at = outer.at;
         while at < outer.batch.num_rows() && pairs.outer.len() < self.rows_wanted {
             looked_at += 1;
-            if looked_at % 256 == 0 {
+            if looked_at.is_multiple_of(256) {
                 self.run.context.cancel.check()?;
             }
             if self.open.is_none() {

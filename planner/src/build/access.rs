@@ -57,7 +57,7 @@ enum Chosen<'q> {
     All,
     RowKey(&'q Expr),
     /// A key, and the conditions that it is used with, by their places among those on columns.
-    Key(Candidate, Vec<usize>),
+    Key(Box<Candidate>, Vec<usize>),
 }
 
 /// A condition on one column.
@@ -210,7 +210,7 @@ impl Builder {
                 // Nothing can be cheaper, whatever there is in the table.
                 best.cost = SEEK + if candidate.plan.index.is_some() { BY_ENTRY } else { 1.0 };
                 let candidate = candidates.into_iter().nth(at).expect("it was just looked at");
-                return (best, Chosen::Key(candidate, used));
+                return (best, Chosen::Key(Box::new(candidate), used));
             }
         }
         let total = self.table_rows(relation);
@@ -232,7 +232,7 @@ impl Builder {
                 best = way;
                 let mut candidate = candidate;
                 candidate.plan.direction = direction;
-                chosen = Chosen::Key(candidate, used);
+                chosen = Chosen::Key(Box::new(candidate), used);
             }
         }
         (best, chosen)
@@ -461,7 +461,7 @@ fn direction(
         let needed =
             if key.descending == *descending { Direction::Forward } else { Direction::Backward };
         let same = direction.is_none_or(|known| known == needed);
-        let has_nulls = !is_not_null(*column) && !(at == equal && bounded);
+        let has_nulls = !(is_not_null(*column) || (at == equal && bounded));
         let nulls_fit = (key.nulls_first == *nulls_first) == (needed == Direction::Forward);
         if !same || (has_nulls && !nulls_fit) {
             return None;
@@ -525,7 +525,7 @@ fn mirrored(op: Comparison) -> Comparison {
 }
 
 /// A condition's columns of one entry, where the condition is an equality with something else.
-pub(super) fn equality_of<'q>(filter: &'q Expr, entry: usize) -> Option<(i16, &'q Expr)> {
+pub(super) fn equality_of(filter: &Expr, entry: usize) -> Option<(i16, &Expr)> {
     let Expr::Call(call) = filter else { return None };
     let Some((Comparison::Equal, left, right)) = comparison(call) else { return None };
     let column = |expr: &Expr| match strip(expr) {
