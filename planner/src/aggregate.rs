@@ -1,17 +1,24 @@
 //! Grouping and aggregates: a hash table of groups with an accumulator for each aggregate.
+//!
+//! When the table may not grow, rows of groups that it does not know go to files, spread by a hash
+//! of the group; each file is then grouped alone. A group is in the table or in one file, so its
+//! accumulators see its rows in their order, and never leave memory.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use aegis_types::functions::aggregate::{Accumulator, AggregateFunction};
 use aegis_types::{CallContext, Datum, SqlResult, TypeRef};
-use datafusion::common::DataFusionError;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use arrow::array::RecordBatch;
+use datafusion::common::Result as DfResult;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::arrow_types::ColumnReader;
-use crate::node::{Node, batches};
+use crate::memory::{Partitions, Spilled, reserve, reserve_spilling, row_size};
+use crate::node::{BATCH_ROWS, Node, batches};
 use crate::plan::{Plan, SortColumn, encode_key};
 use crate::run::{Run, external, lift};
 use crate::scalar::Scalar;
@@ -49,6 +56,14 @@ struct State {
     seen: HashSet<Vec<u8>>,
     /// Sort key and arguments of each row, where the order matters.
     waiting: Vec<(Vec<u8>, Vec<Datum>)>,
+    /// About the bytes that these two take.
+    held: usize,
+}
+
+impl State {
+    fn size(&self) -> usize {
+        self.accumulator.size() + self.held
+    }
 }
 
 struct Group {
@@ -72,6 +87,7 @@ impl AggregateCall {
             accumulator: self.with_context(run, |context| (self.function)(context)),
             seen: HashSet::new(),
             waiting: Vec::new(),
+            held: 0,
         }
     }
 
@@ -91,9 +107,11 @@ impl AggregateCall {
             for (value, scalar) in args.iter().zip(&self.args) {
                 encode_key(scalar.ty, value, &mut key)?;
             }
+            let size = key.capacity() + 48;
             if !state.seen.insert(key) {
                 return Ok(());
             }
+            state.held += size;
         }
         if self.order_by.is_empty() && !self.distinct {
             return self.with_context(run, |context| state.accumulator.update(context, &args));
@@ -113,6 +131,7 @@ impl AggregateCall {
         if self.within_group {
             args.extend(order.iter().cloned());
         }
+        state.held += key.capacity() + 48 + row_size(&args);
         state.waiting.push((key, args));
         Ok(())
     }
@@ -150,137 +169,276 @@ impl Evaluated {
     }
 }
 
-struct Table {
-    run: Arc<Run>,
+/// What does not change while groups are made.
+struct Shape {
     sets: Vec<Vec<usize>>,
-    group_types: Vec<TypeRef>,
+    groups: Vec<Arc<Scalar>>,
+    carried: Vec<Arc<Scalar>>,
     calls: Arc<Vec<AggregateCall>>,
-    places: HashMap<Vec<u8>, usize>,
-    groups: Vec<Group>,
+    groupings: Vec<Vec<usize>>,
+    types: Vec<TypeRef>,
 }
 
+/// The groups of one pass.
+struct Table {
+    run: Arc<Run>,
+    shape: Arc<Shape>,
+    /// The grouping sets that this pass is for.
+    sets: Vec<usize>,
+    places: HashMap<Vec<u8>, usize>,
+    groups: Vec<Group>,
+    /// About the bytes that the groups take.
+    size: usize,
+    /// Whether no group may be added.
+    is_full: bool,
+    memory: MemoryReservation,
+}
+
+/// The table takes its share of memory in such steps.
+const STEP_BYTES: usize = 64 << 10;
+
+/// A row of a group that the table has no room for: its place, and the group's key.
+type Spare = (u32, Vec<u8>);
+
 impl Table {
-    fn group(&mut self, set: usize, keys: &[Datum], carried: &[Datum]) -> SqlResult<usize> {
-        let mut bytes = u32::try_from(set).unwrap_or(u32::MAX).to_le_bytes().to_vec();
-        for at in &self.sets[set] {
-            encode_key(self.group_types[*at], &keys[*at], &mut bytes)?;
-        }
-        if let Some(place) = self.places.get(&bytes) {
-            return Ok(*place);
-        }
-        let mut own = vec![Datum::Null; keys.len()];
-        for at in &self.sets[set] {
-            own[*at] = keys[*at].clone();
-        }
-        self.groups.push(Group {
-            keys: own,
-            carried: carried.to_vec(),
-            set,
-            states: self.calls.iter().map(|call| call.state(&self.run)).collect(),
-        });
-        self.places.insert(bytes, self.groups.len() - 1);
-        Ok(self.groups.len() - 1)
+    fn new(run: Arc<Run>, shape: Arc<Shape>, sets: Vec<usize>) -> Self {
+        let (places, groups) = (HashMap::new(), Vec::new());
+        let may_spill = sets.iter().any(|set| !shape.sets[*set].is_empty());
+        let reserve = if may_spill { reserve_spilling } else { reserve };
+        let memory = reserve("aggregate", &run.task);
+        Self { run, shape, sets, places, groups, size: 0, is_full: false, memory }
     }
 
-    fn take(
-        &mut self,
-        batch: &arrow::array::RecordBatch,
-        groups: &[Arc<Scalar>],
-        carried: &[Arc<Scalar>],
-    ) -> SqlResult<()> {
-        let run = self.run.clone();
-        let calls = self.calls.clone();
-        let keys = Evaluated::new(groups, batch, &run)?;
-        let carried = Evaluated::new(carried, batch, &run)?;
-        let (keys, carried) = (keys.readers(), carried.readers());
-        let filters = calls
-            .iter()
-            .map(|call| Evaluated::new(&call.filter, batch, &run))
-            .collect::<SqlResult<Vec<_>>>()?;
-        let mut inputs = Vec::new();
-        for (call, filter) in calls.iter().zip(&filters) {
-            // Arguments of rows that the filter leaves out are not evaluated.
-            let chosen = filter.readers().first().map(|filter| {
-                (0..batch.num_rows())
-                    .map(|row| matches!(filter.get(row), Datum::Bool(true)))
-                    .collect::<Vec<bool>>()
-            });
-            let own = match &chosen {
-                None => batch.clone(),
-                Some(chosen) => {
-                    let mask = arrow::array::BooleanArray::from(chosen.clone());
-                    arrow::compute::filter_record_batch(batch, &mask)
-                        .map_err(|error| aegis_types::SqlError::internal(error.to_string()))?
-                }
-            };
-            let args = Evaluated::new(&call.args, &own, &run)?;
-            let order = Evaluated::new(call.order_by.iter().map(|key| &key.scalar), &own, &run)?;
-            inputs.push((chosen, args, order));
+    fn key(&self, set: usize, keys: &[Datum]) -> SqlResult<Vec<u8>> {
+        let mut bytes = u32::try_from(set).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+        for at in &self.shape.sets[set] {
+            encode_key(self.shape.groups[*at].ty, &keys[*at], &mut bytes)?;
         }
-        let mut readers: Vec<_> = inputs
-            .iter()
-            .map(|(chosen, args, order)| (chosen, args.readers(), order.readers(), 0))
-            .collect();
+        Ok(bytes)
+    }
+
+    /// The place of a group; its key if there is no room for it.
+    fn group(
+        &mut self,
+        set: usize,
+        keys: &[Datum],
+        carried: &[Datum],
+    ) -> SqlResult<Result<usize, Vec<u8>>> {
+        let bytes = self.key(set, keys)?;
+        if let Some(place) = self.places.get(&bytes) {
+            return Ok(Ok(*place));
+        }
+        if self.size > self.memory.size()
+            && !self.groups.is_empty()
+            && self.memory.try_resize(self.size + STEP_BYTES).is_err()
+        {
+            self.is_full = true;
+        }
+        if self.is_full {
+            return Ok(Err(bytes));
+        }
+        let mut own = vec![Datum::Null; keys.len()];
+        for at in &self.shape.sets[set] {
+            own[*at] = keys[*at].clone();
+        }
+        let states: Vec<State> =
+            self.shape.calls.iter().map(|call| call.state(&self.run)).collect();
+        self.size += 96 + bytes.len() + row_size(&own) + row_size(carried);
+        self.size += states.iter().map(|state| 128 + state.size()).sum::<usize>();
+        self.groups.push(Group { keys: own, carried: carried.to_vec(), set, states });
+        self.places.insert(bytes, self.groups.len() - 1);
+        Ok(Ok(self.groups.len() - 1))
+    }
+
+    /// Takes a batch in. Gives back, for each grouping set of the pass, the rows that did not fit.
+    fn take(&mut self, batch: &RecordBatch) -> SqlResult<Vec<Vec<Spare>>> {
+        let (run, shape) = (self.run.clone(), self.shape.clone());
+        let keys = Evaluated::new(&shape.groups, batch, &run)?;
+        let carried = Evaluated::new(&shape.carried, batch, &run)?;
+        let (keys, carried) = (keys.readers(), carried.readers());
+        let sets = self.sets.clone();
+        let mut places: Vec<Vec<usize>> = Vec::with_capacity(batch.num_rows());
+        let mut spare = vec![Vec::new(); sets.len()];
         for row in 0..batch.num_rows() {
-            if row % 256 == 0 {
-                run.context.cancel.check()?;
-            }
             let key: Vec<Datum> = keys.iter().map(|reader| reader.get(row)).collect();
             let carried: Vec<Datum> = carried.iter().map(|reader| reader.get(row)).collect();
-            let mut places = Vec::with_capacity(self.sets.len());
-            for set in 0..self.sets.len() {
-                places.push(self.group(set, &key, &carried)?);
+            let mut own = Vec::with_capacity(sets.len());
+            for (at, set) in sets.iter().enumerate() {
+                match self.group(*set, &key, &carried)? {
+                    Ok(place) => own.push(place),
+                    Err(bytes) => spare[at].push((row as u32, bytes)),
+                }
             }
-            for (at, (chosen, args, order, next)) in readers.iter_mut().enumerate() {
-                if chosen.as_ref().is_some_and(|chosen| !chosen[row]) {
-                    continue;
-                }
-                let args: Vec<Datum> = args.iter().map(|reader| reader.get(*next)).collect();
-                let order: Vec<Datum> = order.iter().map(|reader| reader.get(*next)).collect();
-                *next += 1;
-                for place in &places {
-                    let state = &mut self.groups[*place].states[at];
-                    calls[at].feed(state, args.clone(), &order, &run)?;
-                }
+            places.push(own);
+        }
+        for at in 0..shape.calls.len() {
+            self.feed(at, &places, batch)?;
+        }
+        Ok(spare)
+    }
+
+    /// Takes memory for what the groups hold by now. What the accumulators of groups that are there
+    /// hold may be over the table's share by an eighth of all; then there is no way out.
+    fn hold(&mut self) -> DfResult<()> {
+        if self.size <= self.memory.size() {
+            return Ok(());
+        }
+        let Err(no_room) = self.memory.try_resize(self.size) else { return Ok(()) };
+        let limit = match self.run.task.memory_pool().memory_limit() {
+            MemoryLimit::Finite(limit) => limit,
+            _ => usize::MAX,
+        };
+        let slack = (limit / 8).max(STEP_BYTES * 4);
+        let may_spill = self.sets.iter().any(|set| !self.shape.sets[*set].is_empty());
+        if !may_spill || self.size > self.memory.size().saturating_add(slack) {
+            return Err(no_room);
+        }
+        self.is_full = true;
+        Ok(())
+    }
+
+    /// Hands the rows of a batch to one aggregate of their groups.
+    fn feed(&mut self, at: usize, places: &[Vec<usize>], batch: &RecordBatch) -> SqlResult<()> {
+        let (run, shape) = (self.run.clone(), self.shape.clone());
+        let call = &shape.calls[at];
+        let filter = Evaluated::new(&call.filter, batch, &run)?;
+        let filter = filter.readers();
+        // Arguments of rows that the filter leaves out, or that are grouped later, are not evaluated.
+        let chosen: Vec<bool> = (0..batch.num_rows())
+            .map(|row| {
+                let passes = filter
+                    .first()
+                    .is_none_or(|filter| matches!(filter.get(row), Datum::Bool(true)));
+                passes && !places[row].is_empty()
+            })
+            .collect();
+        let own = if chosen.iter().all(|chosen| *chosen) {
+            batch.clone()
+        } else {
+            let mask = arrow::array::BooleanArray::from(chosen.clone());
+            arrow::compute::filter_record_batch(batch, &mask)
+                .map_err(|error| aegis_types::SqlError::internal(error.to_string()))?
+        };
+        let args = Evaluated::new(&call.args, &own, &run)?;
+        let order = Evaluated::new(call.order_by.iter().map(|key| &key.scalar), &own, &run)?;
+        let (args, order) = (args.readers(), order.readers());
+        let rows = (0..batch.num_rows()).filter(|row| chosen[*row]);
+        for (next, row) in rows.enumerate() {
+            if next % 256 == 0 {
+                run.context.cancel.check()?;
+            }
+            let args: Vec<Datum> = args.iter().map(|reader| reader.get(next)).collect();
+            let order: Vec<Datum> = order.iter().map(|reader| reader.get(next)).collect();
+            for place in &places[row] {
+                let state = &mut self.groups[*place].states[at];
+                let before = state.size();
+                call.feed(state, args.clone(), &order, &run)?;
+                self.size = (self.size + state.size()).saturating_sub(before);
             }
         }
         Ok(())
     }
+}
 
-    /// An estimate of the bytes held.
-    fn size(&self) -> usize {
-        let width = 64 + self.group_types.len() * 48 + self.calls.len() * 128;
-        let held: usize = self
-            .groups
-            .iter()
-            .flat_map(|group| &group.states)
-            .map(|state| {
-                state.accumulator.size() + state.seen.len() * 48 + state.waiting.len() * 96
-            })
-            .sum();
-        self.groups.len() * width + held
+impl Shape {
+    fn row(&self, mut group: Group, run: &Run) -> SqlResult<Vec<Datum>> {
+        let mut row = std::mem::take(&mut group.keys);
+        row.append(&mut group.carried);
+        for (call, state) in self.calls.iter().zip(&mut group.states) {
+            row.push(call.finish(state, run)?);
+        }
+        for grouping in &self.groupings {
+            let bits = grouping
+                .iter()
+                .fold(0i32, |bits, at| bits << 1 | i32::from(!self.sets[group.set].contains(at)));
+            row.push(Datum::Int4(bits));
+        }
+        if row.is_empty() {
+            row.push(Datum::Null);
+        }
+        Ok(row)
+    }
+}
+
+/// Grouping in one execution.
+struct Grouping {
+    run: Arc<Run>,
+    shape: Arc<Shape>,
+    task: Arc<TaskContext>,
+    /// What the groups that are done hold.
+    memory: Option<MemoryReservation>,
+    /// What is to be grouped still: rows, the grouping sets that they are for, how often they were
+    /// spread.
+    waiting: Vec<(Source, Vec<usize>, u32)>,
+    /// Groups that are done.
+    done: std::vec::IntoIter<Group>,
+}
+
+enum Source {
+    Input(SendableRecordBatchStream),
+    File(Spilled),
+}
+
+impl Grouping {
+    async fn next(&mut self) -> DfResult<Option<RecordBatch>> {
+        loop {
+            if self.done.len() > 0 {
+                let rows = self
+                    .done
+                    .by_ref()
+                    .take(BATCH_ROWS)
+                    .map(|group| self.shape.row(group, &self.run))
+                    .collect::<SqlResult<Vec<_>>>();
+                let rows = rows.map_err(external)?;
+                return Ok(lift(batches(&self.shape.types, &rows))?.pop());
+            }
+            self.done = Vec::new().into_iter();
+            self.memory = None;
+            let Some((source, sets, level)) = self.waiting.pop() else { return Ok(None) };
+            self.pass(source, sets, level).await?;
+        }
     }
 
-    fn finish(mut self, groupings: &[Vec<usize>]) -> SqlResult<Vec<Vec<Datum>>> {
-        let mut rows = Vec::with_capacity(self.groups.len());
-        for group in &mut self.groups {
-            let mut row = std::mem::take(&mut group.keys);
-            row.append(&mut group.carried);
-            for (call, state) in self.calls.iter().zip(&mut group.states) {
-                row.push(call.finish(state, &self.run)?);
+    async fn pass(&mut self, source: Source, sets: Vec<usize>, level: u32) -> DfResult<()> {
+        let mut table = Table::new(self.run.clone(), self.shape.clone(), sets);
+        let mut input = match source {
+            Source::Input(input) => {
+                // An empty grouping set has a group even without rows.
+                for set in 0..self.shape.sets.len() {
+                    if self.shape.sets[set].is_empty() {
+                        let keys = vec![Datum::Null; self.shape.groups.len()];
+                        let nulls = vec![Datum::Null; self.shape.carried.len()];
+                        lift(table.group(set, &keys, &nulls))?.ok();
+                    }
+                }
+                input
             }
-            for grouping in groupings {
-                let bits = grouping.iter().fold(0i32, |bits, at| {
-                    bits << 1 | i32::from(!self.sets[group.set].contains(at))
-                });
-                row.push(Datum::Int4(bits));
+            Source::File(file) => file.read()?,
+        };
+        let mut overflow: Vec<Option<Partitions>> = table.sets.iter().map(|_| None).collect();
+        while let Some(batch) = input.try_next().await? {
+            self.run.context.cancel.check().map_err(external)?;
+            let spare = table.take(&batch).map_err(external)?;
+            for (at, rows) in spare.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
+                if overflow[at].is_none() {
+                    let (schema, task) = (batch.schema(), self.task.clone());
+                    overflow[at] = Some(Partitions::new("aggregate", schema, task, level)?);
+                }
+                if let Some(overflow) = &mut overflow[at] {
+                    overflow.add(&batch, rows)?;
+                }
             }
-            if row.is_empty() {
-                row.push(Datum::Null);
-            }
-            rows.push(row);
+            table.hold()?;
         }
-        Ok(rows)
+        for (set, overflow) in table.sets.iter().zip(overflow) {
+            let Some(overflow) = overflow else { continue };
+            for file in overflow.finish()?.into_iter().flatten() {
+                self.waiting.push((Source::File(file), vec![*set], level + 1));
+            }
+        }
+        self.done = table.groups.into_iter();
+        self.memory = Some(table.memory);
+        Ok(())
     }
 }
 
@@ -291,43 +449,29 @@ impl AggregatePlan {
         run: &Arc<Run>,
     ) -> SqlResult<Arc<dyn ExecutionPlan>> {
         let child = self.input.start(run)?;
-        let (groups, carried) = (self.groups.clone(), self.carried.clone());
-        let (sets, calls) = (self.sets.clone(), self.calls.clone());
-        let (groupings, types_of_output) = (self.groupings.clone(), types.to_vec());
+        let shape = Arc::new(Shape {
+            sets: self.sets.clone(),
+            groups: self.groups.clone(),
+            carried: self.carried.clone(),
+            calls: self.calls.clone(),
+            groupings: self.groupings.clone(),
+            types: types.to_vec(),
+        });
         let run = run.clone();
         Ok(Node::new("Aggregate", types, vec![child], move |mut inputs, task| {
-            let mut table = Table {
+            let sets = (0..shape.sets.len()).collect();
+            let state = Grouping {
                 run: run.clone(),
-                sets: sets.clone(),
-                group_types: groups.iter().map(|scalar| scalar.ty).collect(),
-                calls: calls.clone(),
-                places: HashMap::new(),
-                groups: Vec::new(),
+                shape: shape.clone(),
+                memory: None,
+                task,
+                waiting: vec![(Source::Input(inputs.swap_remove(0)), sets, 0)],
+                done: Vec::new().into_iter(),
             };
-            let (groups, carried) = (groups.clone(), carried.clone());
-            let (groupings, types) = (groupings.clone(), types_of_output.clone());
-            let mut input = inputs.swap_remove(0);
-            let memory: MemoryReservation =
-                MemoryConsumer::new("aggregate").register(task.memory_pool());
-            let future = async move {
-                // An empty grouping set has a group even without rows.
-                for set in 0..table.sets.len() {
-                    if table.sets[set].is_empty() {
-                        let keys = vec![Datum::Null; groups.len()];
-                        let nulls = vec![Datum::Null; carried.len()];
-                        lift(table.group(set, &keys, &nulls))?;
-                    }
-                }
-                while let Some(batch) = input.try_next().await? {
-                    lift(table.take(&batch, &groups, &carried))?;
-                    memory.try_resize(table.size())?;
-                }
-                let rows = table.finish(&groupings).map_err(external)?;
-                let batches = lift(batches(&types, &rows))?;
-                drop(memory);
-                Ok::<_, DataFusionError>(futures::stream::iter(batches.into_iter().map(Ok)))
-            };
-            Ok(futures::stream::once(future).try_flatten().boxed())
+            Ok(futures::stream::try_unfold(state, |mut state| async move {
+                Ok(state.next().await?.map(|batch| (batch, state)))
+            })
+            .boxed())
         }))
     }
 }

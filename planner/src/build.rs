@@ -4,28 +4,39 @@
 //! FROM, WHERE ─► GROUP BY ─► HAVING ─► windows ─► targets ─► DISTINCT ─► ORDER BY ─► LIMIT
 //! ```
 //!
-//! Nothing is reordered but joins that `FROM` lists crosswise, and conditions, which go to the
-//! first place that has their columns.
+//! Nothing is reordered but inner joins, by what they cost, and conditions, which go to the first
+//! place that has their columns.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
 use aegis_sql::bound::{
     Cte, Distinct, Expr, Query, RteKind, SET_OPERATION, SetOperation, SetOperator,
 };
+use aegis_sql::query_engine::StatementContext;
+use aegis_storage::ReadView;
 use aegis_types::builtin::{Implementation, builtins};
-use aegis_types::{SqlError, SqlResult, TypeRef};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef};
 
-use crate::compile::{Layout, compile};
+use self::access::Wish;
+use self::semi::take_semis;
+use crate::compile::{Layout, compile, strip};
+use crate::duplicates::{DistinctPlan, SetOperationPlan};
+use crate::explain::{Described, Names};
 use crate::functions::{SetCall, SetTarget};
-use crate::plan::{DUMMY, LimitPlan, Plan, PlanKind, SortColumn};
+use crate::plan::{DUMMY, LimitPlan, Plan, PlanKind, SortColumn, SortPlan};
 use crate::recursive::RecursivePlan;
 use crate::rewrite::{Visitor, is_volatile_query, visit_query};
 use crate::scalar::Scalar;
 use crate::subquery::{CtePlan, Part};
 
+mod access;
+mod extremes;
 mod from;
 mod group;
+mod join_order;
+mod semi;
 
 /// What a part refers to in the queries around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +68,31 @@ pub(crate) struct Builder {
     units: Vec<Vec<OuterRef>>,
     /// The common table expressions of each query around, by depth.
     ctes: Vec<Vec<CteScope>>,
+    /// The queries around, by depth, for EXPLAIN.
+    names: Vec<Arc<Names>>,
     parts: usize,
+    /// What is there to be read, for estimates; none where nothing is read.
+    view: Option<ReadView>,
+    table_rows: HashMap<Oid, f64>,
 }
 
 impl Builder {
-    pub(crate) fn new(catalog: Arc<CatalogSnapshot>, snapshot: u64) -> Self {
-        Self { catalog, snapshot, units: vec![Vec::new()], ctes: Vec::new(), parts: 0 }
+    pub(crate) fn new(context: &StatementContext) -> Self {
+        Self {
+            catalog: context.catalog.clone(),
+            snapshot: context.view.seq().0,
+            units: vec![Vec::new()],
+            ctes: Vec::new(),
+            names: Vec::new(),
+            parts: 0,
+            view: Some(context.view.clone()),
+            table_rows: HashMap::new(),
+        }
+    }
+
+    /// What the columns of the query being built are called.
+    fn names(&self) -> Arc<Names> {
+        self.names.last().expect("a query is being built").clone()
     }
 
     /// The number of a value of the rows around, in the part being built.
@@ -125,7 +155,12 @@ impl Builder {
             })
             .collect();
         self.ctes.push(scopes);
+        let kept_names = self.names.split_off(depth.min(self.names.len()));
+        let around = self.names.last().cloned();
+        self.names.push(Arc::new(Names { query: query.clone(), around }));
         let plan = self.query_body(query, depth);
+        self.names.pop();
+        self.names.extend(kept_names);
         self.ctes.truncate(depth);
         self.ctes.extend(kept);
         plan
@@ -136,6 +171,16 @@ impl Builder {
             return Err(SqlError::unsupported("FOR UPDATE and FOR SHARE"));
         }
         let mut query = (**query).clone();
+        self.take_extremes(&mut query);
+        let semis = take_semis(&mut query);
+        if !semis.is_empty()
+            && let Some(last) = self.names.pop()
+        {
+            let named = Query { range_table: query.range_table.clone(), ..Query::default() };
+            let around = last.around.clone();
+            self.names.push(Arc::new(Names { query: Arc::new(named), around }));
+        }
+        let wish = wish(&query);
         let (mut plan, mut layout) = match &query.set_operation {
             Some(operation) => {
                 let plan = self.set_operation(operation, &query, depth)?;
@@ -150,13 +195,15 @@ impl Builder {
                     .collect();
                 (plan, Layout(layout))
             }
-            None => self.from(&query, depth)?,
+            None => self.from(&query, &semis, wish.as_ref(), depth)?,
         };
+        let ordered = plan.ordered && wish.is_some();
         if query.grouped {
             (plan, layout) = self.group(plan, &layout, &mut query, depth)?;
         }
         (plan, layout) = self.windows(plan, layout, &mut query, depth)?;
         plan = self.targets(plan, &layout, &query, depth)?;
+        plan.ordered = ordered;
         self.finish(plan, &query, depth)
     }
 
@@ -166,9 +213,11 @@ impl Builder {
         let visible: Vec<usize> =
             (0..query.targets.len()).filter(|at| !query.targets[*at].hidden).collect();
         if let Distinct::All = query.distinct {
-            plan = Plan::new(PlanKind::Distinct(Box::new(plan), visible.clone()), types.clone());
+            let (input, columns) = (Box::new(plan), visible.clone());
+            let kind = PlanKind::Distinct(DistinctPlan { input, columns, is_sorted: false });
+            plan = Plan::new(kind, types.clone());
         }
-        if !query.order_by.is_empty() {
+        if !query.order_by.is_empty() && !plan.ordered {
             let keys = query
                 .order_by
                 .iter()
@@ -178,10 +227,25 @@ impl Builder {
                     nulls_first: key.nulls_first,
                 })
                 .collect();
-            plan = Plan::new(PlanKind::Sort(Box::new(plan), keys), types.clone());
+            let names = self.names();
+            let described = query
+                .order_by
+                .iter()
+                .map(|key| Described {
+                    expr: query.targets[key.target].expr.clone(),
+                    names: names.clone(),
+                })
+                .collect();
+            let rows = plan.rows;
+            let sort = SortPlan { input: Box::new(plan), keys, described };
+            plan = Plan::new(PlanKind::Sort(sort), types.clone()).with_rows(rows);
         }
         if let Distinct::On(columns) = &query.distinct {
-            plan = Plan::new(PlanKind::Distinct(Box::new(plan), columns.clone()), types.clone());
+            // ORDER BY, if there is one, begins with these columns.
+            let is_sorted = !query.order_by.is_empty();
+            let (input, columns) = (Box::new(plan), columns.clone());
+            let kind = PlanKind::Distinct(DistinctPlan { input, columns, is_sorted });
+            plan = Plan::new(kind, types.clone());
         }
         if query.limit.is_some() || query.offset.is_some() {
             let none = Layout::default();
@@ -192,8 +256,10 @@ impl Builder {
             let ties =
                 query.with_ties.then(|| query.order_by.iter().map(|key| key.target).collect());
             let input = Box::new(plan);
+            let rows =
+                query.limit.as_ref().map_or(input.rows, |limit| input.rows.min(count(limit)));
             let kind = PlanKind::Limit(LimitPlan { input, limit, offset, ties });
-            plan = Plan::new(kind, types.clone());
+            plan = Plan::new(kind, types.clone()).with_rows(rows);
         }
         if visible.len() < types.len() {
             plan = project_columns(plan, &visible);
@@ -220,7 +286,8 @@ impl Builder {
             .iter()
             .map(|target| compile(self, &target.expr, layout, depth))
             .collect::<SqlResult<_>>()?;
-        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types))
+        let rows = plan.rows;
+        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types).with_rows(rows))
     }
 
     /// Set-returning functions are taken out of the targets; what is around them is computed above.
@@ -315,14 +382,15 @@ impl Builder {
                 let types = left.types.clone();
                 let width = types.len();
                 if *op != SetOperator::Union {
-                    let kind = PlanKind::SetOperation { op: *op, all: *all, left, right };
-                    return Ok(Plan::new(kind, types));
+                    let operation = SetOperationPlan { op: *op, all: *all, left, right };
+                    return Ok(Plan::new(PlanKind::SetOperation(operation), types));
                 }
                 let both = Plan::new(PlanKind::Append(left, right), types.clone());
                 if *all {
                     return Ok(both);
                 }
-                let kind = PlanKind::Distinct(Box::new(both), (0..width).collect());
+                let (input, columns) = (Box::new(both), (0..width).collect());
+                let kind = PlanKind::Distinct(DistinctPlan { input, columns, is_sorted: false });
                 Ok(Plan::new(kind, types))
             }
         }
@@ -411,6 +479,43 @@ impl Builder {
     }
 }
 
+/// The order that a query's rows are to come in, where one of its tables could give it; without
+/// `ORDER BY`, how many are wanted.
+fn wish(query: &Query) -> Option<Wish> {
+    let plain = !query.grouped
+        && query.windows.is_empty()
+        && !query.has_set_functions
+        && matches!(query.distinct, Distinct::No);
+    if !plain {
+        return None;
+    }
+    let limit = match (&query.limit, &query.offset) {
+        (None, _) => None,
+        (Some(_), _) if query.with_ties => None,
+        (Some(limit), offset) => Some(count(limit) + offset.as_ref().map_or(0.0, count)),
+    };
+    let mut wish = Wish { entry: usize::MAX, keys: Vec::new(), limit };
+    for key in &query.order_by {
+        let target = &query.targets[key.target].expr;
+        let Expr::Column { entry, column, levels_up: 0, .. } = strip(target) else { return None };
+        if *column <= 0 || (!wish.keys.is_empty() && wish.entry != *entry) {
+            return None;
+        }
+        wish.entry = *entry;
+        wish.keys.push((*column, key.descending, key.nulls_first));
+    }
+    (!wish.keys.is_empty() || wish.limit.is_some()).then_some(wish)
+}
+
+/// About how many rows a `LIMIT` or `OFFSET` says.
+fn count(expr: &Expr) -> f64 {
+    match expr {
+        Expr::Const { value: Datum::Int8(count), .. } => (*count).max(0) as f64,
+        Expr::Const { .. } => f64::MAX,
+        _ => 100.0,
+    }
+}
+
 /// How often a query's common table expression is named.
 fn references(query: &Query, index: usize) -> usize {
     struct Count(usize, usize);
@@ -451,5 +556,6 @@ pub(crate) fn project_columns(plan: Plan, columns: &[usize]) -> Plan {
         exprs.push(Arc::new(Scalar { ty: DUMMY, node }));
         types.push(DUMMY);
     }
-    Plan::new(PlanKind::Project(Box::new(plan), exprs), types)
+    let rows = plan.rows;
+    Plan::new(PlanKind::Project(Box::new(plan), exprs), types).with_rows(rows)
 }

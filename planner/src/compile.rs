@@ -25,6 +25,11 @@ impl Layout {
     }
 
     /// The entries that it has columns of.
+    pub(crate) fn entries(&self) -> std::collections::BTreeSet<usize> {
+        self.0.keys().map(|(entry, _)| *entry).collect()
+    }
+
+    /// Whether it has columns of all these entries.
     pub(crate) fn has_entries(&self, entries: &std::collections::BTreeSet<usize>) -> bool {
         entries.iter().all(|entry| self.0.keys().any(|(of, _)| of == entry))
     }

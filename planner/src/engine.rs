@@ -13,7 +13,6 @@ use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
@@ -22,24 +21,57 @@ use tokio::sync::mpsc;
 
 use crate::arrow_types::{ColumnReader, rows_of};
 use crate::build::Builder;
+use crate::memory::QueryPool;
 use crate::plan::Plan;
-use crate::run::{Run, sql_error};
+use crate::run::{Run, Shared, sql_error};
 
 /// Batches that a query may be ahead of its reader.
 const BATCHES_AHEAD: usize = 2;
+/// So many threads read spilled files at most.
+const READERS_MAX: usize = 16;
+/// What DataFusion's sort sets aside to merge what it spilled.
+const MERGE_BYTES_MAX: usize = 10 << 20;
 
 /// Plans and runs queries with DataFusion.
 #[derive(Debug)]
 pub struct DataFusionEngine {
     runtime: Handle,
+    io: Arc<FileReads>,
+}
+
+/// A runtime without workers: its threads read spilled files for parts of plans that run from within
+/// an expression.
+#[derive(Debug)]
+struct FileReads(Option<tokio::runtime::Runtime>);
+
+impl FileReads {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .thread_name("query-files")
+            .max_blocking_threads(READERS_MAX)
+            .build();
+        Self(Some(runtime.expect("a runtime without drivers asks nothing of the system")))
+    }
+
+    fn handle(&self) -> &Handle {
+        self.0.as_ref().expect("it is taken when it is dropped").handle()
+    }
+}
+
+impl Drop for FileReads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl DataFusionEngine {
     /// An engine whose queries run on this runtime, which should have several threads and nothing
     /// else to do: queries compute for long without yielding.
     #[must_use]
-    pub const fn new(runtime: Handle) -> Self {
-        Self { runtime }
+    pub fn new(runtime: Handle) -> Self {
+        Self { runtime, io: Arc::new(FileReads::new()) }
     }
 }
 
@@ -49,11 +81,16 @@ impl QueryEngine for DataFusionEngine {
         query: &Arc<Query>,
         context: &StatementContext,
     ) -> SqlResult<Arc<dyn QueryPlan>> {
-        let mut builder = Builder::new(context.catalog.clone(), context.view.seq().0);
+        let mut builder = Builder::new(context);
         let plan = builder.query(query, 0)?;
         // A query without columns gives rows without columns.
         let width = query.visible_targets().count();
-        Ok(Arc::new(DataFusionPlan { plan: Arc::new(plan), width, runtime: self.runtime.clone() }))
+        Ok(Arc::new(DataFusionPlan {
+            plan: Arc::new(plan),
+            width,
+            runtime: self.runtime.clone(),
+            io: self.io.clone(),
+        }))
     }
 }
 
@@ -61,15 +98,18 @@ struct DataFusionPlan {
     plan: Arc<Plan>,
     width: usize,
     runtime: Handle,
+    io: Arc<FileReads>,
 }
 
 impl QueryPlan for DataFusionPlan {
     fn execute(&self, context: &StatementContext) -> SqlResult<Box<dyn RowStream>> {
         let runtime_env = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(context.memory_bytes)))
+            .with_memory_pool(Arc::new(QueryPool::new(context.memory_bytes)))
             .build_arc()
             .map_err(sql_error)?;
-        let config = SessionConfig::new().with_target_partitions(1);
+        let config = SessionConfig::new()
+            .with_target_partitions(1)
+            .with_sort_spill_reservation_bytes(MERGE_BYTES_MAX.min(context.memory_bytes / 8));
         let none = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let task = TaskContext::new(
             None,
@@ -84,8 +124,9 @@ impl QueryPlan for DataFusionPlan {
         let run = Arc::new(Run {
             context: context.clone(),
             outer: Vec::new(),
+            shared: Arc::new(Shared::new(&task)),
             task: Arc::new(task),
-            shared: Arc::default(),
+            io: self.io.handle().clone(),
         });
         Ok(Box::new(Stream {
             state: State::Waiting(self.plan.clone(), run, self.runtime.clone()),

@@ -10,6 +10,7 @@
 //! nothing reorders, folds or coerces an expression.
 
 mod arrow_types;
+mod memory;
 mod run;
 mod scalar;
 mod compile;
@@ -18,8 +19,10 @@ mod build;
 mod plan;
 mod node;
 mod scan;
+mod lookup;
 mod functions;
 mod aggregate;
+mod duplicates;
 mod window;
 mod subquery;
 mod recursive;

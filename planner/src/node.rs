@@ -8,7 +8,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
@@ -17,6 +16,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::arrow_types::{batch_of, rows_of, schema};
+use crate::memory::{reserve, row_size};
 use crate::run::{Run, external, lift};
 
 /// Rows of a batch that a node of ours makes.
@@ -102,14 +102,18 @@ impl Node {
             let (run, types) = (run.clone(), types_of_output.clone());
             let (compute, input_types) = (compute.clone(), input_types.clone());
             let future = async move {
-                let memory = MemoryConsumer::new(name).register(task.memory_pool());
+                let memory = reserve(name, &task);
                 let mut gathered = Vec::new();
                 for (mut stream, types) in inputs.into_iter().zip(&input_types) {
                     let mut rows = Vec::new();
                     while let Some(batch) = stream.try_next().await? {
                         run.context.cancel.check().map_err(external)?;
-                        memory.try_grow(batch.get_array_memory_size())?;
+                        let first = rows.len();
                         rows.extend(rows_of(&batch, types));
+                        // What is computed of the rows is as large again.
+                        let size: usize =
+                            rows[first..].iter().map(|row: &Vec<Datum>| row_size(row)).sum();
+                        memory.try_grow(size * 2)?;
                     }
                     gathered.push(rows);
                 }

@@ -7,13 +7,11 @@
 //! Nodes of DataFusion keep state of their execution, so they are made anew for each one; a
 //! [`Plan`] is what is kept and shared.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use aegis_sql::bound::{JoinKind, SetOperator};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, key, type_oid};
 use arrow::compute::SortOptions;
-use datafusion::common::{JoinSide, JoinType, NullEquality};
+use datafusion::common::{JoinSide, NullEquality};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -28,6 +26,9 @@ use futures::stream::StreamExt;
 
 use crate::aggregate::AggregatePlan;
 use crate::arrow_types::schema;
+use crate::duplicates::{DistinctPlan, SetOperationPlan};
+use crate::explain::Described;
+use crate::lookup::LookupPlan;
 use crate::node::{Node, batches};
 use crate::recursive::RecursivePlan;
 use crate::run::{Run, external, sql_error};
@@ -40,6 +41,10 @@ use crate::window::WindowPlan;
 pub(crate) struct Plan {
     pub(crate) kind: PlanKind,
     pub(crate) types: Vec<TypeRef>,
+    /// About how many rows it gives.
+    pub(crate) rows: f64,
+    /// Whether they come in the order that its query asks for.
+    pub(crate) ordered: bool,
 }
 
 /// What a plan does.
@@ -53,22 +58,18 @@ pub(crate) enum PlanKind {
     },
     Values(Vec<Vec<Arc<Scalar>>>),
     Functions(crate::functions::FunctionsPlan),
-    Filter(Box<Plan>, Arc<Scalar>),
+    Filter(Box<Plan>, Arc<Scalar>, Described),
+    OneTime(OneTimePlan),
     Project(Box<Plan>, Vec<Arc<Scalar>>),
     ProjectSet(Box<Plan>, Vec<crate::functions::SetTarget>),
     Join(JoinPlan),
+    Lookup(LookupPlan),
     Lateral(LateralPlan),
-    Sort(Box<Plan>, Vec<SortColumn>),
+    Sort(SortPlan),
     Aggregate(AggregatePlan),
     Window(WindowPlan),
-    /// The first row of those whose values of these columns are equal, in the order they come.
-    Distinct(Box<Plan>, Vec<usize>),
-    SetOperation {
-        op: SetOperator,
-        all: bool,
-        left: Box<Plan>,
-        right: Box<Plan>,
-    },
+    Distinct(DistinctPlan),
+    SetOperation(SetOperationPlan),
     Append(Box<Plan>, Box<Plan>),
     Limit(LimitPlan),
     Cte(CtePlan),
@@ -76,15 +77,45 @@ pub(crate) enum PlanKind {
     WorkTable(usize),
 }
 
+/// The kinds of join; a semi or anti join gives the left side's columns alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinType {
+    Inner,
+    Left,
+    Right,
+    Full,
+    Semi,
+    Anti,
+}
+
 /// A join.
 pub(crate) struct JoinPlan {
-    pub(crate) kind: JoinKind,
+    pub(crate) kind: JoinType,
     pub(crate) left: Box<Plan>,
     pub(crate) right: Box<Plan>,
     /// What must be equal: over the left side, over the right side.
     pub(crate) keys: Vec<(Arc<Scalar>, Arc<Scalar>)>,
     /// The rest of the condition, over the columns of both.
     pub(crate) filter: Option<Arc<Scalar>>,
+    /// The keys' conditions and the others, for EXPLAIN.
+    pub(crate) equal: Vec<Described>,
+    pub(crate) rest: Vec<Described>,
+}
+
+/// Rows that are there only if conditions over none of them are true.
+pub(crate) struct OneTimePlan {
+    pub(crate) input: Box<Plan>,
+    pub(crate) conditions: Arc<[Arc<Scalar>]>,
+    pub(crate) described: Vec<Described>,
+    /// Whether one of them is seen never to be true.
+    pub(crate) is_never: bool,
+}
+
+/// A sort.
+pub(crate) struct SortPlan {
+    pub(crate) input: Box<Plan>,
+    pub(crate) keys: Vec<SortColumn>,
+    pub(crate) described: Vec<Described>,
 }
 
 /// A column to sort by.
@@ -105,7 +136,23 @@ pub(crate) struct LimitPlan {
 
 impl Plan {
     pub(crate) fn new(kind: PlanKind, types: Vec<TypeRef>) -> Self {
-        Self { kind, types }
+        let rows = match &kind {
+            PlanKind::OneRow => 1.0,
+            PlanKind::Values(rows) => rows.len() as f64,
+            PlanKind::Aggregate(aggregate) if aggregate.groups.is_empty() => 1.0,
+            PlanKind::Aggregate(aggregate) => (aggregate.input.rows / 10.0).max(1.0),
+            PlanKind::Window(window) => window.input.rows,
+            PlanKind::Distinct(distinct) => (distinct.input.rows / 2.0).max(1.0),
+            PlanKind::SetOperation(operation) => operation.left.rows,
+            PlanKind::Append(left, right) => left.rows + right.rows,
+            PlanKind::Cte(cte) => cte.part.plan.rows,
+            _ => 1000.0,
+        };
+        Self { kind, types, rows, ordered: false }
+    }
+
+    pub(crate) fn with_rows(self, rows: f64) -> Self {
+        Self { rows, ..self }
     }
 
     /// The plan in one execution.
@@ -138,7 +185,7 @@ impl Plan {
                 )
             }
             PlanKind::Functions(functions) => functions.start(&self.types, run),
-            PlanKind::Filter(input, predicate) => {
+            PlanKind::Filter(input, predicate, _) => {
                 let filter = FilterExec::try_new(predicate.physical(run), input.start(run)?);
                 Ok(Arc::new(filter.map_err(sql_error)?))
             }
@@ -154,15 +201,15 @@ impl Plan {
             PlanKind::ProjectSet(input, targets) => {
                 crate::functions::start_project_set(input, targets, &self.types, run)
             }
+            PlanKind::OneTime(gate) => gate.start(&self.types, run),
             PlanKind::Join(join) => join.start(run),
+            PlanKind::Lookup(lookup) => lookup.start(&self.types, run),
             PlanKind::Lateral(lateral) => lateral.start(&self.types, run),
-            PlanKind::Sort(input, columns) => sort(input, columns, None, run),
+            PlanKind::Sort(plan) => sort(plan, None, run),
             PlanKind::Aggregate(aggregate) => aggregate.start(&self.types, run),
             PlanKind::Window(window) => window.start(&self.types, run),
-            PlanKind::Distinct(input, columns) => distinct(input, columns, run),
-            PlanKind::SetOperation { op, all, left, right } => {
-                set_operation(*op, *all, left, right, run)
-            }
+            PlanKind::Distinct(distinct) => distinct.start(&self.types, run),
+            PlanKind::SetOperation(operation) => operation.start(&self.types, run),
             PlanKind::Append(left, right) => {
                 let (left, right) = (left.start(run)?, right.start(run)?);
                 Ok(Node::new("Append", &self.types, vec![left, right], |mut inputs, _| {
@@ -176,7 +223,12 @@ impl Plan {
             PlanKind::Recursive(recursive) => recursive.start(&self.types, run),
             PlanKind::WorkTable(number) => {
                 let number = *number;
-                self.rows(move |run| Ok(run.shared.work(number).unwrap_or_default().to_vec()), run)
+                self.rows(
+                    move |run| {
+                        Ok(run.shared.work(number).map_or_else(Vec::new, |rows| rows.to_vec()))
+                    },
+                    run,
+                )
             }
         }
     }
@@ -204,14 +256,34 @@ impl Plan {
     }
 }
 
+impl OneTimePlan {
+    fn start(&self, types: &[TypeRef], run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let child = self.input.start(run)?;
+        let (conditions, run) = (self.conditions.clone(), run.clone());
+        Ok(Node::new("Result", types, vec![child], move |mut inputs, _| {
+            let (conditions, run) = (conditions.clone(), run.clone());
+            let input = inputs.swap_remove(0);
+            let opened = futures::stream::once(async move {
+                for condition in conditions.iter() {
+                    let value = condition.alone(&run).map_err(external)?;
+                    if !matches!(value, Datum::Bool(true)) {
+                        return Ok(futures::stream::empty().boxed());
+                    }
+                }
+                Ok::<_, datafusion::common::DataFusionError>(input.boxed())
+            });
+            Ok(futures::TryStreamExt::try_flatten(opened).boxed())
+        }))
+    }
+}
+
 fn sort(
-    input: &Plan,
-    columns: &[SortColumn],
+    plan: &SortPlan,
     fetch: Option<usize>,
     run: &Arc<Run>,
 ) -> SqlResult<Arc<dyn ExecutionPlan>> {
-    let child = input.start(run)?;
-    let exprs = columns.iter().map(|column| PhysicalSortExpr {
+    let child = plan.input.start(run)?;
+    let exprs = plan.keys.iter().map(|column| PhysicalSortExpr {
         expr: column.scalar.physical_key(run),
         options: SortOptions { descending: column.descending, nulls_first: column.nulls_first },
     });
@@ -222,57 +294,85 @@ fn sort(
 }
 
 impl JoinPlan {
+    /// Whether the right side is the one that is held in memory: the smaller one is.
+    pub(crate) fn holds_right(&self) -> bool {
+        self.right.rows < self.left.rows
+    }
+
     fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        use datafusion::common::JoinType as Type;
         let (left, right) = (self.left.start(run)?, self.right.start(run)?);
-        let join_type = match self.kind {
-            JoinKind::Inner => JoinType::Inner,
-            JoinKind::Left => JoinType::Left,
-            JoinKind::Right => JoinType::Right,
-            JoinKind::Full => JoinType::Full,
+        let swapped = self.holds_right();
+        let kind = match (self.kind, swapped) {
+            (JoinType::Inner, _) => Type::Inner,
+            (JoinType::Full, _) => Type::Full,
+            (JoinType::Left, false) | (JoinType::Right, true) => Type::Left,
+            (JoinType::Right, false) | (JoinType::Left, true) => Type::Right,
+            (JoinType::Semi, false) => Type::LeftSemi,
+            (JoinType::Semi, true) => Type::RightSemi,
+            (JoinType::Anti, false) => Type::LeftAnti,
+            (JoinType::Anti, true) => Type::RightAnti,
         };
-        let types: Vec<TypeRef> =
-            self.left.types.iter().chain(&self.right.types).copied().collect();
+        let (widths, types) = ((self.left.types.len(), self.right.types.len()), self.both());
+        let (left_side, right_side) = if swapped {
+            (JoinSide::Right, JoinSide::Left)
+        } else {
+            (JoinSide::Left, JoinSide::Right)
+        };
         let filter = self.filter.as_ref().map(|filter| {
             let side =
                 |side, count: usize| (0..count).map(move |index| ColumnIndex { index, side });
-            let indices = side(JoinSide::Left, self.left.types.len())
-                .chain(side(JoinSide::Right, self.right.types.len()))
-                .collect();
+            let indices = side(left_side, widths.0).chain(side(right_side, widths.1)).collect();
             JoinFilter::new(filter.physical(run), indices, schema(&types))
         });
-        if self.keys.is_empty() {
-            let join = NestedLoopJoinExec::try_new(left, right, filter, &join_type, None);
-            return renamed(Arc::new(join.map_err(sql_error)?));
-        }
-        let on = self
-            .keys
-            .iter()
-            .map(|(left, right)| (left.physical_key(run), right.physical_key(run)))
-            .collect();
-        let join = HashJoinExec::try_new(
-            left,
-            right,
-            on,
-            filter,
-            &join_type,
-            None,
-            PartitionMode::CollectLeft,
-            NullEquality::NullEqualsNothing,
-            false,
-        );
-        renamed(Arc::new(join.map_err(sql_error)?))
+        let (held, streamed) = if swapped { (right, left) } else { (left, right) };
+        let join: Arc<dyn ExecutionPlan> = if self.keys.is_empty() {
+            let join = NestedLoopJoinExec::try_new(held, streamed, filter, &kind, None);
+            Arc::new(join.map_err(sql_error)?)
+        } else {
+            let on = self
+                .keys
+                .iter()
+                .map(|(left, right)| {
+                    let (left, right) = (left.physical_key(run), right.physical_key(run));
+                    if swapped { (right, left) } else { (left, right) }
+                })
+                .collect();
+            let join = HashJoinExec::try_new(
+                held,
+                streamed,
+                on,
+                filter,
+                &kind,
+                None,
+                PartitionMode::CollectLeft,
+                NullEquality::NullEqualsNothing,
+                false,
+            );
+            Arc::new(join.map_err(sql_error)?)
+        };
+        let gives_both = !matches!(self.kind, JoinType::Semi | JoinType::Anti);
+        let order = if swapped && gives_both {
+            (widths.1..widths.0 + widths.1).chain(0..widths.1).collect()
+        } else {
+            (0..join.schema().fields().len()).collect::<Vec<_>>()
+        };
+        renamed(join, &order)
+    }
+
+    fn both(&self) -> Vec<TypeRef> {
+        self.left.types.iter().chain(&self.right.types).copied().collect()
     }
 }
 
 /// A join names the columns of both its sides from `c0`; whoever reads it counts through.
-fn renamed(join: Arc<dyn ExecutionPlan>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+fn renamed(join: Arc<dyn ExecutionPlan>, order: &[usize]) -> SqlResult<Arc<dyn ExecutionPlan>> {
     let schema = join.schema();
-    let columns: Vec<(Arc<dyn PhysicalExpr>, String)> = schema
-        .fields()
+    let columns: Vec<(Arc<dyn PhysicalExpr>, String)> = order
         .iter()
         .enumerate()
-        .map(|(at, field)| {
-            let column = Column::new(field.name(), at);
+        .map(|(at, from)| {
+            let column = Column::new(schema.field(*from).name(), *from);
             (Arc::new(column) as Arc<dyn PhysicalExpr>, format!("c{at}"))
         })
         .collect();
@@ -297,81 +397,6 @@ pub(crate) fn encode_key(ty: TypeRef, value: &Datum, out: &mut Vec<u8>) -> SqlRe
     key::encode(ty.oid, value, false, false, out)
 }
 
-fn distinct(input: &Plan, columns: &[usize], run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
-    let types = input.types.clone();
-    let columns = columns.to_vec();
-    let cancel = run.context.cancel.clone();
-    Ok(Node::mapping("Unique", &input.types, input.start(run)?, move || {
-        let (types, columns, cancel) = (types.clone(), columns.clone(), cancel.clone());
-        let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        Box::new(move |batch| {
-            cancel.check()?;
-            let mut rows = Vec::new();
-            for row in crate::arrow_types::rows_of(&batch, &types) {
-                if seen.insert(row_key(&row, columns.iter().copied(), &types)?) {
-                    rows.push(row);
-                }
-            }
-            Ok(rows)
-        })
-    }))
-}
-
-/// `INTERSECT` and `EXCEPT` (and `UNION` without `ALL`) by counting equal rows of both sides.
-fn set_operation(
-    op: SetOperator,
-    all: bool,
-    left: &Plan,
-    right: &Plan,
-    run: &Arc<Run>,
-) -> SqlResult<Arc<dyn ExecutionPlan>> {
-    let types = left.types.clone();
-    let children =
-        vec![(left.start(run)?, left.types.clone()), (right.start(run)?, right.types.clone())];
-    Ok(Node::gathering("SetOp", &left.types, children, run, move |mut inputs, _| {
-        let right = inputs.pop().unwrap_or_default();
-        let left = inputs.pop().unwrap_or_default();
-        let width = types.len();
-        let mut counts: std::collections::HashMap<Vec<u8>, usize> = Default::default();
-        if op != SetOperator::Union {
-            for row in &right {
-                *counts.entry(row_key(row, 0..width, &types)?).or_default() += 1;
-            }
-        }
-        let rows: Vec<_> = match op {
-            SetOperator::Union => left.into_iter().chain(right).collect(),
-            _ => left,
-        };
-        let mut given: HashSet<Vec<u8>> = HashSet::new();
-        let mut out = Vec::new();
-        for row in rows {
-            let key = row_key(&row, 0..width, &types)?;
-            let in_right = counts.get_mut(&key);
-            let wanted = match (op, all) {
-                (SetOperator::Union, _) => true,
-                (SetOperator::Intersect, false) => in_right.is_some(),
-                (SetOperator::Except, false) => in_right.is_none(),
-                (SetOperator::Intersect, true) => take_one(in_right),
-                (SetOperator::Except, true) => !take_one(in_right),
-            };
-            if wanted && (all || given.insert(key)) {
-                out.push(row);
-            }
-        }
-        Ok(out)
-    }))
-}
-
-fn take_one(count: Option<&mut usize>) -> bool {
-    match count {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            true
-        }
-        _ => false,
-    }
-}
-
 impl LimitPlan {
     fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
         let count = |scalar: &Option<Arc<Scalar>>, state, what| -> SqlResult<Option<usize>> {
@@ -391,9 +416,9 @@ impl LimitPlan {
             return self.with_ties(ties, offset, limit, run);
         }
         let child = match &self.input.kind {
-            PlanKind::Sort(input, columns) => {
+            PlanKind::Sort(plan) => {
                 let fetch = limit.and_then(|limit| limit.checked_add(offset));
-                sort(input, columns, fetch.filter(|fetch| *fetch > 0), run)?
+                sort(plan, fetch.filter(|fetch| *fetch > 0), run)?
             }
             _ => self.input.start(run)?,
         };

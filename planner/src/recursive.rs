@@ -4,13 +4,15 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use aegis_types::{Datum, SqlResult, TypeRef};
+use aegis_types::{SqlResult, TypeRef};
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::StreamExt;
 
+use crate::memory::{Held, reserve};
 use crate::node::{Node, batches};
 use crate::plan::row_key;
-use crate::run::{Run, Shared, external};
+use crate::run::{Rows, Run, Shared, external, sql_error};
 use crate::subquery::Part;
 
 /// A recursive query.
@@ -30,7 +32,9 @@ struct State {
     base: Arc<Part>,
     step: Arc<Part>,
     seen: Option<HashSet<Vec<u8>>>,
-    last: Option<Arc<Vec<Vec<Datum>>>>,
+    /// For what is seen.
+    memory: MemoryReservation,
+    last: Option<Rows>,
     ready: VecDeque<arrow::array::RecordBatch>,
 }
 
@@ -43,8 +47,9 @@ impl RecursivePlan {
         let (number, all) = (self.number, self.all);
         let (base, step) = (self.base.clone(), self.step.clone());
         let (run, types_of_output) = (run.clone(), types.to_vec());
-        Ok(Node::new("Recursive Union", types, Vec::new(), move |_, _| {
+        Ok(Node::new("Recursive Union", types, Vec::new(), move |_, task| {
             let state = State {
+                memory: reserve("recursive union", &task),
                 run: run.clone(),
                 types: types_of_output.clone(),
                 number,
@@ -74,16 +79,21 @@ impl State {
             None => self.base.compute(&self.run, usize::MAX)?,
             Some(last) if last.is_empty() => return Ok(false),
             Some(last) => {
-                let shared = Shared::step(&self.run.shared, self.number, last.clone());
+                let task = &self.run.task;
+                let shared = Shared::step(&self.run.shared, self.number, last.clone(), task);
                 self.step.compute(&self.run.with_shared(shared), usize::MAX)?
             }
         };
+        let Held { rows, memory } = rows;
         let rows = match &mut self.seen {
             None => rows,
             Some(seen) => {
                 let mut fresh = Vec::new();
                 for row in rows {
-                    if seen.insert(row_key(&row, 0..row.len(), &self.types)?) {
+                    let key = row_key(&row, 0..row.len(), &self.types)?;
+                    let size = key.capacity() + 48;
+                    if seen.insert(key) {
+                        self.memory.try_grow(size).map_err(sql_error)?;
                         fresh.push(row);
                     }
                 }
@@ -91,7 +101,7 @@ impl State {
             }
         };
         self.ready.extend(batches(&self.types, &rows)?);
-        self.last = Some(Arc::new(rows));
+        self.last = Some(Arc::new(Held { rows, memory }));
         Ok(true)
     }
 }

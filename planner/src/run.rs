@@ -11,13 +11,16 @@ use aegis_sql::query_engine::StatementContext;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryReservation;
 use parking_lot::Mutex;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::arrow_types::write_any;
-use crate::subquery::KeySet;
+use crate::memory::{Held, datum_size, reserve};
+use crate::subquery::{KeySet, Stored};
 
 /// The rows of a plan that is run once and read more than once.
-pub(crate) type Rows = Arc<Vec<Vec<Datum>>>;
+pub(crate) type Rows = Arc<Held>;
 
 /// One execution of a plan or of a correlated part of it.
 pub(crate) struct Run {
@@ -26,30 +29,89 @@ pub(crate) struct Run {
     pub(crate) outer: Vec<Datum>,
     pub(crate) task: Arc<TaskContext>,
     pub(crate) shared: Arc<Shared>,
+    /// Where files are read for parts that run from within an expression.
+    pub(crate) io: Handle,
 }
 
 /// Results that are computed once, by the number of their part and the values it depends on.
-#[derive(Default)]
 pub(crate) struct Shared {
-    values: Mutex<HashMap<(usize, Vec<u8>), Datum>>,
-    rows: Mutex<HashMap<(usize, Vec<u8>), Rows>>,
-    sets: Mutex<HashMap<(usize, Vec<u8>), Arc<KeySet>>>,
+    kept: Mutex<Kept>,
+    /// The rows of common table expressions, which are not forgotten.
+    stored: Mutex<HashMap<(usize, Vec<u8>), Arc<Stored>>>,
     /// The rows that a recursive query's last step gave, by its number.
     work: HashMap<usize, Rows>,
     around: Option<Arc<Self>>,
 }
 
-/// Memoised subquery values are forgotten when there are so many.
-const MEMO_MAX: usize = 10_000;
+/// What is forgotten when there is too much of it or memory is short: it can be computed again.
+struct Kept {
+    values: HashMap<(usize, Vec<u8>), Datum>,
+    rows: HashMap<(usize, Vec<u8>), Rows>,
+    sets: HashMap<(usize, Vec<u8>), Arc<KeySet>>,
+    memory: MemoryReservation,
+}
+
+/// So many results are kept at most.
+const KEPT_MAX: usize = 10_000;
+
+impl Kept {
+    fn new(task: &TaskContext) -> Self {
+        Self {
+            values: HashMap::new(),
+            rows: HashMap::new(),
+            sets: HashMap::new(),
+            memory: reserve("subquery results", task),
+        }
+    }
+
+    /// Makes room for one more.
+    fn may_keep(&mut self, key: &(usize, Vec<u8>), more: usize) -> bool {
+        if self.values.len() + self.rows.len() + self.sets.len() >= KEPT_MAX {
+            self.forget();
+        }
+        let bytes = key.1.len() + 96 + more;
+        if self.memory.try_grow(bytes).is_ok() {
+            return true;
+        }
+        self.forget();
+        self.memory.try_grow(bytes).is_ok()
+    }
+
+    fn forget(&mut self) {
+        self.values.clear();
+        self.rows.clear();
+        self.sets.clear();
+        self.memory.free();
+    }
+}
 
 impl Shared {
+    pub(crate) fn new(task: &TaskContext) -> Self {
+        Self {
+            kept: Mutex::new(Kept::new(task)),
+            stored: Mutex::default(),
+            work: HashMap::new(),
+            around: None,
+        }
+    }
+
     /// For one step of a recursive query: what is computed below depends on that step.
-    pub(crate) fn step(around: &Arc<Self>, number: usize, rows: Rows) -> Arc<Self> {
-        Arc::new(Self {
-            work: HashMap::from([(number, rows)]),
-            around: Some(around.clone()),
-            ..Self::default()
-        })
+    pub(crate) fn step(
+        around: &Arc<Self>,
+        number: usize,
+        rows: Rows,
+        task: &TaskContext,
+    ) -> Arc<Self> {
+        let work = HashMap::from([(number, rows)]);
+        Arc::new(Self { work, around: Some(around.clone()), ..Self::new(task) })
+    }
+
+    /// Gives memory back that others need more.
+    pub(crate) fn forget(&self) {
+        self.kept.lock().forget();
+        if let Some(around) = &self.around {
+            around.forget();
+        }
     }
 
     pub(crate) fn work(&self, number: usize) -> Option<Rows> {
@@ -60,43 +122,45 @@ impl Shared {
     }
 
     pub(crate) fn value(&self, key: &(usize, Vec<u8>)) -> Option<Datum> {
-        self.values.lock().get(key).cloned()
+        self.kept.lock().values.get(key).cloned()
     }
 
     pub(crate) fn keep_value(&self, key: (usize, Vec<u8>), value: Datum) {
-        let mut values = self.values.lock();
-        if values.len() >= MEMO_MAX {
-            values.clear();
+        let mut kept = self.kept.lock();
+        if kept.may_keep(&key, datum_size(&value)) {
+            kept.values.insert(key, value);
         }
-        values.insert(key, value);
     }
 
     pub(crate) fn set(&self, key: &(usize, Vec<u8>)) -> Option<Arc<KeySet>> {
-        self.sets.lock().get(key).cloned()
+        self.kept.lock().sets.get(key).cloned()
     }
 
     pub(crate) fn keep_set(&self, key: (usize, Vec<u8>), set: Arc<KeySet>) {
-        let mut sets = self.sets.lock();
-        if sets.len() >= MEMO_MAX {
-            sets.clear();
+        let mut kept = self.kept.lock();
+        if kept.may_keep(&key, 0) {
+            kept.sets.insert(key, set);
         }
-        sets.insert(key, set);
     }
 
     pub(crate) fn rows(&self, key: &(usize, Vec<u8>)) -> Option<Rows> {
-        self.rows
-            .lock()
-            .get(key)
-            .cloned()
-            .or_else(|| self.around.as_ref().and_then(|around| around.rows(key)))
+        self.kept.lock().rows.get(key).cloned()
     }
 
-    pub(crate) fn keep_rows(&self, key: (usize, Vec<u8>), value: Rows) {
-        let mut rows = self.rows.lock();
-        if rows.len() >= MEMO_MAX {
-            rows.clear();
+    pub(crate) fn keep_rows(&self, key: (usize, Vec<u8>), rows: Rows) {
+        let mut kept = self.kept.lock();
+        if kept.may_keep(&key, 0) {
+            kept.rows.insert(key, rows);
         }
-        rows.insert(key, value);
+    }
+
+    pub(crate) fn stored(&self, key: &(usize, Vec<u8>)) -> Option<Arc<Stored>> {
+        let here = self.stored.lock().get(key).cloned();
+        here.or_else(|| self.around.as_ref().and_then(|around| around.stored(key)))
+    }
+
+    pub(crate) fn keep_stored(&self, key: (usize, Vec<u8>), stored: Arc<Stored>) {
+        self.stored.lock().insert(key, stored);
     }
 }
 
@@ -108,6 +172,7 @@ impl Run {
             outer,
             task: self.task.clone(),
             shared: self.shared.clone(),
+            io: self.io.clone(),
         })
     }
 
@@ -117,6 +182,7 @@ impl Run {
             outer: self.outer.clone(),
             task: self.task.clone(),
             shared,
+            io: self.io.clone(),
         })
     }
 }
@@ -151,7 +217,12 @@ pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
             }
         }
         DataFusionError::ResourcesExhausted(detail) => {
-            return SqlError::new(SqlState::OutOfMemory, "out of memory").detail(detail.clone());
+            let error = SqlError::new(SqlState::OutOfMemory, "out of memory");
+            // Only our own pool's words are PostgreSQL's.
+            return match detail.find("Failed on request") {
+                Some(at) => error.detail(detail[at..].to_owned()),
+                None => error,
+            };
         }
         _ => {}
     }
@@ -188,19 +259,24 @@ impl Wake for Unpark {
 
 /// Runs a part of a plan to its end from within an expression.
 ///
-/// What it runs computes and does not wait for others, but where DataFusion gives work to another
-/// task; then this thread's place in the runtime is given to another one meanwhile.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+/// No part waits for another query's thread, so that no number of them can wait for each other: it
+/// is polled inside `io`, a runtime without workers, where DataFusion starts no tasks and only reads
+/// of spilled files go to threads, which wait for nothing. While this thread waits for them, its
+/// place in the queries' runtime is given to another one.
+pub(crate) fn block_on<F: Future>(io: &Handle, future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(tokio::task::unconstrained(future));
     loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+        let polled = {
+            let _inside = io.enter();
+            future.as_mut().poll(&mut context)
+        };
+        if let Poll::Ready(value) = polled {
             return value;
         }
-        let multi_threaded = tokio::runtime::Handle::try_current().is_ok_and(|handle| {
-            handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
-        });
+        let multi_threaded = Handle::try_current()
+            .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
         if multi_threaded {
             tokio::task::block_in_place(std::thread::park);
         } else {

@@ -2,6 +2,7 @@
 //!
 //! Only the wanted columns of a row are read, from its stored bytes straight into Arrow.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::StreamExt;
 
 use crate::arrow_types::{ColumnBuilder, new_batch, schema};
+use crate::explain::Described;
 use crate::node::{BATCH_ROWS, Node};
 use crate::run::{Run, external};
 use crate::scalar::Scalar;
@@ -24,6 +26,8 @@ use crate::scalar::Scalar;
 #[derive(Clone)]
 pub(crate) struct ScanPlan {
     pub(crate) relation: Arc<Relation>,
+    /// Its place in the range table.
+    pub(crate) entry: usize,
     pub(crate) alias: String,
     pub(crate) layout: Arc<RowLayout>,
     pub(crate) tree: TreeId,
@@ -51,9 +55,16 @@ pub(crate) struct RangePlan {
     /// All columns of the key.
     pub(crate) keys: Vec<KeyColumn>,
     pub(crate) equal: Vec<Arc<Scalar>>,
+    /// An array of values for the column after the equal ones: a range for each.
+    pub(crate) any: Option<Arc<Scalar>>,
     /// Value, and whether it belongs to the range.
     pub(crate) lower: Option<(Arc<Scalar>, bool)>,
     pub(crate) upper: Option<(Arc<Scalar>, bool)>,
+    /// Whether the column after the equal ones may not be NULL.
+    pub(crate) not_null: bool,
+    pub(crate) direction: Direction,
+    /// What the range says, for EXPLAIN.
+    pub(crate) conditions: Vec<Described>,
 }
 
 /// A column of a key.
@@ -71,11 +82,39 @@ impl KeyColumn {
 }
 
 impl RangePlan {
-    /// The range in one execution; `None` if nothing can lie in it.
-    fn range(&self, run: &Run) -> SqlResult<Option<KeyRange>> {
+    /// The ranges in one execution, in the order they are read.
+    fn ranges(&self, run: &Run) -> SqlResult<VecDeque<KeyRange>> {
+        let Some(any) = &self.any else {
+            let range = self.range(&mut |scalar| scalar.alone(run))?;
+            return Ok(range.into_iter().collect());
+        };
         let mut prefix = Vec::new();
         for (scalar, column) in self.equal.iter().zip(&self.keys) {
             let value = scalar.alone(run)?;
+            if value.is_null() {
+                return Ok(VecDeque::new());
+            }
+            column.encode(&value, &mut prefix)?;
+        }
+        let column = self.keys[self.equal.len()];
+        let Datum::Array(array) = any.alone(run)? else { return Ok(VecDeque::new()) };
+        let mut keys = BTreeSet::new();
+        for value in array.elements.iter().filter(|value| !value.is_null()) {
+            let mut key = prefix.clone();
+            column.encode(value, &mut key)?;
+            keys.insert(key);
+        }
+        Ok(keys.iter().map(|key| KeyRange::prefix(key)).collect())
+    }
+
+    /// The range for these values; `None` if nothing can lie in it.
+    pub(crate) fn range(
+        &self,
+        value_of: &mut dyn FnMut(&Arc<Scalar>) -> SqlResult<Datum>,
+    ) -> SqlResult<Option<KeyRange>> {
+        let mut prefix = Vec::new();
+        for (scalar, column) in self.equal.iter().zip(&self.keys) {
+            let value = value_of(scalar)?;
             if value.is_null() {
                 return Ok(None);
             }
@@ -84,7 +123,7 @@ impl RangePlan {
         let mut range = KeyRange::prefix(&prefix);
         let Some(column) = self.keys.get(self.equal.len()) else { return Ok(Some(range)) };
         let (mut low, mut high) = (&self.lower, &self.upper);
-        if low.is_none() && high.is_none() {
+        if low.is_none() && high.is_none() && !self.not_null {
             return Ok(Some(range));
         }
         if column.descending {
@@ -96,7 +135,7 @@ impl RangePlan {
         range = KeyRange::prefix(&values);
         for (bound, is_lower) in [(low, true), (high, false)] {
             let Some((scalar, inclusive)) = bound else { continue };
-            let value = scalar.alone(run)?;
+            let value = value_of(scalar)?;
             if value.is_null() {
                 return Ok(None);
             }
@@ -114,7 +153,7 @@ impl RangePlan {
     }
 
     /// The row key that an entry of the index points to.
-    fn row_key<'a>(&self, entry: RowRef<'a>) -> SqlResult<&'a [u8]> {
+    pub(crate) fn row_key<'a>(&self, entry: RowRef<'a>) -> SqlResult<&'a [u8]> {
         if !entry.value.is_empty() {
             return Ok(entry.value);
         }
@@ -139,6 +178,10 @@ struct State {
     types: Vec<TypeRef>,
     run: Arc<Run>,
     view: ReadView,
+    tree: TreeId,
+    /// What is still to be read after the scan.
+    ranges: VecDeque<KeyRange>,
+    direction: Direction,
     scan: Option<Scan>,
     block: Block,
 }
@@ -167,7 +210,24 @@ impl ScanPlan {
         }))
     }
 
-    fn fill(
+    /// Adds the row that an entry of the tree that is read stands for, if it is one.
+    pub(crate) fn fill_entry(
+        &self,
+        builders: &mut [ColumnBuilder],
+        entry: RowRef<'_>,
+        view: &ReadView,
+    ) -> SqlResult<bool> {
+        let Access::Range(range @ RangePlan { index: Some(_), .. }) = &self.access else {
+            self.fill(builders, entry.key, entry.value, entry.seq.0)?;
+            return Ok(true);
+        };
+        let row_key = range.row_key(entry)?;
+        let Some(row) = view.get(self.tree, row_key)? else { return Ok(false) };
+        self.fill(builders, row_key, &row.value, row.seq.0)?;
+        Ok(true)
+    }
+
+    pub(crate) fn fill(
         &self,
         builders: &mut [ColumnBuilder],
         row_key: &[u8],
@@ -203,41 +263,40 @@ impl ScanPlan {
 impl State {
     fn open(plan: ScanPlan, types: Vec<TypeRef>, run: Arc<Run>) -> SqlResult<Self> {
         let view = run.context.view.clone();
-        let (tree, range) = match &plan.access {
-            Access::All => (plan.tree, Some(KeyRange::all())),
+        let mut direction = Direction::Forward;
+        let (tree, ranges) = match &plan.access {
+            Access::All => (plan.tree, VecDeque::from([KeyRange::all()])),
             Access::RowKey(scalar) => match scalar.alone(&run)? {
-                Datum::Bytea(key) => (plan.tree, Some(KeyRange::one(&key))),
-                _ => (plan.tree, None),
+                Datum::Bytea(key) => (plan.tree, VecDeque::from([KeyRange::one(&key)])),
+                _ => (plan.tree, VecDeque::new()),
             },
-            Access::Range(range) => (range.index.unwrap_or(plan.tree), range.range(&run)?),
+            Access::Range(range) => {
+                direction = range.direction;
+                (range.index.unwrap_or(plan.tree), range.ranges(&run)?)
+            }
         };
-        let scan = range.map(|range| view.scan(tree, range, Direction::Forward)).transpose()?;
         let schema = schema(&types);
-        Ok(Self { plan, schema, types, run, view, scan, block: Block::default() })
+        let (scan, block) = (None, Block::default());
+        Ok(Self { plan, schema, types, run, view, tree, ranges, direction, scan, block })
     }
 
     fn next(&mut self) -> SqlResult<Option<RecordBatch>> {
-        let Some(scan) = &mut self.scan else { return Ok(None) };
         let mut builders: Vec<ColumnBuilder> =
             self.types.iter().map(|ty| ColumnBuilder::new(*ty)).collect();
         let mut rows = 0;
         while rows < BATCH_ROWS {
             self.run.context.cancel.check()?;
+            let Some(scan) = &mut self.scan else {
+                let Some(range) = self.ranges.pop_front() else { break };
+                self.scan = Some(self.view.scan(self.tree, range, self.direction)?);
+                continue;
+            };
             if !scan.next_block(&mut self.block)? {
                 self.scan = None;
-                break;
+                continue;
             }
             for entry in self.block.iter() {
-                if let Access::Range(range @ RangePlan { index: Some(_), .. }) = &self.plan.access {
-                    let row_key = range.row_key(entry)?;
-                    if let Some(row) = self.view.get(self.plan.tree, row_key)? {
-                        self.plan.fill(&mut builders, row_key, &row.value, row.seq.0)?;
-                        rows += 1;
-                    }
-                } else {
-                    self.plan.fill(&mut builders, entry.key, entry.value, entry.seq.0)?;
-                    rows += 1;
-                }
+                rows += usize::from(self.plan.fill_entry(&mut builders, entry, &self.view)?);
             }
             if rows > 0 && rows < 64 {
                 // A short scan's first rows go up at once, for a LIMIT above.

@@ -11,12 +11,15 @@ use std::sync::Arc;
 
 use aegis_sql::evaluate::Program;
 use aegis_types::{Array, Datum, SqlError, SqlResult, SqlState, TypeRef};
+use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::arrow_types::{readers, rows_of};
-use crate::node::{Node, batches};
+use crate::memory::{Held, Spill, Spilled, reserve, reserve_spilling, row_size};
+use crate::node::{BATCH_ROWS, Node, batches};
 use crate::plan::{Plan, encode_key};
 use crate::run::{Rows, Run, block_on, external, lift, memo_key, sql_error};
 use crate::scalar::{Runner, Scalar};
@@ -74,21 +77,36 @@ impl Test {
 }
 
 impl Part {
-    /// Up to so many of its rows, or all.
-    pub(crate) fn compute(&self, run: &Arc<Run>, wanted: usize) -> SqlResult<Vec<Vec<Datum>>> {
+    /// Its rows, each handed to `take` as it comes, until that wants no more.
+    fn for_each(
+        &self,
+        run: &Arc<Run>,
+        mut take: impl FnMut(RecordBatch) -> SqlResult<bool>,
+    ) -> SqlResult<()> {
         run.context.cancel.check()?;
         let plan = self.plan.start(run)?;
-        let mut stream = plan.execute(0, run.task.clone()).map_err(sql_error)?;
-        block_on(async {
-            let mut rows = Vec::new();
-            while rows.len() < wanted {
-                match stream.try_next().await.map_err(sql_error)? {
-                    Some(batch) => rows.extend(rows_of(&batch, &self.plan.types)),
-                    None => break,
+        block_on(&run.io, async {
+            let mut stream = plan.execute(0, run.task.clone()).map_err(sql_error)?;
+            while let Some(batch) = stream.try_next().await.map_err(sql_error)? {
+                if !take(batch)? {
+                    break;
                 }
             }
-            Ok(rows)
+            Ok(())
         })
+    }
+
+    /// Up to so many of its rows, or all.
+    pub(crate) fn compute(&self, run: &Arc<Run>, wanted: usize) -> SqlResult<Held> {
+        let memory = reserve("subquery", &run.task);
+        let mut rows: Vec<Vec<Datum>> = Vec::new();
+        self.for_each(run, |batch| {
+            let first = rows.len();
+            rows.extend(rows_of(&batch, &self.plan.types));
+            grow(&memory, rows[first..].iter().map(|row| row_size(row)).sum(), run)?;
+            Ok(rows.len() < wanted)
+        })?;
+        Ok(Held { rows, memory })
     }
 
     /// All its rows, computed once for these values around.
@@ -105,6 +123,15 @@ impl Part {
         }
         Ok(rows)
     }
+}
+
+/// Takes memory, from results that can be computed again if need be.
+fn grow(memory: &MemoryReservation, bytes: usize, run: &Run) -> SqlResult<()> {
+    if memory.try_grow(bytes).is_ok() {
+        return Ok(());
+    }
+    run.shared.forget();
+    memory.try_grow(bytes).map_err(sql_error)
 }
 
 impl Subplan {
@@ -130,7 +157,7 @@ impl Subplan {
             }),
             SubplanKind::RowCompare(test) => {
                 let rows = self.part.rows(outer, run)?;
-                match rows.as_slice() {
+                match &rows[..] {
                     [] => Ok(Datum::Null),
                     [one] => test.value(one, row, run),
                     _ => Err(too_many_rows()),
@@ -160,7 +187,7 @@ impl Subplan {
         if keep && let Some(value) = run.shared.value(&key) {
             return Ok(value);
         }
-        let value = make(self.part.compute(&run.with_outer(outer), wanted)?)?;
+        let value = make(self.part.compute(&run.with_outer(outer), wanted)?.rows)?;
         if keep {
             run.shared.keep_value(key, value.clone());
         }
@@ -179,8 +206,7 @@ impl Subplan {
         let set = match run.shared.set(&key) {
             Some(set) => set,
             None => {
-                let rows = self.part.compute(&run.with_outer(outer), usize::MAX)?;
-                let set = Arc::new(KeySet::new(&rows, ty)?);
+                let set = Arc::new(KeySet::new(&self.part, &run.with_outer(outer), ty)?);
                 run.shared.keep_set(key, set.clone());
                 set
             }
@@ -209,21 +235,33 @@ pub(crate) struct KeySet {
     keys: HashSet<Vec<u8>>,
     has_null: bool,
     is_empty: bool,
+    #[expect(dead_code, reason = "held to be given back with the keys")]
+    memory: MemoryReservation,
 }
 
 impl KeySet {
-    fn new(rows: &[Vec<Datum>], ty: TypeRef) -> SqlResult<Self> {
-        let mut set = Self { keys: HashSet::new(), has_null: false, is_empty: rows.is_empty() };
-        for row in rows {
-            if row[0].is_null() {
-                set.has_null = true;
-            } else {
+    fn new(part: &Part, run: &Arc<Run>, ty: TypeRef) -> SqlResult<Self> {
+        let memory = reserve("hashed subplan", &run.task);
+        let (mut keys, mut has_null, mut is_empty) = (HashSet::new(), false, true);
+        part.for_each(run, |batch| {
+            let values = readers(&batch, &part.plan.types);
+            let mut added = 0;
+            for row in 0..batch.num_rows() {
+                is_empty = false;
+                let value = values[0].get(row);
+                if value.is_null() {
+                    has_null = true;
+                    continue;
+                }
                 let mut bytes = Vec::new();
-                encode_key(ty, &row[0], &mut bytes)?;
-                set.keys.insert(bytes);
+                encode_key(ty, &value, &mut bytes)?;
+                let size = bytes.capacity() + 48;
+                added += if keys.insert(bytes) { size } else { 0 };
             }
-        }
-        Ok(set)
+            grow(&memory, added, run)?;
+            Ok(true)
+        })?;
+        Ok(Self { keys, has_null, is_empty, memory })
     }
 }
 
@@ -293,22 +331,70 @@ pub(crate) struct CtePlan {
     pub(crate) bindings: Vec<Arc<Scalar>>,
 }
 
+/// The rows of a common table expression: as many as fit in memory, the others in a file.
+pub(crate) struct Stored {
+    batches: Vec<RecordBatch>,
+    spilled: Option<Spilled>,
+    #[expect(dead_code, reason = "held to be given back with the batches")]
+    memory: MemoryReservation,
+}
+
+impl Stored {
+    fn new(part: &Part, run: &Arc<Run>) -> SqlResult<Self> {
+        let memory = reserve_spilling("CTE", &run.task);
+        let mut batches = Vec::new();
+        let mut spill: Option<Spill> = None;
+        part.for_each(run, |batch| {
+            if let Some(spill) = &mut spill {
+                spill.write(&batch).map_err(sql_error)?;
+            } else if grow(&memory, batch.get_array_memory_size(), run).is_ok() {
+                batches.push(batch);
+            } else {
+                let mut first = Spill::new("CTE", &batch.schema(), &run.task).map_err(sql_error)?;
+                first.write(&batch).map_err(sql_error)?;
+                spill = Some(first);
+            }
+            Ok(true)
+        })?;
+        let spilled = match spill {
+            Some(spill) => spill.finish().map_err(sql_error)?,
+            None => None,
+        };
+        Ok(Self { batches, spilled, memory })
+    }
+
+    fn of(part: &Part, outer: Vec<Datum>, run: &Run) -> SqlResult<Arc<Self>> {
+        let key = memo_key(part.number, &outer);
+        if let Some(stored) = run.shared.stored(&key) {
+            return Ok(stored);
+        }
+        let stored = Arc::new(Self::new(part, &run.with_outer(outer))?);
+        run.shared.keep_stored(key, stored.clone());
+        Ok(stored)
+    }
+}
+
 impl CtePlan {
     pub(crate) fn start(
         &self,
         types: &[TypeRef],
         run: &Arc<Run>,
     ) -> SqlResult<Arc<dyn ExecutionPlan>> {
-        let (part, bindings) = (self.part.clone(), self.bindings.clone());
-        let (run, types_of_output) = (run.clone(), types.to_vec());
+        let (part, bindings, run) = (self.part.clone(), self.bindings.clone(), run.clone());
         Ok(Node::new("CTE Scan", types, Vec::new(), move |_, _| {
-            let (part, bindings) = (part.clone(), bindings.clone());
-            let (run, types) = (run.clone(), types_of_output.clone());
+            let (part, bindings, run) = (part.clone(), bindings.clone(), run.clone());
             let future = async move {
                 let outer = lift(bindings.iter().map(|scalar| scalar.alone(&run)).collect())?;
-                let rows = part.rows(outer, &run).map_err(external)?;
-                let batches = lift(batches(&types, &rows))?;
-                Ok::<_, DataFusionError>(futures::stream::iter(batches.into_iter().map(Ok)))
+                let stored = Stored::of(&part, outer, &run).map_err(external)?;
+                let rest = stored.spilled.as_ref().map(Spilled::read).transpose()?;
+                let mut at = 0;
+                let held = std::iter::from_fn(move || {
+                    at += 1;
+                    stored.batches.get(at - 1).cloned().map(Ok)
+                });
+                let rest =
+                    rest.map_or_else(|| futures::stream::empty().boxed(), |rest| rest.boxed());
+                Ok::<_, DataFusionError>(futures::stream::iter(held).chain(rest))
             };
             Ok(futures::stream::once(future).try_flatten().boxed())
         }))
@@ -333,51 +419,103 @@ impl LateralPlan {
         types: &[TypeRef],
         run: &Arc<Run>,
     ) -> SqlResult<Arc<dyn ExecutionPlan>> {
-        let left_types = self.left.types.clone();
-        let (part, bindings) = (self.part.clone(), self.bindings.clone());
-        let (outer, filter) = (self.outer, self.filter.clone());
-        let types_of_output = types.to_vec();
         let child = self.left.start(run)?;
-        let run = run.clone();
-        Ok(Node::mapping("Nested Loop", types, child, move || {
-            let (part, bindings, filter) = (part.clone(), bindings.clone(), filter.clone());
-            let (run, types, left_types) =
-                (run.clone(), types_of_output.clone(), left_types.clone());
-            Box::new(move |batch| {
-                let arrays = bindings
-                    .iter()
-                    .map(|scalar| scalar.array(&batch, &run))
-                    .collect::<SqlResult<Vec<_>>>()?;
-                let values: Vec<_> = arrays
-                    .iter()
-                    .zip(&bindings)
-                    .map(|(array, scalar)| crate::arrow_types::ColumnReader::new(array, scalar.ty))
-                    .collect();
-                let left = readers(&batch, &left_types);
-                let mut out = Vec::new();
-                for at in 0..batch.num_rows() {
-                    let row: Vec<Datum> = left.iter().map(|reader| reader.get(at)).collect();
-                    let around: Vec<Datum> = values.iter().map(|value| value.get(at)).collect();
-                    let mut joined: Vec<Vec<Datum>> = part
-                        .rows(around, &run)?
-                        .iter()
-                        .map(|right| row.iter().chain(right).cloned().collect())
-                        .collect();
-                    if let Some(filter) = &filter
-                        && !joined.is_empty()
-                    {
-                        joined = keep_true(filter, joined, &types, &run)?;
+        let (part, bindings) = (self.part.clone(), self.bindings.clone());
+        let shape = Arc::new(Lateral {
+            part,
+            bindings,
+            outer: self.outer,
+            filter: self.filter.clone(),
+            left_types: self.left.types.clone(),
+            types: types.to_vec(),
+            run: run.clone(),
+        });
+        Ok(Node::new("Nested Loop", types, vec![child], move |mut inputs, _| {
+            let state = (shape.clone(), inputs.swap_remove(0), None::<(Given, usize)>);
+            let stream =
+                futures::stream::try_unfold(state, |(shape, mut input, given)| async move {
+                    let mut given = given;
+                    loop {
+                        let Some((rows, at)) = given.take() else {
+                            let Some(batch) = input.try_next().await? else { return Ok(None) };
+                            given = Some((shape.given(&batch).map_err(external)?, 0));
+                            continue;
+                        };
+                        let (joined, at) = shape.join(&rows, at).map_err(external)?;
+                        let rest = (at < rows.len()).then_some((rows, at));
+                        let batches = lift(batches(&shape.types, &joined))?;
+                        let batches = futures::stream::iter(batches.into_iter().map(Ok));
+                        return Ok::<_, DataFusionError>(Some((batches, (shape, input, rest))));
                     }
-                    if joined.is_empty() && outer {
-                        let mut row = row;
-                        row.resize(types.len(), Datum::Null);
-                        joined.push(row);
-                    }
-                    out.append(&mut joined);
-                }
-                Ok(out)
-            })
+                });
+            Ok(stream.try_flatten().boxed())
         }))
+    }
+}
+
+/// The rows of a batch of the left side, and for each the values that the part refers to.
+type Given = Vec<(Vec<Datum>, Vec<Datum>)>;
+
+/// A lateral join in one execution.
+struct Lateral {
+    part: Arc<Part>,
+    bindings: Vec<Arc<Scalar>>,
+    outer: bool,
+    filter: Option<Arc<Scalar>>,
+    left_types: Vec<TypeRef>,
+    types: Vec<TypeRef>,
+    run: Arc<Run>,
+}
+
+impl Lateral {
+    fn given(&self, batch: &RecordBatch) -> SqlResult<Given> {
+        let arrays = self
+            .bindings
+            .iter()
+            .map(|scalar| scalar.array(batch, &self.run))
+            .collect::<SqlResult<Vec<_>>>()?;
+        let values: Vec<_> = arrays
+            .iter()
+            .zip(&self.bindings)
+            .map(|(array, scalar)| crate::arrow_types::ColumnReader::new(array, scalar.ty))
+            .collect();
+        let left = readers(batch, &self.left_types);
+        Ok((0..batch.num_rows())
+            .map(|at| {
+                let row = left.iter().map(|reader| reader.get(at)).collect();
+                (row, values.iter().map(|value| value.get(at)).collect())
+            })
+            .collect())
+    }
+
+    /// The joined rows of left rows from `at` on, until there are enough of them for a batch.
+    fn join(&self, given: &Given, at: usize) -> SqlResult<(Vec<Vec<Datum>>, usize)> {
+        let memory = reserve("nested loop", &self.run.task);
+        let mut at = at;
+        let mut out = Vec::new();
+        while at < given.len() && out.len() < BATCH_ROWS {
+            self.run.context.cancel.check()?;
+            let (row, around) = &given[at];
+            at += 1;
+            let found = self.part.rows(around.clone(), &self.run)?;
+            let first = out.len();
+            // The condition is asked batch by batch, so that what it leaves out is never held.
+            for right in found.chunks(BATCH_ROWS) {
+                let mut joined: Vec<Vec<Datum>> =
+                    right.iter().map(|right| row.iter().chain(right).cloned().collect()).collect();
+                if let Some(filter) = &self.filter {
+                    joined = keep_true(filter, joined, &self.types, &self.run)?;
+                }
+                grow(&memory, joined.iter().map(|row| row_size(row)).sum(), &self.run)?;
+                out.append(&mut joined);
+            }
+            if out.len() == first && self.outer {
+                let mut row = row.clone();
+                row.resize(self.types.len(), Datum::Null);
+                out.push(row);
+            }
+        }
+        Ok((out, at))
     }
 }
 

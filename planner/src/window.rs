@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aegis_sql::bound::{FrameExclusion, FrameUnit};
 use aegis_types::functions::aggregate::AggregateFunction;
-use aegis_types::{CallContext, Datum, SqlError, SqlResult, SqlState, TypeRef, key, type_oid};
+use aegis_types::{CallContext, Datum, SqlError, SqlResult, SqlState, TypeRef, key};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::aggregate::Evaluated;
@@ -15,6 +15,10 @@ use crate::node::Node;
 use crate::plan::{Plan, SortColumn, encode_key};
 use crate::run::Run;
 use crate::scalar::Scalar;
+
+mod range;
+
+use range::Limit;
 
 /// Window functions over a plan; their results follow its columns.
 pub(crate) struct WindowPlan {
@@ -219,7 +223,7 @@ impl WindowSpec {
             ));
         }
         if self.unit == FrameUnit::Range {
-            return self.range_offset(part, at, &value, before, is_start);
+            return self.range_offset(part, at, &value, before, is_start, run);
         }
         let Datum::Int8(distance) = value else {
             return Err(SqlError::internal("a frame offset is not int8"));
@@ -257,6 +261,7 @@ impl WindowSpec {
         offset: &Datum,
         before: bool,
         is_start: bool,
+        run: &Run,
     ) -> SqlResult<usize> {
         let column = self
             .order_by
@@ -266,53 +271,15 @@ impl WindowSpec {
         if own.is_null() {
             return Ok(if is_start { part.peers[at].start } else { part.peers[at].end });
         }
-        let number = |value: &Datum| -> SqlResult<f64> {
-            Ok(match value {
-                Datum::Int2(value) => f64::from(*value),
-                Datum::Int4(value) | Datum::Date(value) => f64::from(*value),
-                Datum::Int8(value) => *value as f64,
-                Datum::Float4(value) => f64::from(*value),
-                Datum::Float8(value) => *value,
-                _ => {
-                    let name = aegis_types::builtin::builtins()
-                        .type_row(column.scalar.ty.oid)
-                        .map_or("?", |row| row.name);
-                    return Err(SqlError::unsupported(format!(
-                        "RANGE with an offset over type {name}"
-                    )));
-                }
-            })
-        };
-        if column.scalar.ty.oid == type_oid::DATE {
-            return Err(SqlError::unsupported("RANGE with an offset over type date"));
-        }
-        let distance = number(offset)?;
-        if distance < 0.0 {
-            return Err(SqlError::new(
-                SqlState::InvalidPrecedingOrFollowingSize,
-                "invalid preceding or following size in window function",
-            ));
-        }
-        let own = number(own)?;
-        let limit = if before == column.descending { own + distance } else { own - distance };
-        let in_order = |value: f64| if column.descending { -value } else { value };
-        let mut place = 0;
-        let mut values = Vec::with_capacity(part.order.len());
-        for (row, value) in part.order.iter().enumerate() {
-            if !value.is_null() {
-                values.push((row, in_order(number(value)?)));
-            }
-        }
-        let limit = in_order(limit);
-        if let Some((first, _)) = values.first() {
-            place = *first;
-        }
-        for (row, value) in values {
-            if (is_start && value < limit) || (!is_start && value <= limit) {
-                place = row + 1;
-            }
-        }
-        Ok(place)
+        let descending = column.descending;
+        let limit = Limit { offset, minus: before != descending, up_to: is_start == descending };
+        let within = limit.within(own, &run.eval())?;
+        // NULLs stand together at one end.
+        let is_null = |value: &Datum| value.is_null();
+        let first = part.order.iter().take_while(|value| is_null(value)).count();
+        let last = part.order.len() - part.order.iter().rev().take_while(|v| is_null(v)).count();
+        let values = &part.order[first..last.max(first)];
+        Ok(first + values.partition_point(|value| within(value) != is_start))
     }
 
     /// The frame without what is excluded.

@@ -364,6 +364,15 @@ impl HotTree {
         }
     }
 
+    /// About how many keys it has: exact for one shard, else by the number of shards.
+    pub(crate) fn row_estimate(&self) -> u64 {
+        let directory = self.directory.load();
+        match &directory.shards[..] {
+            [only] => only.read().map.len() as u64,
+            shards => (shards.len() * SHARD_KEYS_MAX * 3 / 4) as u64,
+        }
+    }
+
     /// Keys that cut the tree into shards, for parallel scans, and how many keys a shard has.
     pub(crate) fn split_points(&self, range: &KeyRange) -> Vec<(Key, usize)> {
         let directory = self.directory.load();

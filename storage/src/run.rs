@@ -532,6 +532,13 @@ impl Run {
         Ok(None)
     }
 
+    /// About how many of its rows are of a tree.
+    pub(crate) fn row_estimate(&self, tree: TreeId) -> u64 {
+        let per_block = (self.rows as usize / self.index.len().max(1)).max(1);
+        let blocks = self.index.iter().filter(|entry| entry.tree == tree).count();
+        (blocks * per_block) as u64
+    }
+
     /// Keys at which blocks of the tree begin, and how many rows a block has on average.
     pub(crate) fn split_points(&self, tree: TreeId, range: &KeyRange) -> Vec<(crate::Key, usize)> {
         let per_block = (self.rows as usize / self.index.len().max(1)).max(1);

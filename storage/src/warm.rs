@@ -362,6 +362,14 @@ impl WarmSnapshot {
         Ok(table)
     }
 
+    /// How many rows of a tree are here.
+    pub(crate) fn row_count(&self, tree: TreeId) -> Result<u64> {
+        match self.table(tree)? {
+            Some(table) => table.len().map_err(redb_error),
+            None => Ok(0),
+        }
+    }
+
     pub(crate) fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Row>> {
         let Some(table) = self.table(tree)? else {
             return Ok(None);

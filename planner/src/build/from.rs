@@ -10,46 +10,105 @@ use aegis_sql::bound::{
 use aegis_sql::row::RowLayout;
 use aegis_storage::TreeId;
 use aegis_types::builtin::{Implementation, builtins};
-use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, key, type_oid};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, type_oid};
 
+use super::access::{Around, Wish, equality_of, passing, undecided};
+use super::semi::Semi;
 use super::{Builder, column};
-use crate::compile::{Layout, comparison, compile, equality, is_constant, strip};
+use crate::compile::{Layout, compile, equality, is_constant};
+use crate::explain::Described;
 use crate::functions::{FromCall, FunctionsPlan};
-use crate::plan::{DUMMY, JoinPlan, Plan, PlanKind};
+use crate::lookup::LookupPlan;
+use crate::plan::{DUMMY, JoinPlan, JoinType, OneTimePlan, Plan, PlanKind};
 use crate::rewrite::{
-    Columns, Visitor, conjuncts, entries_of, is_volatile, visit_entry, visit_query,
+    Columns, Visitor, conjuncts, entries_of, is_volatile, visit_entry, visit_expr, visit_query,
 };
-use crate::scalar::{Comparison, Scalar};
-use crate::scan::{Access, KeyColumn, RangePlan, ScanPlan};
+use crate::scalar::Scalar;
+use crate::scan::{Access, ScanPlan};
 use crate::subquery::LateralPlan;
 
 /// Something to be joined.
-struct Item<'q> {
-    tree: &'q JoinTree,
-    entries: BTreeSet<usize>,
+pub(super) struct Item<'q> {
+    pub(super) tree: &'q JoinTree,
+    pub(super) entries: BTreeSet<usize>,
     /// The entries that it refers to without being joined to them.
-    needs: BTreeSet<usize>,
+    pub(super) needs: BTreeSet<usize>,
+}
+
+/// What the whole of a query's `FROM` is planned with.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    query: &'a Query,
+    needed: &'a Columns,
+    wish: Option<&'a Wish>,
+    pub(super) depth: usize,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn table(self, entry: usize) -> &'a RangeTableEntry {
+        &self.query.range_table[entry]
+    }
+
+    /// Where the order does not matter.
+    pub(super) const fn unordered(self) -> Self {
+        Self { wish: None, ..self }
+    }
 }
 
 impl Builder {
-    /// The rows of `FROM` that pass `WHERE`.
-    pub(super) fn from(&mut self, query: &Query, depth: usize) -> SqlResult<(Plan, Layout)> {
+    /// The rows of `FROM` that pass `WHERE`, in the order wished for if that is cheaper.
+    pub(super) fn from(
+        &mut self,
+        query: &Query,
+        semis: &[Semi],
+        wish: Option<&Wish>,
+        depth: usize,
+    ) -> SqlResult<(Plan, Layout)> {
         let mut needed = Columns::default();
         visit_query(query, 0, &mut needed);
+        for condition in semis.iter().flat_map(|semi| &semi.conditions) {
+            visit_expr(condition, 0, &mut needed);
+        }
         let mut filters = Vec::new();
         query.filter.iter().for_each(|filter| conjuncts(filter, &mut filters));
         let mut items = Vec::new();
         for tree in &query.from {
             flatten(tree, query, &mut items, &mut filters);
         }
-        if items.is_empty() {
+        let gates = take_filters(&mut filters, |filter| is_constant(filter) && !is_true(filter));
+        let (mut plan, mut layout) = if items.is_empty() {
             let plan = Plan::new(PlanKind::OneRow, vec![DUMMY]);
-            return self.filter(plan, Layout::default(), filters, depth);
+            self.filter(plan, Layout::default(), filters, depth)?
+        } else {
+            let scope = Scope { query, needed: &needed, wish, depth };
+            self.join_items(items, filters, scope)?
+        };
+        for semi in semis {
+            let scope = Scope { query, needed: &needed, wish, depth };
+            (plan, layout) = self.semi_join((plan, layout), semi, scope)?;
         }
-        self.join_items(items, filters, query, &needed, depth)
+        Ok((self.gate(plan, gates, depth)?, layout))
     }
 
-    fn filter(
+    /// Conditions that are the same for all rows: if one is not true, there is no row.
+    pub(super) fn gate(&mut self, plan: Plan, gates: Vec<Expr>, depth: usize) -> SqlResult<Plan> {
+        if gates.is_empty() {
+            return Ok(plan);
+        }
+        let none = Layout::default();
+        let is_never = gates.iter().any(is_never_true);
+        let conditions =
+            gates.iter().map(|gate| compile(self, gate, &none, depth)).collect::<SqlResult<_>>()?;
+        let names = self.names();
+        let described =
+            gates.into_iter().map(|expr| Described { expr, names: names.clone() }).collect();
+        let (types, rows, ordered) = (plan.types.clone(), plan.rows, plan.ordered);
+        let input = Box::new(plan);
+        let kind = PlanKind::OneTime(OneTimePlan { input, conditions, described, is_never });
+        Ok(Plan { ordered, ..Plan::new(kind, types).with_rows(rows) })
+    }
+
+    pub(super) fn filter(
         &mut self,
         mut plan: Plan,
         layout: Layout,
@@ -58,34 +117,38 @@ impl Builder {
     ) -> SqlResult<(Plan, Layout)> {
         for filter in filters {
             let predicate = compile(self, &filter, &layout, depth)?;
-            let types = plan.types.clone();
-            plan = Plan::new(PlanKind::Filter(Box::new(plan), predicate), types);
+            let (types, ordered) = (plan.types.clone(), plan.ordered);
+            let rows = (plan.rows * passing(std::iter::once(&filter))).max(1.0);
+            let described = Described { expr: filter, names: self.names() };
+            let kind = PlanKind::Filter(Box::new(plan), predicate, described);
+            plan = Plan { ordered, ..Plan::new(kind, types).with_rows(rows) };
         }
         Ok((plan, layout))
     }
 
     fn join_items(
         &mut self,
-        mut items: Vec<Item<'_>>,
+        items: Vec<Item<'_>>,
         mut filters: Vec<Expr>,
-        query: &Query,
-        needed: &Columns,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> SqlResult<(Plan, Layout)> {
+        let ordering = self.join_order(&items, &filters, scope.query, scope.wish);
+        let scope = if ordering.keeps_order { scope } else { scope.unordered() };
+        let mut items: Vec<Option<Item<'_>>> = items.into_iter().map(Some).collect();
         let mut joined: BTreeSet<usize> = BTreeSet::new();
         let mut result: Option<(Plan, Layout)> = None;
-        while !items.is_empty() {
-            let next = choose(&items, &joined, &filters);
-            let item = items.remove(next);
+        for at in ordering.items {
+            let item = items[at].take().expect("an order names every item once");
             let own = take_filters(&mut filters, |filter| {
                 let entries = entries_of(filter);
                 !entries.is_empty() && entries.is_subset(&item.entries) && !is_volatile(filter)
             });
-            let Some((left, left_layout)) = result.take() else {
+            let Some(left) = result.take() else {
                 joined.extend(&item.entries);
-                result = Some(self.tree(item.tree, query, needed, own, depth)?);
+                result = Some(self.tree(item.tree, own, scope)?);
                 continue;
             };
+            let before = joined.clone();
             joined.extend(&item.entries);
             let on = take_filters(&mut filters, |filter| {
                 let entries = entries_of(filter);
@@ -93,33 +156,27 @@ impl Builder {
                     && !entries.is_disjoint(&item.entries)
                     && !is_volatile(filter)
             });
-            let right = if item.needs.is_empty() {
-                Side::Plain(self.tree(item.tree, query, needed, own, depth)?)
-            } else {
-                Side::Lateral { tree: item.tree, filters: own }
-            };
-            let left = (left, left_layout);
-            result = Some(self.join(JoinKind::Inner, left, right, on, query, needed, depth)?);
+            let is_lateral = !item.needs.is_empty();
+            let right = Side { tree: item.tree, filters: own, is_lateral };
+            result = Some(self.join(JoinKind::Inner, left, &before, right, on, scope)?);
         }
         let (plan, layout) = result.expect("there is an item");
-        self.filter(plan, layout, filters, depth)
+        self.filter(plan, layout, filters, scope.depth)
     }
 
     /// A part of the join tree, whose rows pass the filters.
     fn tree(
         &mut self,
         tree: &JoinTree,
-        query: &Query,
-        needed: &Columns,
         mut filters: Vec<Expr>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> SqlResult<(Plan, Layout)> {
         match tree {
-            JoinTree::Entry(entry) => self.entry(*entry, query, needed, filters, depth),
+            JoinTree::Entry(entry) => self.entry(*entry, filters, scope),
             JoinTree::Join { kind: JoinKind::Inner, .. } => {
                 let mut items = Vec::new();
-                flatten(tree, query, &mut items, &mut filters);
-                self.join_items(items, filters, query, needed, depth)
+                flatten(tree, scope.query, &mut items, &mut filters);
+                self.join_items(items, filters, scope)
             }
             JoinTree::Join { kind, left, right, on } => {
                 let (mut left_entries, mut right_entries) = (BTreeSet::new(), BTreeSet::new());
@@ -129,7 +186,9 @@ impl Builder {
                 let mut pushed = |side: &BTreeSet<usize>, may: bool| {
                     take_filters(&mut filters, |filter| {
                         let entries = entries_of(filter);
-                        may && !entries.is_empty() && entries.is_subset(side)
+                        may && !entries.is_empty()
+                            && entries.is_subset(side)
+                            && !is_volatile(filter)
                     })
                 };
                 let left_filters = pushed(&left_entries, *kind == JoinKind::Left);
@@ -144,79 +203,213 @@ impl Builder {
                             && !is_volatile(filter)
                     }));
                 }
-                let needs = needs_of(right, query, &right_entries);
-                let left = self.tree(left, query, needed, left_filters, depth)?;
-                let right = if needs.is_empty() {
-                    Side::Plain(self.tree(right, query, needed, right_filters, depth)?)
-                } else {
-                    Side::Lateral { tree: right, filters: right_filters }
-                };
+                let is_lateral = !needs_of(right, scope.query, &right_entries).is_empty();
+                let keeps = *kind == JoinKind::Left
+                    && (is_lateral || self.is_reached(right, &conditions, scope.query));
+                let left_scope = if keeps { scope } else { scope.unordered() };
+                let left = self.tree(left, left_filters, left_scope)?;
+                let right = Side { tree: right, filters: right_filters, is_lateral };
                 let (plan, layout) =
-                    self.join(*kind, left, right, conditions, query, needed, depth)?;
-                self.filter(plan, layout, filters, depth)
+                    self.join(*kind, left, &left_entries, right, conditions, scope)?;
+                self.filter(plan, layout, filters, scope.depth)
             }
         }
+    }
+
+    /// Whether a join tree is a table with a key that the conditions give a value for.
+    fn is_reached(&self, tree: &JoinTree, conditions: &[Expr], query: &Query) -> bool {
+        let JoinTree::Entry(entry) = tree else { return false };
+        let RteKind::Relation(relation) = &query.range_table[*entry].kind else { return false };
+        let columns: Vec<i16> = conditions
+            .iter()
+            .filter_map(|filter| equality_of(filter, *entry).map(|(column, _)| column))
+            .collect();
+        self.keys_of(relation)
+            .iter()
+            .any(|(key, _)| key.first().is_some_and(|first| columns.contains(first)))
     }
 
     fn join(
         &mut self,
         kind: JoinKind,
-        (left, left_layout): (Plan, Layout),
+        left: (Plan, Layout),
+        joined: &BTreeSet<usize>,
         right: Side<'_>,
-        on: Vec<Expr>,
-        query: &Query,
-        needed: &Columns,
-        depth: usize,
+        mut on: Vec<Expr>,
+        scope: Scope<'_>,
     ) -> SqlResult<(Plan, Layout)> {
+        if right.is_lateral {
+            return self.lateral(kind, left, right, &on, scope);
+        }
+        let kind = match kind {
+            JoinKind::Inner => JoinType::Inner,
+            JoinKind::Left => JoinType::Left,
+            JoinKind::Right => JoinType::Right,
+            JoinKind::Full => JoinType::Full,
+        };
+        let mut filters = right.filters;
+        if let JoinTree::Entry(entry) = right.tree
+            && let RteKind::Relation(relation) = &scope.query.range_table[*entry].kind
+            && matches!(kind, JoinType::Inner | JoinType::Left)
+        {
+            let own = filters.len();
+            filters.append(&mut on);
+            if let Some(way) = self.by_key(&left, joined, *entry, relation, &filters, own, scope)? {
+                return self.lookup(kind, left, *entry, relation, filters, way, scope);
+            }
+            on = filters.split_off(own);
+        }
+        let right = self.tree(right.tree, filters, scope.unordered())?;
+        self.plain_join(kind, left, right, on, scope.depth)
+    }
+
+    fn lateral(
+        &mut self,
+        kind: JoinKind,
+        (left, left_layout): (Plan, Layout),
+        Side { tree, filters, .. }: Side<'_>,
+        on: &[Expr],
+        scope: Scope<'_>,
+    ) -> SqlResult<(Plan, Layout)> {
+        let depth = scope.depth;
         let width = left.types.len();
         let mut layout = left_layout.clone();
-        let (right, right_layout) = match right {
-            Side::Plain(right) => right,
-            Side::Lateral { tree, filters } => {
-                let mut inner = Layout::default();
-                let (part, outers) = self.part_of(false, |builder| {
-                    let (plan, layout) = builder.tree(tree, query, needed, filters, depth)?;
-                    inner = layout;
-                    Ok(plan)
-                })?;
-                let part = crate::subquery::Part { stable: !is_volatile_tree(tree, query), ..part };
-                let bindings = outers
-                    .iter()
-                    .map(|outer| {
-                        let levels_up = depth - outer.depth;
-                        let super::OuterRef { entry, column, ty, .. } = *outer;
-                        let expr = Expr::Column { entry, column, levels_up, ty };
-                        compile(self, &expr, &left_layout, depth)
-                    })
-                    .collect::<SqlResult<_>>()?;
-                layout.append(&inner, width);
-                let filter = self.all_of(&on, &layout, depth)?;
-                let types: Vec<TypeRef> =
-                    left.types.iter().chain(&part.plan.types).copied().collect();
-                let outer = kind == JoinKind::Left;
-                let plan = LateralPlan {
-                    left: Box::new(left),
-                    part: Arc::new(part),
-                    bindings,
-                    outer,
-                    filter,
-                };
-                return Ok((Plan::new(PlanKind::Lateral(plan), types), layout));
-            }
-        };
-        layout.append(&right_layout, width);
-        let (mut keys, mut rest) = (Vec::new(), Vec::new());
+        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+            return Err(SqlError::internal("a lateral item that an outer join makes rows for"));
+        }
+        let mut inner = Layout::default();
+        let (part, outers) = self.part_of(false, |builder| {
+            let (plan, layout) = builder.tree(tree, filters, scope.unordered())?;
+            inner = layout;
+            Ok(plan)
+        })?;
+        let part = crate::subquery::Part { stable: !is_volatile_tree(tree, scope.query), ..part };
+        let bindings = outers
+            .iter()
+            .map(|outer| {
+                let levels_up = depth - outer.depth;
+                let super::OuterRef { entry, column, ty, .. } = *outer;
+                let expr = Expr::Column { entry, column, levels_up, ty };
+                compile(self, &expr, &left_layout, depth)
+            })
+            .collect::<SqlResult<_>>()?;
+        layout.append(&inner, width);
+        let filter = self.all_of(on, &layout, depth)?;
+        let types: Vec<TypeRef> = left.types.iter().chain(&part.plan.types).copied().collect();
+        let outer = kind == JoinKind::Left;
+        let rows = (left.rows * part.plan.rows).max(1.0);
+        let ordered = left.ordered;
+        let plan =
+            LateralPlan { left: Box::new(left), part: Arc::new(part), bindings, outer, filter };
+        let plan = Plan::new(PlanKind::Lateral(plan), types).with_rows(rows);
+        Ok((Plan { ordered, ..plan }, layout))
+    }
+
+    /// A join by hashing or, without an equality, by comparing all pairs.
+    pub(super) fn plain_join(
+        &mut self,
+        kind: JoinType,
+        (left, left_layout): (Plan, Layout),
+        (right, right_layout): (Plan, Layout),
+        on: Vec<Expr>,
+        depth: usize,
+    ) -> SqlResult<(Plan, Layout)> {
+        let mut both = left_layout.clone();
+        both.append(&right_layout, left.types.len());
+        let (mut keys, mut equal, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        let names = self.names();
         for condition in on {
             match self.join_key(&condition, &left_layout, &right_layout, depth)? {
-                Some(key) => keys.push(key),
+                Some(key) => {
+                    keys.push(key);
+                    equal.push(Described { expr: condition, names: names.clone() });
+                }
                 None => rest.push(condition),
             }
         }
-        let filter = self.all_of(&rest, &layout, depth)?;
-        let types = left.types.iter().chain(&right.types).copied().collect();
+        let filter = self.all_of(&rest, &both, depth)?;
+        let product = left.rows * right.rows;
+        let rows = match (kind, keys.is_empty()) {
+            (JoinType::Semi | JoinType::Anti, _) => left.rows,
+            (_, true) => product * passing(rest.iter()),
+            (_, false) => left.rows.max(right.rows),
+        };
+        let gives_right = !matches!(kind, JoinType::Semi | JoinType::Anti);
+        let mut types = left.types.clone();
+        if gives_right {
+            types.extend(&right.types);
+        }
+        let rest = rest.into_iter().map(|expr| Described { expr, names: names.clone() }).collect();
         let (left, right) = (Box::new(left), Box::new(right));
-        let join = JoinPlan { kind, left, right, keys, filter };
-        Ok((Plan::new(PlanKind::Join(join), types), layout))
+        let join = JoinPlan { kind, left, right, keys, filter, equal, rest };
+        let plan = Plan::new(PlanKind::Join(join), types).with_rows(rows.max(1.0));
+        Ok((plan, if gives_right { both } else { left_layout }))
+    }
+
+    /// The way to a table's rows by a key that the rows joined so far give, if that is cheaper than
+    /// reading the table once. The first `own` conditions are on the table alone.
+    pub(super) fn by_key(
+        &mut self,
+        (left, layout): &(Plan, Layout),
+        joined: &BTreeSet<usize>,
+        at: usize,
+        relation: &Arc<Relation>,
+        conditions: &[Expr],
+        own: usize,
+        scope: Scope<'_>,
+    ) -> SqlResult<Option<super::access::Way>> {
+        let is_linked = conditions[own..].iter().any(|filter| equality_of(filter, at).is_some());
+        if !is_linked {
+            return Ok(None);
+        }
+        let around = Around { layout, entries: joined };
+        let way = self.way(at, relation, conditions, None, Some(&around), scope.depth)?;
+        let is_keyed = matches!(way.access, Access::Range(_));
+        if !is_keyed || !way.decided.iter().any(|place| *place >= own) {
+            return Ok(None);
+        }
+        let limit = scope.wish.and_then(|wish| wish.limit).filter(|_| left.ordered);
+        let wanted = limit.map_or(left.rows, |limit| left.rows.min(limit * 4.0));
+        let (rows, cost) = self.size(at, relation, &conditions[..own]);
+        let mut scanned = cost + rows * 0.5 + left.rows * 0.3 + 10.0;
+        if left.ordered && scope.wish.is_some_and(|wish| !wish.keys.is_empty()) {
+            scanned += left.rows * (left.rows + 2.0).log2() * 0.25;
+        }
+        Ok((wanted * way.cost < scanned).then_some(way))
+    }
+
+    pub(super) fn lookup(
+        &mut self,
+        kind: JoinType,
+        (left, mut layout): (Plan, Layout),
+        at: usize,
+        relation: &Arc<Relation>,
+        conditions: Vec<Expr>,
+        way: super::access::Way,
+        scope: Scope<'_>,
+    ) -> SqlResult<(Plan, Layout)> {
+        let rest = undecided(conditions, &way.decided);
+        let (inner, inner_types, inner_layout) = self.scan(at, relation, way.access, scope)?;
+        let mut both = layout.clone();
+        both.append(&inner_layout, left.types.len());
+        let filter = self.all_of(&rest, &both, scope.depth)?;
+        let names = self.names();
+        let rest = rest.into_iter().map(|expr| Described { expr, names: names.clone() }).collect();
+        let matches = (left.rows * way.rows).max(1.0);
+        let rows = match kind {
+            JoinType::Inner => matches,
+            JoinType::Left => matches.max(left.rows),
+            _ => left.rows,
+        };
+        let (mut types, ordered) = (left.types.clone(), left.ordered);
+        if !matches!(kind, JoinType::Semi | JoinType::Anti) {
+            types.extend(&inner_types);
+            layout = both;
+        }
+        let (outer, inner) = (Box::new(left), Arc::new(inner));
+        let plan = LookupPlan { kind, outer, inner, inner_types, filter, rest };
+        let plan = Plan::new(PlanKind::Lookup(plan), types).with_rows(rows);
+        Ok((Plan { ordered, ..plan }, layout))
     }
 
     fn all_of(
@@ -260,18 +453,14 @@ impl Builder {
     fn entry(
         &mut self,
         at: usize,
-        query: &Query,
-        needed: &Columns,
         filters: Vec<Expr>,
-        depth: usize,
+        scope: Scope<'_>,
     ) -> SqlResult<(Plan, Layout)> {
-        let entry = &query.range_table[at];
-        let wanted: Vec<i16> =
-            needed.0.range((at, i16::MIN)..=(at, i16::MAX)).map(|(_, column)| *column).collect();
+        let depth = scope.depth;
+        let entry = &scope.query.range_table[at];
+        let wanted = wanted_columns(at, scope.needed);
         let (plan, layout) = match &entry.kind {
-            RteKind::Relation(relation) => {
-                self.scan(at, entry, relation, &wanted, &filters, depth)?
-            }
+            RteKind::Relation(relation) => return self.table(at, relation, filters, scope),
             RteKind::System(name) => {
                 let columns: Vec<usize> = (0..entry.columns.len()).collect();
                 let types = entry.columns.iter().map(|column| column.ty).collect();
@@ -302,8 +491,25 @@ impl Builder {
                 return Err(SqlError::internal("the row being changed is not read by a plan"));
             }
         };
-        let (plan, layout) = whole_row(at, entry, &wanted, plan, layout);
+        let (plan, layout) = self.whole_row(at, entry, &wanted, plan, layout)?;
         self.filter(plan, layout, filters, depth)
+    }
+
+    /// A table's rows that pass the filters.
+    pub(super) fn table(
+        &mut self,
+        at: usize,
+        relation: &Arc<Relation>,
+        filters: Vec<Expr>,
+        scope: Scope<'_>,
+    ) -> SqlResult<(Plan, Layout)> {
+        let way = self.way(at, relation, &filters, scope.wish, None, scope.depth)?;
+        let rest = undecided(filters, &way.decided);
+        let (scan, types, layout) = self.scan(at, relation, way.access, scope)?;
+        let ordered = way.ordered;
+        let plan = Plan::new(PlanKind::Scan(scan), types).with_rows(way.rows);
+        let (plan, layout) = self.filter(Plan { ordered, ..plan }, layout, rest, scope.depth)?;
+        Ok((plan.with_rows(way.rows), layout))
     }
 
     fn functions(
@@ -392,21 +598,20 @@ impl Builder {
         Ok((Plan::new(PlanKind::Values(rows), types), layout))
     }
 
-    fn scan(
+    pub(super) fn scan(
         &mut self,
         at: usize,
-        entry: &RangeTableEntry,
         relation: &Arc<Relation>,
-        wanted: &[i16],
-        filters: &[Expr],
-        depth: usize,
-    ) -> SqlResult<(Plan, Layout)> {
+        access: Access,
+        scope: Scope<'_>,
+    ) -> SqlResult<(ScanPlan, Vec<TypeRef>, Layout)> {
         let Some(table) = relation.as_table() else {
             return Err(SqlError::unsupported(format!("reading relation \"{}\"", relation.name)));
         };
+        let wanted = wanted_columns(at, scope.needed);
         let mut layout = Layout::default();
         let mut types = Vec::new();
-        for column in wanted {
+        for column in &wanted {
             let ty = match *column {
                 0 => TypeRef::plain(type_oid::RECORD),
                 ROW_KEY => TypeRef::plain(type_oid::BYTEA),
@@ -423,150 +628,83 @@ impl Builder {
         if types.is_empty() {
             types.push(DUMMY);
         }
-        let access = self.access(at, relation, filters, depth)?;
         let scan = ScanPlan {
             relation: relation.clone(),
-            alias: entry.alias.clone(),
+            entry: at,
+            alias: scope.query.range_table[at].alias.clone(),
             layout: Arc::new(RowLayout::new(relation)),
             tree: TreeId(table.tree),
-            columns: wanted.to_vec(),
+            columns: wanted,
             access,
         };
-        Ok((Plan::new(PlanKind::Scan(scan), types), layout))
+        Ok((scan, types, layout))
     }
 
-    /// The narrowest way to the rows that the filters can pass.
-    fn access(
+    /// Adds the whole row as a column where it is wanted.
+    fn whole_row(
         &mut self,
         at: usize,
-        relation: &Relation,
-        filters: &[Expr],
-        depth: usize,
-    ) -> SqlResult<Access> {
-        let mut bounds: Vec<(i16, Comparison, &Expr)> = Vec::new();
-        for filter in filters {
-            let Expr::Call(call) = filter else { continue };
-            let Some((op, left, right)) = comparison(call) else { continue };
-            let of_entry = |expr: &Expr| match strip(expr) {
-                Expr::Column { entry, column, levels_up: 0, ty } if *entry == at => {
-                    (ty.oid == left.ty().oid || key_alike(ty.oid, left.ty().oid)).then_some(*column)
-                }
-                _ => None,
-            };
-            if let Some(column) = of_entry(left).filter(|_| is_constant(right)) {
-                bounds.push((column, op, right));
-            } else if let Some(column) = of_entry(right).filter(|_| is_constant(left)) {
-                bounds.push((column, mirrored(op), left));
-            }
+        entry: &RangeTableEntry,
+        wanted: &[i16],
+        plan: Plan,
+        mut layout: Layout,
+    ) -> SqlResult<(Plan, Layout)> {
+        if !wanted.contains(&0) || layout.0.contains_key(&(at, 0)) {
+            return Ok((plan, layout));
         }
-        let none = Layout::default();
-        let row_key =
-            bounds.iter().find(|(column, op, _)| *column == ROW_KEY && *op == Comparison::Equal);
-        if let Some((_, _, value)) = row_key {
-            return Ok(Access::RowKey(compile(self, value, &none, depth)?));
-        }
-        let mut best: Option<(usize, Access)> = None;
-        for candidate in self.keys_of(relation) {
-            let (columns, plan) = candidate;
-            let find = |column: i16, ops: &[Comparison]| {
-                bounds.iter().find(|(of, op, _)| *of == column && ops.contains(op))
-            };
-            let mut plan = plan;
-            for column in &columns {
-                let Some((_, _, value)) = find(*column, &[Comparison::Equal]) else { break };
-                plan.equal.push(compile(self, value, &none, depth)?);
-            }
-            let mut score = plan.equal.len() * 4;
-            if let Some(column) = columns.get(plan.equal.len()) {
-                let lower = find(*column, &[Comparison::Greater, Comparison::GreaterEqual]);
-                if let Some((_, op, value)) = lower {
-                    let value = compile(self, value, &none, depth)?;
-                    plan.lower = Some((value, *op == Comparison::GreaterEqual));
-                    score += 1;
-                }
-                let upper = find(*column, &[Comparison::Less, Comparison::LessEqual]);
-                if let Some((_, op, value)) = upper {
-                    let value = compile(self, value, &none, depth)?;
-                    plan.upper = Some((value, *op == Comparison::LessEqual));
-                    score += 1;
-                }
-            }
-            // A range of an index reads each row by its key: worth it only where both ends are known.
-            let worth = plan.index.is_none() || !plan.equal.is_empty() || score >= 2;
-            score = score * 2 + usize::from(plan.index.is_none());
-            if score > 1 && worth && best.as_ref().is_none_or(|(known, _)| score > *known) {
-                best = Some((score, Access::Range(plan)));
-            }
-        }
-        Ok(best.map_or(Access::All, |(_, access)| access))
-    }
-
-    /// The row key and the indexes of a table, with the columns of each.
-    fn keys_of(&self, relation: &Relation) -> Vec<(Vec<i16>, RangePlan)> {
-        let Some(table) = relation.as_table() else { return Vec::new() };
-        let type_of = |column: i16| relation.column(column).map(|column| column.ty.oid);
-        let mut found = Vec::new();
-        let empty = |name: &str, index, keys| RangePlan {
-            name: name.to_owned(),
-            index,
-            keys,
-            equal: Vec::new(),
-            lower: None,
-            upper: None,
-        };
-        let ascending = |column: &i16| {
-            let ty = type_of(*column)?;
-            Some(KeyColumn { ty, descending: false, nulls_first: false })
-        };
-        if let Some(keys) = table.row_key.iter().map(ascending).collect::<Option<Vec<_>>>()
-            && !keys.is_empty()
-        {
-            found.push((table.row_key.clone(), empty(&relation.name, None, keys)));
-        }
-        for oid in &table.indexes {
-            let Some(index) = self.catalog.relation(*oid) else { continue };
-            let Some(body) = index.as_index() else { continue };
-            if body.tree == 0 {
-                if let Some((_, plan)) = found.first_mut() {
-                    plan.name = index.name.clone();
-                }
-                continue;
-            }
-            let keys = body.keys.iter().map(|key| {
-                let ty = type_of(key.column)?;
-                let (descending, nulls_first) = (key.descending, key.nulls_first);
-                key::is_lossless(ty).then_some(KeyColumn { ty, descending, nulls_first })
-            });
-            let Some(keys) = keys.collect::<Option<Vec<_>>>() else { continue };
-            if body.valid_from > self.snapshot {
-                continue;
-            }
-            let columns = body.keys.iter().map(|key| key.column).collect();
-            found.push((columns, empty(&index.name, Some(TreeId(body.tree)), keys)));
-        }
-        found
+        let width = plan.types.len();
+        let ty = TypeRef::plain(type_oid::RECORD);
+        let fields = entry.columns.iter().enumerate().filter(|(_, column)| !column.dropped);
+        let (fields, names) = fields
+            .map(|(place, column)| {
+                let number = i16::try_from(place + 1).unwrap_or(i16::MAX);
+                let field = Expr::Column { entry: at, column: number, levels_up: 0, ty: column.ty };
+                (field, column.name.clone())
+            })
+            .unzip();
+        let row = compile(self, &Expr::Row { fields, names, ty }, &layout, 0)?;
+        let mut exprs: Vec<_> =
+            plan.types.iter().enumerate().map(|(place, ty)| column(place, *ty)).collect();
+        exprs.push(row);
+        let (mut types, rows) = (plan.types.clone(), plan.rows);
+        types.push(ty);
+        layout.0.insert((at, 0), (width, ty));
+        Ok((Plan::new(PlanKind::Project(Box::new(plan), exprs), types).with_rows(rows), layout))
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "two live at a time, in one call")]
-enum Side<'q> {
-    Plain((Plan, Layout)),
-    Lateral { tree: &'q JoinTree, filters: Vec<Expr> },
+/// The right side of a join, not planned yet.
+struct Side<'q> {
+    tree: &'q JoinTree,
+    filters: Vec<Expr>,
+    /// Whether it refers to the left side.
+    is_lateral: bool,
 }
 
-/// Whether keys of both types are the same bytes.
-fn key_alike(one: aegis_types::Oid, other: aegis_types::Oid) -> bool {
-    let is_text = |oid| matches!(oid, type_oid::TEXT | type_oid::VARCHAR);
-    is_text(one) && is_text(other)
+fn wanted_columns(at: usize, needed: &Columns) -> Vec<i16> {
+    needed.0.range((at, i16::MIN)..=(at, i16::MAX)).map(|(_, column)| *column).collect()
 }
 
-fn mirrored(op: Comparison) -> Comparison {
-    match op {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessEqual => Comparison::GreaterEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterEqual => Comparison::LessEqual,
-        other => other,
+fn is_true(expr: &Expr) -> bool {
+    matches!(expr, Expr::Const { value: Datum::Bool(true), .. })
+}
+
+/// Whether a condition can be seen not to be true.
+fn is_never_true(expr: &Expr) -> bool {
+    !matches!(truth(expr), None | Some(Some(true)))
+}
+
+/// The value of a constant condition, as far as it can be seen: true, false or NULL.
+fn truth(expr: &Expr) -> Option<Option<bool>> {
+    match expr {
+        Expr::Const { value: Datum::Bool(value), .. } => Some(Some(*value)),
+        Expr::Const { value: Datum::Null, .. } => Some(None),
+        Expr::Not(arg) => truth(arg).map(|value| value.map(|value| !value)),
+        Expr::IsNull { arg, negated } => match &**arg {
+            Expr::Const { value, .. } => Some(Some(value.is_null() != *negated)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -578,39 +716,6 @@ fn all_columns(at: usize, plan: Plan) -> (Plan, Layout) {
         .map(|(place, ty)| ((at, i16::try_from(place + 1).unwrap_or(i16::MAX)), (place, *ty)));
     let layout = Layout(columns.collect());
     (plan, layout)
-}
-
-/// Adds the whole row as a column where it is wanted.
-fn whole_row(
-    at: usize,
-    entry: &RangeTableEntry,
-    wanted: &[i16],
-    plan: Plan,
-    mut layout: Layout,
-) -> (Plan, Layout) {
-    if !wanted.contains(&0) || layout.0.contains_key(&(at, 0)) {
-        return (plan, layout);
-    }
-    let width = plan.types.len();
-    let ty = TypeRef::plain(type_oid::RECORD);
-    let fields = entry.columns.iter().enumerate().filter(|(_, column)| !column.dropped);
-    let (fields, names) = fields
-        .map(|(place, column)| {
-            let number = i16::try_from(place + 1).unwrap_or(i16::MAX);
-            let field = Expr::Column { entry: at, column: number, levels_up: 0, ty: column.ty };
-            (field, column.name.clone())
-        })
-        .unzip();
-    let row = Expr::Row { fields, names, ty };
-    let mut builder = Builder::new(Arc::default(), 0);
-    let Ok(row) = compile(&mut builder, &row, &layout, 0) else { return (plan, layout) };
-    let mut exprs: Vec<_> =
-        plan.types.iter().enumerate().map(|(place, ty)| column(place, *ty)).collect();
-    exprs.push(row);
-    let mut types = plan.types.clone();
-    types.push(ty);
-    layout.0.insert((at, 0), (width, ty));
-    (Plan::new(PlanKind::Project(Box::new(plan), exprs), types), layout)
 }
 
 fn take_filters(filters: &mut Vec<Expr>, mut take: impl FnMut(&Expr) -> bool) -> Vec<Expr> {
@@ -638,7 +743,7 @@ fn flatten<'q>(
     items.push(Item { tree, entries, needs });
 }
 
-fn entries_of_tree(tree: &JoinTree, entries: &mut BTreeSet<usize>) {
+pub(super) fn entries_of_tree(tree: &JoinTree, entries: &mut BTreeSet<usize>) {
     match tree {
         JoinTree::Entry(entry) => {
             entries.insert(*entry);
@@ -681,43 +786,4 @@ fn is_volatile_tree(tree: &JoinTree, query: &Query) -> bool {
         visit_entry(&query.range_table[entry], 0, &mut any);
     }
     any.0
-}
-
-/// Which item is joined next: one that a condition connects, the more narrowed the better.
-fn choose(items: &[Item<'_>], joined: &BTreeSet<usize>, filters: &[Expr]) -> usize {
-    let names: Vec<(BTreeSet<usize>, bool)> = filters
-        .iter()
-        .map(|filter| {
-            let equal = matches!(filter, Expr::Call(call) if equality(call).is_some());
-            (entries_of(filter), equal)
-        })
-        .collect();
-    let score = |item: &Item<'_>| {
-        if !item.needs.is_subset(joined) {
-            return 0;
-        }
-        let mut score = 1;
-        for (entries, equal) in &names {
-            if entries.is_empty() || entries.is_disjoint(&item.entries) {
-                continue;
-            }
-            if entries.is_subset(&item.entries) {
-                score += if *equal { 2 } else { 1 };
-            } else if entries
-                .iter()
-                .all(|entry| item.entries.contains(entry) || joined.contains(entry))
-            {
-                score += if *equal { 1000 } else { 10 };
-            }
-        }
-        score
-    };
-    let mut best = (0, 0);
-    for (at, item) in items.iter().enumerate() {
-        let score = score(item);
-        if score > best.1 {
-            best = (at, score);
-        }
-    }
-    best.0
 }

@@ -9,9 +9,9 @@ use aegis_types::{SqlError, SqlResult, TypeRef, type_oid};
 
 use super::Builder;
 use crate::aggregate::{AggregateCall, AggregatePlan};
-use crate::compile::{Layout, compile};
+use crate::compile::{Layout, compile, is_constant};
 use crate::plan::{DUMMY, Plan, PlanKind, SortColumn};
-use crate::rewrite::{fingerprint, rewrite_expr};
+use crate::rewrite::{conjuncts, fingerprint, rewrite_expr};
 use crate::scalar::Scalar;
 use crate::window::{Bound, WindowFunction, WindowPlan, WindowSpec, WindowTarget};
 
@@ -183,12 +183,18 @@ impl Builder {
             groupings: asked.groupings,
         };
         let mut plan = Plan::new(PlanKind::Aggregate(aggregate), types);
-        if let Some(having) = &query.having {
-            let predicate = compile(self, having, &above, depth)?;
-            let types = plan.types.clone();
-            plan = Plan::new(PlanKind::Filter(Box::new(plan), predicate), types);
-        }
-        Ok((plan, above))
+        let (mut filters, mut gates) = (Vec::new(), Vec::new());
+        query.having.iter().for_each(|having| conjuncts(having, &mut filters));
+        // A condition that is the same for all groups is asked before there are any.
+        filters.retain(|filter| {
+            let is_gate = is_constant(filter);
+            if is_gate {
+                gates.push(filter.clone());
+            }
+            !is_gate
+        });
+        (plan, above) = self.filter(plan, above, filters, depth)?;
+        Ok((self.gate(plan, gates, depth)?, above))
     }
 
     fn sort_columns(
