@@ -28,6 +28,7 @@ mod registered;
 mod sequence;
 mod setting;
 mod size;
+mod stored_text;
 mod system;
 mod visibility;
 
@@ -160,7 +161,12 @@ impl SessionHost {
 
 impl Observed {
     fn names(&self, database: Oid) -> Names<'_> {
-        Names { catalog: &self.catalog, database, search_path: &self.search_path }
+        Names {
+            catalog: &self.catalog,
+            database,
+            search_path: &self.search_path,
+            text: &stored_text::Shown,
+        }
     }
 }
 

@@ -159,7 +159,7 @@ impl Session {
         self.refuse_in_failed_block()?;
         self.ensure_transaction()?;
         if !utility::is_plannable(&statement) {
-            return self.run_utility(&statement, &prepared.source).await;
+            return self.run_utility(&statement).await;
         }
         let known: Vec<Option<Oid>> =
             prepared.parameter_types.iter().map(|ty| Some(ty.oid)).collect();
