@@ -112,7 +112,7 @@ impl Network {
     /// Reads the binary form.
     ///
     /// # Errors
-    /// 22P03
+    /// 22P03; 08P01 where bytes are missing
     pub fn receive(bytes: &[u8], is_cidr: bool) -> SqlResult<Self> {
         let name = if is_cidr { "cidr" } else { "inet" };
         let wrong = |what: &str| {
@@ -122,7 +122,7 @@ impl Network {
             )
         };
         let [family, bits, _, length, rest @ ..] = bytes else {
-            return Err(wrong("length"));
+            return Err(no_data_left());
         };
         let is_v6 = match *family {
             V4 => false,
@@ -133,8 +133,11 @@ impl Network {
         if usize::from(*bits) > size * 8 {
             return Err(wrong("bits"));
         }
-        if usize::from(*length) != size || rest.len() != size {
+        if usize::from(*length) != size || rest.len() > size {
             return Err(wrong("length"));
+        }
+        if rest.len() < size {
+            return Err(no_data_left());
         }
         let mut address = [0; 16];
         address[..size].copy_from_slice(rest);
@@ -181,6 +184,10 @@ pub fn parse(text: &str, is_cidr: bool) -> SqlResult<Network> {
         .detail("Value has bits set to right of mask."));
     }
     Ok(value)
+}
+
+fn no_data_left() -> SqlError {
+    SqlError::new(SqlState::ProtocolViolation, "no data left in message")
 }
 
 fn number(text: &str, maximum: u8) -> Option<u8> {

@@ -117,12 +117,14 @@ impl Scope {
     /// How the query was written.
     pub(super) fn take_written(&mut self) -> Written {
         let mut written = std::mem::take(&mut self.written);
-        let entry = |info: &EntryInfo| WrittenEntry {
-            aliased: info.aliased,
+        // A stored text names columns with an alias even where that is the relation's own name.
+        let entry = |(info, entry): (&EntryInfo, &RangeTableEntry)| WrittenEntry {
+            aliased: info.aliased
+                && !(info.column_aliases && info.relation_name.as_ref() == Some(&entry.alias)),
             column_aliases: info.column_aliases,
             relation: info.relation,
         };
-        written.entries = self.entries.iter().map(entry).collect();
+        written.entries = self.entries.iter().zip(&self.range_table).map(entry).collect();
         let window = |window: &ast::WindowDef| WrittenWindow {
             name: window.name.clone(),
             base: window.refname.clone(),

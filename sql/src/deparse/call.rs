@@ -113,8 +113,11 @@ impl<'a> Printer<'a> {
             }
             ("normalize", [value, Expr::Const { value: Datum::Text(form), .. }]) => {
                 self.put("NORMALIZE(");
-                self.spaced(&[(value, ", ")])?;
-                self.put(form);
+                self.expression(value, false)?;
+                // The default is filled in.
+                if &**form != "NFC" {
+                    self.put(&format!(", {form}"));
+                }
                 self.put(")");
             }
             ("overlay", [value, new, from]) => {
@@ -130,7 +133,7 @@ impl<'a> Printer<'a> {
                 self.put("POSITION((");
                 self.spaced(&[(part, ") IN ("), (value, "))")])?;
             }
-            ("substring", [value, from]) => {
+            ("substring", [value, from]) if from.ty().oid == t::INT4 => {
                 self.put("SUBSTRING(");
                 self.spaced(&[(value, " FROM "), (from, ")")])?;
             }
@@ -140,7 +143,7 @@ impl<'a> Printer<'a> {
                 self.put("SUBSTRING(");
                 self.spaced(&[(value, " SIMILAR "), (pattern, " ESCAPE "), (escape, ")")])?;
             }
-            ("substring", [value, from, count]) => {
+            ("substring", [value, from, count]) if from.ty().oid == t::INT4 => {
                 self.put("SUBSTRING(");
                 self.spaced(&[(value, " FROM "), (from, " FOR "), (count, ")")])?;
             }

@@ -63,8 +63,9 @@ impl<'a> Printer<'a> {
         if let Some(limit) = &query.limit {
             if query.with_ties {
                 self.clause(" FETCH FIRST ", 0);
+                self.put("(");
                 self.expression(limit, false)?;
-                self.put(" ROWS WITH TIES");
+                self.put(") ROWS WITH TIES");
             } else {
                 self.clause(" LIMIT ", 0);
                 match limit {
