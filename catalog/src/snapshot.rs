@@ -25,6 +25,8 @@ pub const TEMPLATE1_DATABASE: Oid = Oid(1);
 pub const TEMPLATE0_DATABASE: Oid = Oid(4);
 /// The role `postgres`.
 pub const BOOTSTRAP_ROLE: Oid = Oid(10);
+/// `pg_database_owner`, which owns the schemas `public`.
+pub const DATABASE_OWNER_ROLE: Oid = Oid(6171);
 /// The catalogs that comments name: `pg_class`, `pg_namespace`, `pg_database`, `pg_constraint`,
 /// `pg_type`.
 pub const PG_CLASS: Oid = Oid(1259);

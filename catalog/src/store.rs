@@ -18,8 +18,8 @@ use aegis_types::Oid;
 
 use crate::descriptor::{Database, Descriptor, Role, Schema};
 use crate::snapshot::{
-    BOOTSTRAP_ROLE, CatalogSnapshot, DescriptorKey, POSTGRES_DATABASE, PUBLIC, TEMPLATE0_DATABASE,
-    TEMPLATE1_DATABASE,
+    BOOTSTRAP_ROLE, CatalogSnapshot, DATABASE_OWNER_ROLE, DescriptorKey, POSTGRES_DATABASE, PUBLIC,
+    TEMPLATE0_DATABASE, TEMPLATE1_DATABASE,
 };
 
 /// The tree of descriptors.
@@ -182,6 +182,22 @@ pub fn of_view(view: &ReadView) -> Result<Arc<CatalogSnapshot>, StorageError> {
     Ok(view.catalog()?.downcast().expect("the store's catalog builder is ours"))
 }
 
+/// The roles that PostgreSQL has from the start beside the first one. Nobody is a member.
+const PREDEFINED_ROLES: [(Oid, &str); 12] = [
+    (Oid(3373), "pg_monitor"),
+    (Oid(3374), "pg_read_all_settings"),
+    (Oid(3375), "pg_read_all_stats"),
+    (Oid(3377), "pg_stat_scan_tables"),
+    (Oid(4200), "pg_signal_backend"),
+    (Oid(4544), "pg_checkpoint"),
+    (Oid(4569), "pg_read_server_files"),
+    (Oid(4570), "pg_write_server_files"),
+    (Oid(4571), "pg_execute_server_program"),
+    (DATABASE_OWNER_ROLE, "pg_database_owner"),
+    (Oid(6181), "pg_read_all_data"),
+    (Oid(6182), "pg_write_all_data"),
+];
+
 /// Writes what a new store begins with: the databases `postgres`, `template1` and `template0`, the
 /// role `postgres`, and a schema `public` in each database.
 ///
@@ -197,6 +213,11 @@ pub fn bootstrap(txn: &mut Transaction) -> Result<(), StorageError> {
             can_login: true,
         })),
     )?;
+    for (oid, name) in PREDEFINED_ROLES {
+        let name = name.to_owned();
+        let role = Role { oid, name, superuser: false, can_login: false };
+        put(txn, &Descriptor::Role(Arc::new(role)))?;
+    }
     let databases = [
         (TEMPLATE1_DATABASE, "template1", true, true, Oid(2201)),
         (TEMPLATE0_DATABASE, "template0", true, false, Oid(2202)),
@@ -220,7 +241,7 @@ pub fn bootstrap(txn: &mut Transaction) -> Result<(), StorageError> {
                 oid: public,
                 database: oid,
                 name: "public".into(),
-                owner: BOOTSTRAP_ROLE,
+                owner: DATABASE_OWNER_ROLE,
             })),
         )?;
     }

@@ -51,7 +51,7 @@ mod pg_tables;
 mod pg_type;
 mod pg_views;
 
-pub use names::Names;
+pub use names::{AsStored, Names, StoredText};
 pub use pg_attrdef::default_oid;
 
 /// What rows are computed from.

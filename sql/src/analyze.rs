@@ -205,6 +205,14 @@ impl<'a> Analyzer<'a> {
         Ok(Analyzed { statement, parameter_types, columns })
     }
 
+    /// Analyzes the query of a view, with nothing folded: what it means is to be printed.
+    ///
+    /// # Errors
+    /// As [`Analyzer::analyze`].
+    pub fn analyze_view(mut self, select: &ast::SelectStmt) -> SqlResult<Query> {
+        self.top_level_select(select)
+    }
+
     fn top_level_select(&mut self, select: &ast::SelectStmt) -> SqlResult<Query> {
         if let ast::SelectBody::Simple(simple) = &select.body
             && simple.into.is_some()

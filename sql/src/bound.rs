@@ -12,6 +12,8 @@
 //! converts nothing. `JOIN … USING` columns are resolved to the columns they stand for, views are
 //! subqueries, and `SELECT *` is expanded.
 
+pub mod written;
+
 use std::sync::Arc;
 
 use aegis_catalog::Relation;
@@ -73,6 +75,8 @@ pub struct Query {
     /// Whether a target holds a set-returning function: as many rows as it returns, others
     /// repeated, shorter ones padded with NULL, in lockstep.
     pub has_set_functions: bool,
+    /// How it was written, for printing.
+    pub written: Arc<written::Written>,
 }
 
 /// The range table entry that the output of a set operation is named by.
@@ -601,6 +605,8 @@ pub struct Call {
 pub enum CallForm {
     /// `f(x)`
     Function,
+    /// `f(x)` with defaults filled in behind so many arguments
+    Defaulted(u8),
     /// `x::t`
     ExplicitCast,
     /// Not written: put in by the analyzer.

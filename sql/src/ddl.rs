@@ -6,7 +6,7 @@
 
 mod name;
 mod expression;
-mod reference;
+mod text;
 
 mod create_table;
 mod constraint;
@@ -20,6 +20,8 @@ mod create_as;
 
 mod rewrite;
 mod alter_table;
+mod alter_type;
+mod rename;
 
 mod dependency;
 mod drop;
@@ -110,9 +112,9 @@ impl Ddl<'_> {
     ///
     /// # Errors
     /// Whatever the statement raises; 0A000 for one that is not there.
-    pub async fn run(&mut self, statement: &Statement, source: &str) -> SqlResult<String> {
+    pub async fn run(&mut self, statement: &Statement) -> SqlResult<String> {
         let tag = match statement {
-            Statement::CreateTable(create) => self.create_table(create, source).await?,
+            Statement::CreateTable(create) => self.create_table(create).await?,
             Statement::CreateTableAs(create) => return self.create_table_as(create).await,
             Statement::Select(select) => match &select.body {
                 SelectBody::Simple(simple) if simple.into.is_some() => {
@@ -121,15 +123,15 @@ impl Ddl<'_> {
                 _ => return Err(SqlError::internal("a query is no definition")),
             },
             Statement::CreateIndex(create) => self.create_index(create).await?,
-            Statement::CreateSchema(create) => self.create_schema(create, source).await?,
-            Statement::CreateView(create) => self.create_view(create, source).await?,
+            Statement::CreateSchema(create) => self.create_schema(create).await?,
+            Statement::CreateView(create) => self.create_view(create).await?,
             Statement::CreateSequence(create) => self.create_sequence(create).await?,
             Statement::AlterSequence(alter) => self.alter_sequence(alter).await?,
             Statement::CreateDatabase(create) => self.create_database(create).await?,
             Statement::DropDatabase(drop) => self.drop_database(drop).await?,
             Statement::CreateExtension(create) => self.create_extension(create)?,
             Statement::Drop(drop) => self.drop_objects(drop).await?,
-            Statement::AlterTable(alter) => self.alter_table(alter, source).await?,
+            Statement::AlterTable(alter) => self.alter_table(alter).await?,
             Statement::Rename(rename) => self.rename(rename).await?,
             Statement::AlterObjectSchema(alter) => self.set_schema(alter).await?,
             Statement::AlterOwner(alter) => self.alter_owner(alter)?,

@@ -8,6 +8,7 @@ pub mod ast;
 pub mod parser;
 pub mod bound;
 pub mod analyze;
+pub mod deparse;
 pub mod evaluate;
 pub mod query_engine;
 pub mod row;

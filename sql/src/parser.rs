@@ -108,12 +108,6 @@ pub fn parse_with(
     }
 }
 
-/// Where the tokens of a text begin and end, in bytes.
-pub(crate) fn token_spans(text: &str) -> Vec<(usize, usize)> {
-    let span = |token: &lexer::Token| (token.start as usize, token.end as usize);
-    lexer::tokenize(text).tokens.iter().map(span).collect()
-}
-
 /// A single expression, such as a stored default.
 pub fn parse_expr(text: &str) -> SqlResult<Expr> {
     let mut tokens = TokenStream::new(text, &mut Vec::new())?;

@@ -375,7 +375,7 @@ pub fn decode_datum(ty: TypeRef, bytes: &[u8]) -> SqlResult<Datum> {
         | type_oid::NAME
         | type_oid::JSON
         | type_oid::UNKNOWN => Datum::text(std::str::from_utf8(bytes).map_err(|_| corrupted())?),
-        type_oid::BYTEA => Datum::Bytea(bytes.into()),
+        type_oid::BYTEA | type_oid::INET | type_oid::CIDR => Datum::Bytea(bytes.into()),
         type_oid::NUMERIC => Datum::Numeric(Numeric::decode(bytes).map_err(|_| corrupted())?),
         type_oid::JSONB => Datum::Jsonb(Jsonb::from_bytes(bytes.into()).map_err(|_| corrupted())?),
         oid if is_oid_like(oid) => Datum::Oid(Oid(u32::from_le_bytes(array(bytes)?))),

@@ -42,6 +42,7 @@ pub mod host;
 mod integer;
 mod json;
 mod misc;
+mod network;
 mod numeric;
 mod text;
 
@@ -57,6 +58,7 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
         integer::SCALARS,
         json::SCALARS,
         misc::SCALARS,
+        network::SCALARS,
         numeric::SCALARS,
         text::SCALARS,
     ]

@@ -17,6 +17,7 @@ use crate::datum::{Array, Datum, Dimension};
 use crate::error::{SqlError, SqlResult};
 use crate::integer::{invalid_syntax, is_space};
 use crate::jsonb::Jsonb;
+use crate::network::{self, Network};
 use crate::numeric::Numeric;
 use crate::oid::{Oid, TypeRef};
 use crate::sqlstate::SqlState;
@@ -72,6 +73,10 @@ pub fn text_in(type_ref: TypeRef, text: &str, ctx: &EvalContext<'_>) -> SqlResul
         t::CHAR => Datum::Char(text::parse_char(text)),
         t::BYTEA => Datum::Bytea(bytea::parse(text)?.into()),
         t::UUID => Datum::Uuid(uuid::parse(text)?),
+        t::INET | t::CIDR => {
+            let value = network::parse(text, type_ref.oid == t::CIDR)?;
+            Datum::Bytea(value.to_bytes().into())
+        }
         t::OID => Datum::Oid(Oid(integer::parse_oid(text)?)),
         t::XID | t::CID => Datum::Oid(Oid(integer::parse_xid(text))),
         t::VOID => Datum::text(""),
@@ -205,7 +210,12 @@ pub fn text_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut V
         Datum::Text(value) => out.extend_from_slice(value.as_bytes()),
         Datum::Float4(value) => float::write_float4(*value, ctx.settings.extra_float_digits, out),
         Datum::Float8(value) => float::write_float8(*value, ctx.settings.extra_float_digits, out),
-        Datum::Bytea(value) => bytea::write(value, ctx.settings.bytea_output, out),
+        Datum::Bytea(value) => match network_value(type_oid, value) {
+            Some(network) => {
+                out.extend_from_slice(network.text(type_oid == t::CIDR).as_bytes());
+            }
+            None => bytea::write(value, ctx.settings.bytea_output, out),
+        },
         Datum::Char(value) => text::write_char(*value, out),
         Datum::Uuid(value) => uuid::write(value, out),
         Datum::Oid(value) if is_reg_type(type_oid) => {
@@ -243,6 +253,11 @@ pub fn text_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut V
     }
 }
 
+/// The network address that bytes of such a type are.
+fn network_value(type_oid: Oid, bytes: &[u8]) -> Option<Network> {
+    matches!(type_oid, t::INET | t::CIDR).then(|| Network::from_bytes(bytes)).flatten()
+}
+
 /// The type that a datum has if nothing says otherwise: for the fields of an anonymous record.
 #[must_use]
 pub fn usual_type(value: &Datum) -> Oid {
@@ -277,7 +292,7 @@ pub fn usual_type(value: &Datum) -> Oid {
     clippy::only_used_in_recursion,
     reason = "one signature with the text forms, whose settings and host these do not ask"
 )]
-pub fn binary_out(_: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
+pub fn binary_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
     match value {
         Datum::Null => {}
         Datum::Bool(value) => out.push(u8::from(*value)),
@@ -299,7 +314,10 @@ pub fn binary_out(_: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8
         Datum::Float4(value) => out.extend_from_slice(&value.to_bits().to_be_bytes()),
         Datum::Float8(value) => out.extend_from_slice(&value.to_bits().to_be_bytes()),
         Datum::Text(value) => out.extend_from_slice(value.as_bytes()),
-        Datum::Bytea(value) => out.extend_from_slice(value),
+        Datum::Bytea(value) => match network_value(type_oid, value) {
+            Some(network) => out.extend_from_slice(&network.send(type_oid == t::CIDR)),
+            None => out.extend_from_slice(value),
+        },
         Datum::Char(value) => out.push(*value),
         Datum::Uuid(value) => out.extend_from_slice(value),
         Datum::Oid(value) => out.extend_from_slice(&value.0.to_be_bytes()),
@@ -370,6 +388,10 @@ pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlR
         t::CHAR => Datum::Char(reader.array::<1>()?[0]),
         t::BYTEA => Datum::Bytea(reader.rest().into()),
         t::UUID => Datum::Uuid(reader.array()?),
+        t::INET | t::CIDR => {
+            let value = Network::receive(reader.rest(), type_ref.oid == t::CIDR)?;
+            Datum::Bytea(value.to_bytes().into())
+        }
         t::OID | t::XID | t::CID => Datum::Oid(reader.oid()?),
         t::VOID => Datum::text(""),
         t::NUMERIC => {

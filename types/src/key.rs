@@ -54,6 +54,8 @@ pub fn is_lossless(type_oid: Oid) -> bool {
         | t::NAME
         | t::CHAR
         | t::BYTEA
+        | t::INET
+        | t::CIDR
         | t::UUID
         | t::DATE
         | t::TIME
@@ -278,7 +280,7 @@ impl KeyReader<'_> {
             t::TEXT | t::VARCHAR | t::NAME => {
                 Datum::text(String::from_utf8(self.bytes()?).map_err(|_| corrupted())?)
             }
-            t::BYTEA => Datum::Bytea(self.bytes()?.into()),
+            t::BYTEA | t::INET | t::CIDR => Datum::Bytea(self.bytes()?.into()),
             t::CHAR => Datum::Char(self.byte()?),
             t::UUID => Datum::Uuid(self.array()?),
             other => match element_type(other) {

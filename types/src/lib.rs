@@ -13,6 +13,7 @@ pub mod float;
 pub mod text;
 pub mod bytea;
 pub mod uuid;
+pub mod network;
 pub mod timezone;
 pub mod interval;
 pub mod datetime;

@@ -80,9 +80,9 @@ pub fn constraint_definition(
 ) -> String {
     match &constraint.kind {
         ConstraintKind::Check { expression, .. } => {
-            let expression = expression_text(names, expression);
-            let inner = if pretty { without_parentheses(&expression) } else { &expression };
-            format!("CHECK ({inner})")
+            let relation = names.catalog.relation(table.oid);
+            let shown = names.text.expression(names, expression, relation, pretty);
+            format!("CHECK ({shown})")
         }
         ConstraintKind::PrimaryKey { index } => {
             format!("PRIMARY KEY ({})", index_columns(names, table, *index))
@@ -152,65 +152,24 @@ pub const fn action(action: ReferentialAction) -> &'static str {
 
 /// The query of a view, with the semicolon that PostgreSQL puts behind it.
 #[must_use]
-pub fn view_definition(names: &Names<'_>, view: &Relation) -> Option<String> {
+pub fn view_definition(
+    names: &Names<'_>,
+    view: &Relation,
+    pretty: bool,
+    wrap_column: i32,
+) -> Option<String> {
     match &view.body {
-        RelationBody::View { definition } => {
-            let query = definition.trim_end().trim_end_matches(';');
-            Some(format!(" {};", expression_text(names, query).trim_start()))
+        RelationBody::View { .. } => {
+            Some(format!("{};", names.text.view(names, view, pretty, wrap_column)))
         }
         _ => None,
     }
 }
 
-/// A stored expression as it is shown: `'schema.name'::regclass` becomes `'name'::regclass` where
-/// the name is visible, the rest stays as it is stored.
+/// A default as it is shown.
 #[must_use]
-pub fn expression_text(names: &Names<'_>, stored: &str) -> String {
-    const CAST: &str = "'::regclass";
-    let mut out = String::with_capacity(stored.len());
-    let mut rest = stored;
-    while let Some(open) = rest.find('\'') {
-        let (before, quoted) = rest.split_at(open);
-        out.push_str(before);
-        let end = literal_end(quoted);
-        let (literal, after) = quoted.split_at(end);
-        let shown = after
-            .starts_with(&CAST[1..])
-            .then(|| literal.trim_matches('\''))
-            .and_then(|name| shown_relation(names, name));
-        match shown {
-            Some(name) => out.push_str(&format!("'{}'", name.replace('\'', "''"))),
-            None => out.push_str(literal),
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Behind the closing quote of a literal that begins with its opening quote.
-fn literal_end(quoted: &str) -> usize {
-    let bytes = quoted.as_bytes();
-    let mut at = 1;
-    while at < bytes.len() {
-        if bytes[at] == b'\'' {
-            if bytes.get(at + 1) != Some(&b'\'') {
-                return at + 1;
-            }
-            at += 1;
-        }
-        at += 1;
-    }
-    bytes.len()
-}
-
-fn shown_relation(names: &Names<'_>, qualified: &str) -> Option<String> {
-    let parts = split_qualified(&qualified.replace("''", "'"))?;
-    let oid = match parts.as_slice() {
-        [schema, name] => names.relation_in(names.schema(schema)?, name)?,
-        _ => return None,
-    };
-    names.relation_name(oid)
+pub fn default_text(names: &Names<'_>, stored: &str) -> String {
+    names.text.expression(names, stored, None, false)
 }
 
 /// The parts of a qualified name: folded to lower case unless quoted. `None` for bad syntax.
@@ -256,25 +215,4 @@ fn quoted_part(quoted: &str) -> Option<(String, &str)> {
             None => return Some((part, rest)),
         }
     }
-}
-
-/// An expression without the parentheses around all of it.
-fn without_parentheses(text: &str) -> &str {
-    let Some(inner) = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) else {
-        return text;
-    };
-    let (mut depth, mut quote) = (0_usize, None);
-    for byte in inner.bytes() {
-        match (byte, quote) {
-            (b'\'' | b'"', None) => quote = Some(byte),
-            (byte, Some(open)) if byte == open => quote = None,
-            (b'(', None) => depth += 1,
-            (b')', None) => match depth.checked_sub(1) {
-                Some(less) => depth = less,
-                None => return text,
-            },
-            _ => {}
-        }
-    }
-    inner
 }

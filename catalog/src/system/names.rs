@@ -1,12 +1,14 @@
 //! Names of objects as a session sees them: found by `search_path`, printed as short as they are
 //! found again.
 
+use std::sync::Arc;
+
 use aegis_types::builtin::{TypeRow, builtins};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::{relation, relation_by_oid, relation_of_row_type};
-use crate::descriptor::Relation;
+use crate::descriptor::{Relation, RelationBody};
 use crate::snapshot::{CatalogSnapshot, PG_CATALOG};
 
 /// A catalog, and how its names are searched.
@@ -18,6 +20,41 @@ pub struct Names<'a> {
     pub database: Oid,
     /// The schemas of `search_path` that exist. `pg_catalog` comes first if it is not among them.
     pub search_path: &'a [Oid],
+    /// What shows stored expressions and queries.
+    pub text: &'a dyn StoredText,
+}
+
+/// Shows the expressions and queries that descriptors keep as text. The catalog reads no SQL; whoever
+/// shows it to a session does.
+pub trait StoredText: Sync {
+    /// A default or a condition, of this relation where it names columns.
+    fn expression(
+        &self,
+        names: &Names<'_>,
+        text: &str,
+        relation: Option<&Arc<Relation>>,
+        pretty: bool,
+    ) -> String;
+
+    /// A view's query, as far as the semicolon behind it. Lists are broken beyond `wrap_column`.
+    fn view(&self, names: &Names<'_>, view: &Relation, pretty: bool, wrap_column: i32) -> String;
+}
+
+/// Everything as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct AsStored;
+
+impl StoredText for AsStored {
+    fn expression(&self, _: &Names<'_>, text: &str, _: Option<&Arc<Relation>>, _: bool) -> String {
+        text.to_owned()
+    }
+
+    fn view(&self, _: &Names<'_>, view: &Relation, _: bool, _: i32) -> String {
+        match &view.body {
+            RelationBody::View { definition } => definition.clone(),
+            _ => String::new(),
+        }
+    }
 }
 
 /// Whether a type is an array over its element, and not a vector.

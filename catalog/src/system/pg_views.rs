@@ -10,7 +10,9 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let catalog = context.catalog();
     let mut rows = Vec::new();
     for relation in context.relations() {
-        let Some(definition) = view_definition(&context.names, relation) else { continue };
+        let Some(definition) = view_definition(&context.names, relation, false, 0) else {
+            continue;
+        };
         rows.push(row![
             catalog.schema_name(relation.schema),
             &relation.name,

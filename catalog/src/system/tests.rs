@@ -216,7 +216,12 @@ fn catalog() -> CatalogSnapshot {
 
 fn context(catalog: &CatalogSnapshot) -> SystemContext<'_> {
     SystemContext {
-        names: Names { catalog, database: POSTGRES_DATABASE, search_path: &[PUBLIC] },
+        names: Names {
+            catalog,
+            database: POSTGRES_DATABASE,
+            search_path: &[PUBLIC],
+            text: &AsStored,
+        },
         server: &NoServer,
     }
 }
@@ -232,7 +237,7 @@ fn fits(value: &Datum, ty: Oid) -> bool {
         Datum::Char(_) => ty == t::CHAR,
         Datum::Timestamptz(_) => ty == t::TIMESTAMPTZ,
         Datum::Text(_) => {
-            matches!(ty, t::TEXT | t::NAME | t::VARCHAR | t::PG_NODE_TREE)
+            matches!(ty, t::TEXT | t::NAME | t::VARCHAR | t::PG_NODE_TREE | t::ACLITEM)
         }
         Datum::Oid(_) => ty == t::OID || ty == t::XID || aegis_types::io::is_reg_type(ty),
         Datum::Array(array) => {
@@ -283,13 +288,12 @@ fn definitions_are_laid_out_as_in_postgresql() {
         printed,
         [
             "PRIMARY KEY (id)",
-            "CHECK (id > 0)",
+            "CHECK ((id > 0))",
             "FOREIGN KEY (id) REFERENCES t(id) ON DELETE CASCADE"
         ]
     );
     let default = table.columns[1].default.as_deref().unwrap();
-    assert_eq!(definition::expression_text(&names, default), "nextval('s'::regclass)");
-    assert_eq!(definition::expression_text(&names, "'it''s' || '("), "'it''s' || '(");
+    assert_eq!(definition::default_text(&names, default), "nextval('public.s'::regclass)");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod sequence;
 mod setting;
 mod size;
 mod sleep;
+mod stored_text;
 mod system;
 mod visibility;
 
@@ -170,7 +171,12 @@ impl SessionHost {
 
 impl Observed {
     fn names(&self, database: Oid) -> Names<'_> {
-        Names { catalog: &self.catalog, database, search_path: &self.search_path }
+        Names {
+            catalog: &self.catalog,
+            database,
+            search_path: &self.search_path,
+            text: &stored_text::Shown,
+        }
     }
 }
 

@@ -165,7 +165,7 @@ impl Session {
         self.ensure_transaction()?;
         self.note_deadlock_timeout().await?;
         if !utility::is_plannable(&statement) {
-            return self.run_utility(&statement, &prepared.source).await;
+            return self.run_utility(&statement).await;
         }
         let known: Vec<Option<Oid>> =
             prepared.parameter_types.iter().map(|ty| Some(ty.oid)).collect();

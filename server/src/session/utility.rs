@@ -57,11 +57,7 @@ impl Session {
         })
     }
 
-    pub(super) async fn run_utility(
-        &mut self,
-        statement: &Arc<Statement>,
-        source: &Arc<str>,
-    ) -> SqlResult<Outcome> {
+    pub(super) async fn run_utility(&mut self, statement: &Arc<Statement>) -> SqlResult<Outcome> {
         match &**statement {
             Statement::VariableSet(set) => self.set_variable(set).await,
             Statement::VariableShow(show) => self.show(&show.name),
@@ -81,7 +77,7 @@ impl Session {
                     "DROP DATABASE"
                 })?;
                 self.refuse_database_in_use(statement)?;
-                self.define(statement, source).await
+                self.define(statement).await
             }
             Statement::Listen(_) | Statement::Unlisten(_) | Statement::Notify(_) => {
                 Err(SqlError::unsupported("LISTEN and NOTIFY"))
@@ -106,12 +102,12 @@ impl Session {
                 Err(SqlError::unsupported("a statement prepared in SQL"))
             }
             Statement::Unsupported(unsupported) => Err(SqlError::unsupported(&unsupported.feature)),
-            _ => self.define(statement, source).await,
+            _ => self.define(statement).await,
         }
     }
 
     /// Runs a definition in the transaction.
-    async fn define(&mut self, statement: &Arc<Statement>, source: &str) -> SqlResult<Outcome> {
+    async fn define(&mut self, statement: &Arc<Statement>) -> SqlResult<Outcome> {
         self.refuse_in_read_only(ddl_name(statement))?;
         let catalog = self.current_catalog();
         let search_path = self.search_path(&catalog);
@@ -132,7 +128,7 @@ impl Session {
             notices: Vec::new(),
             changes: Vec::new(),
         };
-        let result = ddl.run(statement, source).await;
+        let result = ddl.run(statement).await;
         let (notices, changes) = (ddl.notices, ddl.changes);
         self.notices.extend(notices);
         drop(guard);
@@ -343,6 +339,9 @@ impl Session {
     async fn explain(&mut self, explain: &ExplainStmt) -> SqlResult<Outcome> {
         for option in &explain.options {
             let name = option.name.as_str();
+            if name == "costs" && is_on(option) {
+                return Err(SqlError::unsupported("EXPLAIN with costs"));
+            }
             if name != "costs" {
                 return Err(SqlError::unsupported(format!("EXPLAIN option \"{name}\"")));
             }
@@ -415,7 +414,7 @@ impl Session {
         Ok(Outcome::Done("LOCK TABLE".to_owned()))
     }
 
-    /// VACUUM flushes and reclaims; ANALYZE counts rows.
+    /// VACUUM flushes and reclaims, whatever FULL and FREEZE say; ANALYZE counts rows.
     async fn vacuum(&mut self, vacuum: &VacuumStmt) -> SqlResult<Outcome> {
         if vacuum.is_vacuum {
             self.refuse_in_block("VACUUM")?;
@@ -425,13 +424,36 @@ impl Session {
         for target in &vacuum.relations {
             tables.push(self.find_relation(&catalog, &target.relation)?.oid);
         }
-        if vacuum.is_vacuum {
-            self.instance.store.flush_now().await?;
-            return Ok(Outcome::Done("VACUUM".to_owned()));
-        }
+        let asked = |name: &str| vacuum.options.iter().any(|o| o.name == name && is_on(o));
+        let analyzes = !vacuum.is_vacuum || asked("analyze");
         if tables.is_empty() {
             let all = catalog.relations_of(self.database);
             tables.extend(all.filter(|table| table.as_table().is_some()).map(|table| table.oid));
+        }
+        if vacuum.is_vacuum {
+            self.instance.store.flush_now().await?;
+        }
+        if asked("verbose") {
+            let code = SqlState::SuccessfulCompletion;
+            let names = tables.iter().filter_map(|oid| catalog.relation(*oid));
+            let names: Vec<String> = names
+                .map(|table| {
+                    let schema = catalog.schema_name(table.schema).unwrap_or_default();
+                    format!("{schema}.{}", table.name)
+                })
+                .collect();
+            let database = catalog.database(self.database).map_or("", |d| d.name.as_str());
+            for name in names {
+                if vacuum.is_vacuum {
+                    self.notice("INFO", code, format!("vacuuming \"{database}.{name}\""));
+                }
+                if analyzes {
+                    self.notice("INFO", code, format!("analyzing \"{name}\""));
+                }
+            }
+        }
+        if !analyzes {
+            return Ok(Outcome::Done("VACUUM".to_owned()));
         }
         let search_path = self.search_path(&catalog);
         let context = self.statement_context(catalog, Arc::new([])).await?;
@@ -459,7 +481,20 @@ impl Session {
         if let Some(block) = &mut self.block {
             block.add_ddl(changes);
         }
-        Ok(Outcome::Done("ANALYZE".to_owned()))
+        let tag = if vacuum.is_vacuum { "VACUUM" } else { "ANALYZE" };
+        Ok(Outcome::Done(tag.to_owned()))
+    }
+}
+
+/// Whether an option that is on or off is on.
+fn is_on(option: &ast::DefElem) -> bool {
+    match &option.value {
+        None => true,
+        Some(ast::DefValue::Integer(number)) => *number != 0,
+        Some(ast::DefValue::String(word)) => {
+            matches!(word.to_ascii_lowercase().as_str(), "true" | "on")
+        }
+        Some(_) => false,
     }
 }
 

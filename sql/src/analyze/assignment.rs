@@ -65,6 +65,7 @@ impl Analyzer<'_> {
         kind: RteKind,
     ) -> usize {
         let info = EntryInfo {
+            column_aliases: false,
             aliased: name.alias.is_some(),
             relation: Some(relation.oid),
             relation_name: Some(relation.name.clone()),

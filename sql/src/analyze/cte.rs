@@ -23,6 +23,7 @@ impl Analyzer<'_> {
                 .at(cte.location));
             }
         }
+        self.scope().written.recursive = with.recursive;
         self.scope().future_ctes = with.ctes.iter().map(|cte| cte.name.clone()).collect();
         for cte in &with.ctes {
             if !with.recursive {
@@ -56,6 +57,10 @@ impl Analyzer<'_> {
             (self.subselect(select)?, false)
         };
         let columns = named_columns(&query, cte)?;
+        if !cte.columns.is_empty() {
+            let named = (cte.name.clone(), cte.columns.clone());
+            self.scope().written.cte_columns.push(named);
+        }
         let index = self.scope().ctes.iter().position(|info| info.name == cte.name);
         let bound = Cte {
             name: cte.name.clone(),

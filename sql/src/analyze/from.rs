@@ -88,6 +88,7 @@ impl Analyzer<'_> {
                 let alias = alias_name(name.alias.as_ref(), &name.name);
                 let info = EntryInfo {
                     aliased: name.alias.is_some(),
+                    column_aliases: has_columns(name.alias.as_ref()),
                     relation_name: Some(name.name.clone()),
                     ..EntryInfo::default()
                 };
@@ -123,6 +124,7 @@ impl Analyzer<'_> {
             aliased: name.alias.is_some(),
             relation: Some(relation.oid),
             relation_name: Some(name.name.clone()),
+            column_aliases: has_columns(name.alias.as_ref()),
             scalar_function: false,
         };
         let kind = match &relation.body {
@@ -216,6 +218,7 @@ impl Analyzer<'_> {
         let alias = alias_name(name.alias.as_ref(), &name.name);
         let info = EntryInfo {
             aliased: name.alias.is_some(),
+            column_aliases: has_columns(name.alias.as_ref()),
             relation_name: Some(name.name.clone()),
             ..EntryInfo::default()
         };
@@ -235,7 +238,11 @@ impl Analyzer<'_> {
         let default = "unnamed_subquery";
         rename_columns(&mut columns, subselect.alias.as_ref())?;
         let alias = alias_name(subselect.alias.as_ref(), default);
-        let info = EntryInfo { aliased: true, ..EntryInfo::default() };
+        let info = EntryInfo {
+            aliased: true,
+            column_aliases: has_columns(subselect.alias.as_ref()),
+            ..EntryInfo::default()
+        };
         let kind = RteKind::Subquery(Arc::new(query));
         Ok(self.add_entry(RangeTableEntry { alias, kind, columns, lateral }, info))
     }
@@ -264,6 +271,10 @@ pub(super) fn relation_columns(relation: &Relation) -> Vec<RteColumn> {
 
 pub(super) fn plain_columns(columns: Vec<(String, TypeRef)>) -> Vec<RteColumn> {
     columns.into_iter().map(|(name, ty)| RteColumn { name, ty, dropped: false }).collect()
+}
+
+fn has_columns(alias: Option<&Alias>) -> bool {
+    alias.is_some_and(|alias| !alias.columns.is_empty())
 }
 
 /// An item's name: its alias, or what it is called otherwise.

@@ -148,6 +148,7 @@ impl Analyzer<'_> {
             }
         }
         let expr_at = leftmost(args.first().and_then(|arg| arg.at), Some(at));
+        let written = args.len();
         let (mut args, declared) = self.complete_arguments(call, &candidate, args)?;
         let mut declared = declared;
         let actual: Vec<Oid> = args.iter().map(Node::oid).collect();
@@ -168,6 +169,11 @@ impl Analyzer<'_> {
             FunctionKind::Window => self.window_call(call, row, args, filter, ty, expr_at),
             FunctionKind::Function | FunctionKind::Procedure => {
                 let form = match call.form {
+                    ast::CallForm::Explicit
+                        if candidate.defaults > 0 && candidate.numbers.is_none() =>
+                    {
+                        CallForm::Defaulted(u8::try_from(written).unwrap_or(u8::MAX))
+                    }
                     ast::CallForm::Explicit => CallForm::Function,
                     ast::CallForm::SqlSyntax => CallForm::SqlSyntax,
                 };

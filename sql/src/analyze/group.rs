@@ -8,6 +8,7 @@ use super::scope::Clause;
 use super::target::TargetItem;
 use crate::ast::{Expr as Ast, GroupByItem, GroupingSet, GroupingSetKind};
 use crate::bound::Expr;
+use crate::bound::written::WrittenGroup;
 
 /// The most grouping sets of a query.
 const GROUPING_SETS_MAX: usize = 4096;
@@ -26,8 +27,10 @@ impl Analyzer<'_> {
             return Ok(Vec::new());
         }
         let mut sets: Vec<Vec<Expr>> = vec![Vec::new()];
+        let mut written = Vec::with_capacity(items.len());
         for item in items {
-            let alternatives = self.group_item(item, targets)?;
+            let (alternatives, item) = self.group_item(item, targets)?;
+            written.push(item);
             if sets.len().saturating_mul(alternatives.len()) > GROUPING_SETS_MAX {
                 return Err(too_many_sets());
             }
@@ -44,6 +47,10 @@ impl Analyzer<'_> {
                 }
             }
             sets = product;
+        }
+        let plain = |item: &WrittenGroup| matches!(item, WrittenGroup::Expressions(list) if !list.is_empty());
+        if !written.iter().all(plain) {
+            self.scope().written.group_by = written;
         }
         if distinct {
             let mut unique: Vec<Vec<Expr>> = Vec::with_capacity(sets.len());
@@ -65,11 +72,17 @@ impl Analyzer<'_> {
         &mut self,
         item: &GroupByItem,
         targets: &mut [TargetItem],
-    ) -> SqlResult<Vec<Vec<Expr>>> {
+    ) -> SqlResult<(Vec<Vec<Expr>>, WrittenGroup)> {
         self.deeper(|analyzer| match item {
-            GroupByItem::Empty(_) => Ok(vec![Vec::new()]),
-            GroupByItem::Expr(expr) => Ok(vec![analyzer.group_exprs(expr, targets)?]),
-            GroupByItem::Set(set) => analyzer.grouping_set(set, targets),
+            GroupByItem::Empty(_) => Ok((vec![Vec::new()], WrittenGroup::Expressions(Vec::new()))),
+            GroupByItem::Expr(expr) => {
+                let exprs = analyzer.group_exprs(expr, targets)?;
+                Ok((vec![exprs.clone()], WrittenGroup::Expressions(exprs)))
+            }
+            GroupByItem::Set(set) => {
+                let (sets, items) = analyzer.grouping_set(set, targets)?;
+                Ok((sets, WrittenGroup::Set(set.kind, items)))
+            }
         })
     }
 
@@ -77,14 +90,21 @@ impl Analyzer<'_> {
         &mut self,
         set: &GroupingSet,
         targets: &mut [TargetItem],
-    ) -> SqlResult<Vec<Vec<Expr>>> {
+    ) -> SqlResult<(Vec<Vec<Expr>>, Vec<WrittenGroup>)> {
         let mut parts: Vec<Vec<Vec<Expr>>> = Vec::with_capacity(set.content.len());
+        let mut written = Vec::with_capacity(set.content.len());
         for item in &set.content {
-            parts.push(self.group_item(item, targets)?);
+            let (sets, item) = self.group_item(item, targets)?;
+            parts.push(sets);
+            written.push(item);
         }
         if set.kind == GroupingSetKind::Sets {
             let sets: Vec<Vec<Expr>> = parts.into_iter().flatten().collect();
-            return if sets.len() > GROUPING_SETS_MAX { Err(too_many_sets()) } else { Ok(sets) };
+            return if sets.len() > GROUPING_SETS_MAX {
+                Err(too_many_sets())
+            } else {
+                Ok((sets, written))
+            };
         }
         let elements: Vec<Vec<Expr>> =
             parts.into_iter().map(|part| part.into_iter().flatten().collect()).collect();
@@ -98,10 +118,9 @@ impl Analyzer<'_> {
             set
         };
         if set.kind == GroupingSetKind::Rollup {
-            return Ok((0..=elements.len())
-                .rev()
-                .map(|count| joined(&mut elements[..count].iter()))
-                .collect());
+            let sets = (0..=elements.len()).rev();
+            let sets = sets.map(|count| joined(&mut elements[..count].iter())).collect();
+            return Ok((sets, written));
         }
         if elements.len() > CUBE_MAX {
             return Err(SqlError::new(
@@ -112,13 +131,14 @@ impl Analyzer<'_> {
         }
         let mut masks: Vec<u32> = (0..1_u32 << elements.len()).collect();
         masks.sort_by_key(|mask| std::cmp::Reverse(mask.count_ones()));
-        Ok(masks
+        let sets = masks
             .into_iter()
             .map(|mask| {
                 let chosen = elements.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0);
                 joined(&mut chosen.map(|(_, element)| element))
             })
-            .collect())
+            .collect();
+        Ok((sets, written))
     }
 
     /// The expressions that one of the list stands for: a row in parentheses is several.

@@ -8,6 +8,7 @@ use super::node::Node;
 use super::operator::symbol;
 use super::scope::{Clause, NamespaceColumn, NamespaceItem};
 use crate::ast::{self, JoinType};
+use crate::bound::written::WrittenJoin;
 use crate::bound::{Expr, JoinKind, JoinTree};
 
 impl Analyzer<'_> {
@@ -44,6 +45,16 @@ impl Analyzer<'_> {
             JoinType::Full => JoinKind::Full,
         };
         let mut columns = Vec::new();
+        let mut written_sides = Vec::with_capacity(using.len());
+        for name in &using {
+            let sides = (
+                using_column(&left_columns, name, "left"),
+                using_column(&right_columns, name, "right"),
+            );
+            if let (Ok(left), Ok(right)) = sides {
+                written_sides.push((left, right));
+            }
+        }
         let on = if !using.is_empty() || join.natural {
             let (on, merged) = self.merge(kind, &using, &left_columns, &right_columns)?;
             columns.extend(merged);
@@ -72,8 +83,20 @@ impl Analyzer<'_> {
         if let Some(alias) = &join.alias {
             rename(&mut columns, alias)?;
         }
+        let written = WrittenJoin {
+            merged: written_sides,
+            using_alias: join.using_alias.as_ref().map(|alias| alias.name.clone()),
+            alias: join.alias.as_ref().map(|alias| alias.name.clone()),
+            column_aliases: join.alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()),
+            columns: match &join.alias {
+                Some(_) => columns.iter().map(|c| (c.name.clone(), c.expr.clone())).collect(),
+                None => Vec::new(),
+            },
+            using,
+        };
         let name = join.alias.as_ref().map_or("unnamed_join", |alias| &alias.name).to_owned();
         names.push(join_item(name, columns, join.alias.is_some(), true));
+        self.scope().written.joins.push(written);
         let tree = JoinTree::Join { kind, left: Box::new(left), right: Box::new(right), on };
         Ok((tree, names))
     }

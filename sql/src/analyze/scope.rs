@@ -4,6 +4,7 @@ use aegis_types::{Oid, TypeRef};
 
 use super::Analyzer;
 use crate::ast;
+use crate::bound::written::{Written, WrittenEntry, WrittenWindow};
 use crate::bound::{Cte, Expr, RangeTableEntry};
 
 /// Which part of a statement an expression is in: what may stand there differs.
@@ -108,6 +109,31 @@ pub(super) struct Scope {
     pub(super) named_windows: Vec<ast::WindowDef>,
     /// Where columns were named, for messages about columns that are not grouped by.
     pub(super) uses: Vec<ColumnUse>,
+    /// What is noted for printing as the query is analyzed; the rest is added at its end.
+    pub(super) written: Written,
+}
+
+impl Scope {
+    /// How the query was written.
+    pub(super) fn take_written(&mut self) -> Written {
+        let mut written = std::mem::take(&mut self.written);
+        // A stored text names columns with an alias even where that is the relation's own name.
+        let entry = |(info, entry): (&EntryInfo, &RangeTableEntry)| WrittenEntry {
+            aliased: info.aliased
+                && !(info.column_aliases && info.relation_name.as_ref() == Some(&entry.alias)),
+            column_aliases: info.column_aliases,
+            relation: info.relation,
+        };
+        written.entries = self.entries.iter().zip(&self.range_table).map(entry).collect();
+        let window = |window: &ast::WindowDef| WrittenWindow {
+            name: window.name.clone(),
+            base: window.refname.clone(),
+            sorted: !window.order.is_empty(),
+            frame: window.frame.as_ref().map(|frame| frame.between),
+        };
+        written.windows = self.named_windows.iter().map(window).collect();
+        written
+    }
 }
 
 /// What is known of a range table entry besides the entry.
@@ -115,6 +141,8 @@ pub(super) struct Scope {
 pub(super) struct EntryInfo {
     /// Whether its name is an alias.
     pub(super) aliased: bool,
+    /// Whether the alias names columns.
+    pub(super) column_aliases: bool,
     /// The stored relation it is, views included.
     pub(super) relation: Option<Oid>,
     /// Whether it is a function that returns one column that is no row: then its name is the

@@ -20,7 +20,8 @@ impl Analyzer<'_> {
 
     /// A query in a scope of its own.
     pub(super) fn query(&mut self, select: &SelectStmt) -> SqlResult<Query> {
-        let (mut query, scope) = self.in_new_scope(|analyzer| analyzer.query_here(select))?;
+        let (mut query, mut scope) = self.in_new_scope(|analyzer| analyzer.query_here(select))?;
+        query.written = std::sync::Arc::new(scope.take_written());
         let Scope { range_table, ctes, has_set_functions, .. } = scope;
         query.range_table = range_table;
         query.ctes = finished_ctes(ctes);

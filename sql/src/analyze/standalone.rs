@@ -67,6 +67,7 @@ impl Analyzer<'_> {
             (ExprPlace::Check, None) => self.coerce_to_boolean(node, "CHECK"),
             (ExprPlace::IndexPredicate, None) => self.coerce_to_boolean(node, "WHERE"),
             (_, None) => Ok(self.known_type(node)?.expr),
+            (ExprPlace::AlterTransform, Some((ty, column))) => self.transform(node, ty, column),
             (_, Some((ty, column))) => self.default_value(node, ty, column),
         }
     }
@@ -90,6 +91,23 @@ impl Analyzer<'_> {
         self.coerce_to_target(node, ty, context, form, None)?
             .map(|node| node.expr)
             .ok_or_else(|| self.cannot_cast(source, ty.oid, at))
+    }
+
+    /// The value of `USING`, converted to the column's new type.
+    fn transform(&mut self, node: Node, ty: TypeRef, column: &str) -> SqlResult<Expr> {
+        let (context, form) = (CastContext::Assignment, CallForm::ImplicitCast);
+        match self.coerce_to_target(node, ty, context, form, None)? {
+            Some(node) => Ok(node.expr),
+            None => Err(SqlError::new(
+                SqlState::DatatypeMismatch,
+                format!(
+                    "result of USING clause for column \"{column}\" cannot be cast automatically \
+                     to type {}",
+                    self.type_name(ty.oid)
+                ),
+            )
+            .hint("You might need to add an explicit cast.")),
+        }
     }
 
     /// A default, converted to its column's type.

@@ -1,21 +1,21 @@
-//! `ALTER TABLE`, command by command, and renaming. The texts that name what is renamed are not
-//! printed anew: where one does, the renaming is refused.
+//! `ALTER TABLE`, command by command.
 
 use std::sync::Arc;
 
-use aegis_catalog::{ConstraintKind, Descriptor, Relation, RelationBody, Schema};
+use aegis_catalog::{ConstraintKind, Relation, RelationBody};
 use aegis_storage::TableLockMode;
-use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid};
 
 use super::Ddl;
+use super::alter_type::TypeChange;
 use super::constraint::constraint_named;
-use super::create_table::check_system_column;
+use super::create_table::{NewColumn, check_system_column, stored_options};
 use super::dependency::Item;
 use super::expression::{compile_over_row, is_volatile};
 use super::name::{dotted, missing_relation};
 use crate::ast::{
-    AlterObjectSchemaStmt, AlterTableCmd, AlterTableStmt, ColumnDef, DropBehavior, Expr,
-    ObjectName, ObjectType, RangeVar, RenameStmt, TriggerSelector,
+    AlterTableCmd, AlterTableStmt, ColumnDef, DropBehavior, Expr, ObjectType, RangeVar,
+    TriggerSelector,
 };
 use crate::row::encode_datum;
 
@@ -23,11 +23,7 @@ const EXCLUSIVE: TableLockMode = TableLockMode::AccessExclusive;
 
 impl Ddl<'_> {
     /// `ALTER TABLE`
-    pub(super) async fn alter_table(
-        &mut self,
-        alter: &AlterTableStmt,
-        source: &str,
-    ) -> SqlResult<&'static str> {
+    pub(super) async fn alter_table(&mut self, alter: &AlterTableStmt) -> SqlResult<&'static str> {
         let tag = match alter.object_type {
             ObjectType::Table => "ALTER TABLE",
             ObjectType::View => "ALTER VIEW",
@@ -42,12 +38,31 @@ impl Ddl<'_> {
             if relation.as_table().is_none() && !matches!(command, AlterTableCmd::ChangeOwner(_)) {
                 return Err(SqlError::unsupported(format!("this form of {tag}")));
             }
-            self.alter_command(relation.oid, command, source).await?;
+        }
+        // In PostgreSQL's order: what is dropped makes room, new types are there for what is added.
+        let mut commands: Vec<&AlterTableCmd> = alter.commands.iter().collect();
+        commands.sort_by_key(|command| pass(command));
+        let mut types: Vec<TypeChange<'_>> = Vec::new();
+        for command in commands {
+            if let AlterTableCmd::AlterColumnType { column, type_name, collation, using, .. } =
+                command
+            {
+                let (collation, using) = (collation.as_ref(), using.as_ref());
+                types.push(TypeChange { column, type_name, collation, using });
+                continue;
+            }
+            if pass(command) > PASS_TYPE && !types.is_empty() {
+                self.alter_types(relation.oid, &std::mem::take(&mut types)).await?;
+            }
+            self.alter_command(relation.oid, command).await?;
+        }
+        if !types.is_empty() {
+            self.alter_types(relation.oid, &types).await?;
         }
         Ok(tag)
     }
 
-    async fn alterable(
+    pub(super) async fn alterable(
         &mut self,
         name: &RangeVar,
         missing_ok: bool,
@@ -63,16 +78,11 @@ impl Ddl<'_> {
         Ok(found)
     }
 
-    async fn alter_command(
-        &mut self,
-        table: Oid,
-        command: &AlterTableCmd,
-        source: &str,
-    ) -> SqlResult<()> {
+    async fn alter_command(&mut self, table: Oid, command: &AlterTableCmd) -> SqlResult<()> {
         let relation = self.relation(table)?;
         match command {
             AlterTableCmd::AddColumn { column, missing_ok } => {
-                self.add_column(&relation, column, *missing_ok, source).await
+                self.add_column(&relation, column, *missing_ok).await
             }
             AlterTableCmd::DropColumn { column, missing_ok, behavior } => {
                 match relation.column_named(column) {
@@ -91,7 +101,7 @@ impl Ddl<'_> {
                 }
             }
             AlterTableCmd::ColumnDefault { column, default } => {
-                self.column_default(&relation, column, default.as_ref(), source)
+                self.column_default(&relation, column, default.as_ref())
             }
             AlterTableCmd::SetNotNull { column } => {
                 let number = column_number(&relation, column)?;
@@ -99,7 +109,7 @@ impl Ddl<'_> {
             }
             AlterTableCmd::DropNotNull { column } => self.drop_not_null(&relation, column),
             AlterTableCmd::AddConstraint(constraint) => {
-                self.add_constraint(table, constraint, None, source, true).await
+                self.add_constraint(table, constraint, None, true).await
             }
             AlterTableCmd::DropConstraint { name, missing_ok, behavior } => {
                 self.alter_drop_constraint(&relation, name, *missing_ok, *behavior).await
@@ -123,6 +133,30 @@ impl Ddl<'_> {
                 relation.owner = self.role_oid(role)?;
                 self.put_relation(relation).map(drop)
             }
+            AlterTableCmd::SetOptions(options) => {
+                let mut changed = (*relation).clone();
+                for option in stored_options(options)? {
+                    let name = option.split_once('=').map_or(option.as_str(), |(name, _)| name);
+                    remove_option(&mut changed.options, name);
+                    changed.options.push(option);
+                }
+                self.put_relation(changed).map(drop)
+            }
+            AlterTableCmd::ResetOptions(options) => {
+                let mut changed = (*relation).clone();
+                for option in options {
+                    if option.value.is_some() {
+                        return Err(SqlError::new(
+                            SqlState::SyntaxError,
+                            "RESET must not include values for parameters",
+                        ));
+                    }
+                    let space = option.namespace.as_ref();
+                    let space = space.map_or_else(String::new, |space| format!("{space}."));
+                    remove_option(&mut changed.options, &format!("{space}{}", option.name));
+                }
+                self.put_relation(changed).map(drop)
+            }
             AlterTableCmd::EnableTrigger {
                 which: TriggerSelector::All | TriggerSelector::User,
                 ..
@@ -138,7 +172,6 @@ impl Ddl<'_> {
         old: &Arc<Relation>,
         definition: &ColumnDef,
         missing_ok: bool,
-        source: &str,
     ) -> SqlResult<()> {
         let name = &definition.name;
         if old.column_named(name).is_some() {
@@ -151,13 +184,10 @@ impl Ddl<'_> {
         }
         check_system_column(name)?;
         let mut new = self.new_column(definition, &old.name, old.columns.len())?;
-        if new.serial.is_some() || new.identity.is_some() {
-            return Err(SqlError::unsupported("ADD COLUMN of a serial or identity column"));
-        }
         let not_null = std::mem::take(&mut new.column.not_null);
         let mut volatile = None;
-        if let Some(expr) = new.default {
-            let default = self.default(expr, old, new.column.ty, name, source)?;
+        if let Some(expr) = new.default.filter(|_| new.serial.is_none()) {
+            let default = self.default(expr, old, new.column.ty, name)?;
             if let Some((text, bound)) = default {
                 new.column.default = Some(text);
                 let program = compile_over_row(&bound)?;
@@ -189,14 +219,37 @@ impl Ddl<'_> {
             })
             .await?;
         }
-        self.check_views(changed.oid, "adding a column to a table")?;
+        if new.serial.is_some() || new.identity.is_some() {
+            self.add_numbers(old, changed.clone(), &new).await?;
+        }
         if not_null {
             self.set_not_null(changed.oid, number, true)?;
         }
         for constraint in &new.constraints {
-            self.add_constraint(changed.oid, constraint, Some(number), source, true).await?;
+            self.add_constraint(changed.oid, constraint, Some(number), true).await?;
         }
         Ok(())
+    }
+
+    /// Makes the sequence of a new column, and numbers the rows that are there.
+    async fn add_numbers(
+        &mut self,
+        old: &Arc<Relation>,
+        changed: Arc<Relation>,
+        new: &NewColumn<'_>,
+    ) -> SqlResult<()> {
+        let (table, number) = (changed.oid, new.column.number);
+        self.add_column_values(changed, new).await?;
+        let sequence = self.owned_sequences(table, Some(number)).next();
+        let sequence = sequence.ok_or_else(|| SqlError::internal("a new sequence is missing"))?;
+        let sequence = self.relation(sequence)?;
+        let ty = new.column.ty.oid;
+        self.rewrite_table(old, |ddl, mut row| {
+            row.push(integer(ddl.counters.next_value(&sequence)?, ty)?);
+            Ok(row)
+        })
+        .await
+        .map(drop)
     }
 
     fn column_default(
@@ -204,7 +257,6 @@ impl Ddl<'_> {
         relation: &Arc<Relation>,
         name: &str,
         default: Option<&Expr>,
-        source: &str,
     ) -> SqlResult<()> {
         let number = column_number(relation, name)?;
         let column = relation.column(number).ok_or_else(|| missing_column(relation, name))?;
@@ -212,9 +264,7 @@ impl Ddl<'_> {
             return Err(identity_column(relation, name));
         }
         let text = match default {
-            Some(expr) => {
-                self.default(expr, relation, column.ty, name, source)?.map(|found| found.0)
-            }
+            Some(expr) => self.default(expr, relation, column.ty, name)?.map(|found| found.0),
             None => None,
         };
         self.set_default(relation.oid, number, text).map(drop)
@@ -266,88 +316,27 @@ impl Ddl<'_> {
         })
         .map(drop)
     }
+}
 
-    /// `ALTER … RENAME`
-    pub(super) async fn rename(&mut self, rename: &RenameStmt) -> SqlResult<&'static str> {
-        if rename.rename_type == ObjectType::Schema {
-            return self.rename_schema(rename);
-        }
-        let tag = match rename.rename_type {
-            ObjectType::Table => "ALTER TABLE",
-            ObjectType::Index => "ALTER INDEX",
-            ObjectType::View => "ALTER VIEW",
-            ObjectType::Sequence => "ALTER SEQUENCE",
-            other => return Err(SqlError::unsupported(format!("RENAME {}", other.words()))),
-        };
-        let name = rename.relation.as_ref();
-        let name = name.ok_or_else(|| SqlError::internal("a relation is renamed by name"))?;
-        let Some(relation) = self.alterable(name, rename.missing_ok).await? else {
-            return Ok(tag);
-        };
-        self.claim_new(relation.schema, &rename.new_name).await?;
-        self.refuse_named_in_texts(&relation, "renaming a relation")?;
-        let mut changed = (*relation).clone();
-        changed.name.clone_from(&rename.new_name);
-        self.put_relation(changed)?;
-        let owner = relation.as_index().map(|index| index.table);
-        if let Some(owner) = owner {
-            let mut table = (*self.relation(owner)?).clone();
-            if let RelationBody::Table(body) = &mut table.body {
-                for stored in &mut body.constraints {
-                    if let ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } =
-                        stored.kind
-                        && index == relation.oid
-                    {
-                        stored.name.clone_from(&rename.new_name);
-                    }
-                }
-            }
-            self.put_relation(table)?;
-        }
-        Ok(tag)
-    }
+fn remove_option(options: &mut Vec<String>, name: &str) {
+    options.retain(|option| option.split_once('=').map_or(option.as_str(), |(n, _)| n) != name);
+}
 
-    fn refuse_named_in_texts(&self, relation: &Relation, what: &str) -> SqlResult<()> {
-        if let Some(view) = self.views_of(relation)?.first() {
-            let view = self.describe(Item::Relation(*view));
-            return Err(SqlError::unsupported(format!("{what} that {view} reads")));
-        }
-        if let Some(default) = self.defaults_using(relation).first() {
-            let default = self.describe(*default);
-            return Err(SqlError::unsupported(format!("{what} that the {default} names")));
-        }
-        Ok(())
-    }
+/// The pass of new types.
+const PASS_TYPE: u8 = 1;
 
-    fn rename_schema(&mut self, rename: &RenameStmt) -> SqlResult<&'static str> {
-        let Some(ObjectName::Name(names)) = &rename.object else {
-            return Err(SqlError::internal("a schema is renamed by name"));
-        };
-        let oid = self.schema(names.last().map_or("", String::as_str))?;
-        let new = rename.new_name.clone();
-        if self.context.catalog.schema_named(self.context.database, &new).is_some() {
-            return Err(SqlError::new(
-                SqlState::DuplicateSchema,
-                format!("schema \"{new}\" already exists"),
-            ));
-        }
-        super::schema::check_schema_name(&new)?;
-        let relations: Vec<_> = self.context.catalog.relations_in(oid).cloned().collect();
-        for relation in relations {
-            self.refuse_named_in_texts(&relation, "renaming the schema of a relation")?;
-        }
-        let old = self.context.catalog.schema(oid).cloned();
-        let old = old.ok_or_else(|| SqlError::unsupported("renaming a system schema"))?;
-        self.put(Descriptor::Schema(Arc::new(Schema { name: new, ..(*old).clone() })))?;
-        Ok("ALTER SCHEMA")
-    }
-
-    /// `ALTER … SET SCHEMA`
-    pub(super) async fn set_schema(
-        &mut self,
-        alter: &AlterObjectSchemaStmt,
-    ) -> SqlResult<&'static str> {
-        Err(SqlError::unsupported(format!("ALTER {} SET SCHEMA", alter.object_type.words())))
+/// When a command of several is carried out.
+const fn pass(command: &AlterTableCmd) -> u8 {
+    match command {
+        AlterTableCmd::DropColumn { .. }
+        | AlterTableCmd::DropConstraint { .. }
+        | AlterTableCmd::DropNotNull { .. }
+        | AlterTableCmd::ColumnDefault { default: None, .. } => 0,
+        AlterTableCmd::AlterColumnType { .. } => PASS_TYPE,
+        AlterTableCmd::AddColumn { .. } => 2,
+        AlterTableCmd::SetNotNull { .. } => 3,
+        AlterTableCmd::AddConstraint(_) | AlterTableCmd::ColumnDefault { .. } => 4,
+        _ => 5,
     }
 }
 
@@ -361,7 +350,7 @@ fn column_number(relation: &Relation, name: &str) -> SqlResult<i16> {
     column.map(|column| column.number).ok_or_else(|| missing_column(relation, name))
 }
 
-fn missing_column(relation: &Relation, name: &str) -> SqlError {
+pub(super) fn missing_column(relation: &Relation, name: &str) -> SqlError {
     SqlError::new(
         SqlState::UndefinedColumn,
         format!("column \"{name}\" of relation \"{}\" does not exist", relation.name),
@@ -373,6 +362,18 @@ fn missing_constraint(relation: &Relation, name: &str) -> SqlError {
         SqlState::UndefinedObject,
         format!("constraint \"{name}\" of relation \"{}\" does not exist", relation.name),
     )
+}
+
+/// A number of a sequence as a value of its column's type.
+fn integer(value: i64, ty: Oid) -> SqlResult<Datum> {
+    let range = |word: &str| {
+        SqlError::new(SqlState::NumericValueOutOfRange, format!("{word} out of range"))
+    };
+    Ok(match ty {
+        type_oid::INT2 => Datum::Int2(i16::try_from(value).map_err(|_| range("smallint"))?),
+        type_oid::INT4 => Datum::Int4(i32::try_from(value).map_err(|_| range("integer"))?),
+        _ => Datum::Int8(value),
+    })
 }
 
 fn identity_column(relation: &Relation, name: &str) -> SqlError {

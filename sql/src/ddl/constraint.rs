@@ -20,7 +20,6 @@ impl Ddl<'_> {
         table: Oid,
         constraint: &Constraint,
         column: Option<i16>,
-        source: &str,
         validate: bool,
     ) -> SqlResult<()> {
         refuse_deferrable(constraint)?;
@@ -28,9 +27,7 @@ impl Ddl<'_> {
             return Err(SqlError::unsupported("NOT VALID").at(constraint.location));
         }
         match &constraint.kind {
-            ConstraintKind::Check(expr) => {
-                self.add_check(table, constraint, expr, source, validate)
-            }
+            ConstraintKind::Check(expr) => self.add_check(table, constraint, expr, validate),
             ConstraintKind::Primary(index) => {
                 self.add_unique(table, constraint, index, column, true, !validate).await
             }
@@ -50,11 +47,10 @@ impl Ddl<'_> {
         table: Oid,
         constraint: &Constraint,
         expr: &Expr,
-        source: &str,
         validate: bool,
     ) -> SqlResult<()> {
         let relation = self.relation(table)?;
-        let (expression, bound, columns) = self.check_condition(expr, &relation, source)?;
+        let (expression, bound, columns) = self.check_condition(expr, &relation)?;
         let name = match &constraint.name {
             Some(name) => {
                 if !validate && has_constraint(&relation, name) {
@@ -89,18 +85,23 @@ impl Ddl<'_> {
                 Ok(!broken)
             })?;
             if broken {
-                return Err(SqlError::new(
-                    SqlState::CheckViolation,
-                    format!(
-                        "check constraint \"{name}\" of relation \"{}\" is violated by some row",
-                        relation.name
-                    ),
-                )
-                .table(self.schema_name(relation.schema), &relation.name)
-                .constraint(&name));
+                return Err(self.violated_check(&relation, &name));
             }
         }
         self.put_constraint(table, name, StoredKind::Check { expression, columns })
+    }
+
+    /// 23514 for a row that was there before the condition.
+    pub(super) fn violated_check(&self, relation: &Relation, name: &str) -> SqlError {
+        SqlError::new(
+            SqlState::CheckViolation,
+            format!(
+                "check constraint \"{name}\" of relation \"{}\" is violated by some row",
+                relation.name
+            ),
+        )
+        .table(self.schema_name(relation.schema), &relation.name)
+        .constraint(name)
     }
 
     async fn add_unique(

@@ -38,7 +38,6 @@ impl Ddl<'_> {
     pub(super) async fn create_table(
         &mut self,
         create: &CreateTableStmt,
-        source: &str,
     ) -> SqlResult<&'static str> {
         refuse_features(create)?;
         let schema = self.creation_schema(&create.relation)?;
@@ -81,19 +80,19 @@ impl Ddl<'_> {
             .await?;
         self.lock(relation.oid, TableLockMode::AccessExclusive).await?;
         for new in &columns {
-            relation = self.add_column_values(relation, new, source).await?;
+            relation = self.add_column_values(relation, new).await?;
         }
         for new in &columns {
             for constraint in &new.constraints {
                 if let ConstraintKind::Check(_) = constraint.kind {
                     let column = Some(new.column.number);
-                    self.add_constraint(relation.oid, constraint, column, source, false).await?;
+                    self.add_constraint(relation.oid, constraint, column, false).await?;
                 }
             }
         }
         for constraint in &table_constraints {
             if let ConstraintKind::Check(_) = constraint.kind {
-                self.add_constraint(relation.oid, constraint, None, source, false).await?;
+                self.add_constraint(relation.oid, constraint, None, false).await?;
             }
         }
         let all: Vec<(&Constraint, Option<i16>)> = columns
@@ -102,7 +101,7 @@ impl Ddl<'_> {
             .chain(table_constraints.iter().map(|constraint| (*constraint, None)))
             .collect();
         if let Some((constraint, column)) = primary {
-            self.add_constraint(relation.oid, constraint, column, source, false).await?;
+            self.add_constraint(relation.oid, constraint, column, false).await?;
         }
         for foreign in [false, true] {
             for (constraint, column) in &all {
@@ -112,7 +111,7 @@ impl Ddl<'_> {
                     _ => false,
                 };
                 if now {
-                    self.add_constraint(relation.oid, constraint, *column, source, false).await?;
+                    self.add_constraint(relation.oid, constraint, *column, false).await?;
                 }
             }
         }
@@ -222,7 +221,6 @@ impl Ddl<'_> {
         &mut self,
         relation: Arc<Relation>,
         new: &NewColumn<'_>,
-        source: &str,
     ) -> SqlResult<Arc<Relation>> {
         let owner = OwnedSequence {
             table: relation.oid,
@@ -242,7 +240,7 @@ impl Ddl<'_> {
             return self.relation(relation.oid);
         };
         let column = &new.column;
-        let default = self.default(expr, &relation, column.ty, &column.name, source)?;
+        let default = self.default(expr, &relation, column.ty, &column.name)?;
         match default {
             Some((text, _)) => self.set_default(relation.oid, column.number, Some(text)),
             None => self.relation(relation.oid),
@@ -497,13 +495,18 @@ pub(super) fn check_columns<'a>(names: impl Iterator<Item = &'a str>) -> SqlResu
 }
 
 pub(super) fn check_system_column(name: &str) -> SqlResult<()> {
-    if SYSTEM_COLUMNS.contains(&name) {
+    if is_system_column(name) {
         return Err(SqlError::new(
             SqlState::DuplicateColumn,
             format!("column name \"{name}\" conflicts with a system column name"),
         ));
     }
     Ok(())
+}
+
+/// Whether every table has a column of this name.
+pub(super) fn is_system_column(name: &str) -> bool {
+    SYSTEM_COLUMNS.contains(&name)
 }
 
 type FoundPrimary<'a> = Option<(&'a Constraint, Option<i16>)>;

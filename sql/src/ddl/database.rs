@@ -27,6 +27,7 @@ impl Ddl<'_> {
         for option in &create.options {
             self.database_option(&mut new, &mut template, option)?;
         }
+        self.claim_database(name).await?;
         let catalog = self.context.catalog.clone();
         if catalog.database_named(name).is_some() {
             return Err(SqlError::new(

@@ -12,12 +12,9 @@ use std::sync::Arc;
 use aegis_catalog::{ConstraintKind, Relation, RelationBody};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
-use super::expression::literal;
+use super::Ddl;
 use super::name::kind_word;
-use super::{Ddl, reference};
 use crate::analyze::quote_identifier;
-use crate::ast::Statement;
-use crate::parser;
 
 /// PostgreSQL lists at most so many objects.
 const SHOWN_MAX: usize = 100;
@@ -130,7 +127,7 @@ impl Ddl<'_> {
                 found.extend(self.views_of(&relation)?.iter().map(|v| (Item::Relation(*v), false)));
             }
             RelationBody::Sequence(_) => {
-                found.extend(self.defaults_using(&relation).into_iter().map(|item| (item, false)));
+                found.extend(self.defaults_using(&relation)?.into_iter().map(|item| (item, false)));
                 found.extend(self.views_of(&relation)?.iter().map(|v| (Item::Relation(*v), false)));
             }
             RelationBody::Index(_) => self.index_dependents(oid, found),
@@ -203,24 +200,10 @@ impl Ddl<'_> {
             }
         }
         found.extend(self.owned_sequences(table, Some(number)).map(|s| (Item::Relation(s), true)));
-        for view in self.views_of(&relation)? {
-            if self.view_needs_column(view, &relation, number) {
-                found.push((Item::Relation(view), false));
-            }
+        for view in self.views_using(&relation, number)? {
+            found.push((Item::Relation(view), false));
         }
         Ok(())
-    }
-
-    /// Whether a view cannot be without a column: it no longer means the same when that is gone.
-    fn view_needs_column(&self, view: Oid, relation: &Relation, number: i16) -> bool {
-        let mut without = relation.clone();
-        if let Some(column) = without.columns.iter_mut().find(|column| column.number == number) {
-            column.dropped = true;
-            column.name = super::alter_table::dropped_name(number);
-        }
-        let catalog = (*self.context.catalog).clone();
-        let without = catalog.with(&aegis_catalog::Descriptor::Relation(Arc::new(without)));
-        !self.view_is_unchanged(view, &Arc::new(without))
     }
 
     fn index_of_constraint(&self, table: Oid, constraint: Oid) -> Option<Oid> {
@@ -251,38 +234,34 @@ impl Ddl<'_> {
     }
 
     /// The defaults that name a sequence.
-    pub(super) fn defaults_using(&self, sequence: &Relation) -> Vec<Item> {
-        let name = literal(&self.qualified(sequence.schema, &sequence.name));
-        let name = format!("{name}::regclass");
+    pub(super) fn defaults_using(&self, sequence: &Relation) -> SqlResult<Vec<Item>> {
         let mut found = Vec::new();
         for relation in self.context.catalog.relations_of(self.context.database) {
             for column in relation.live_columns() {
-                if column.default.as_ref().is_some_and(|default| default.contains(&name)) {
+                let Some(default) = &column.default else { continue };
+                if default.contains("regclass")
+                    && self.text_uses(default, relation)?.contains(&(sequence.oid, 0))
+                {
                     found.push(Item::Default(relation.oid, column.number));
                 }
             }
         }
-        found
+        Ok(found)
     }
 
     /// The views that read a relation, by OID.
     pub(super) fn views_of(&self, relation: &Relation) -> SqlResult<Vec<Oid>> {
-        let catalog = &self.context.catalog;
-        let schema = catalog.schema_name(relation.schema).unwrap_or_default();
+        self.views_using(relation, 0)
+    }
+
+    /// The views that read a column of a relation; with column 0, the relation.
+    pub(super) fn views_using(&self, relation: &Relation, column: i16) -> SqlResult<Vec<Oid>> {
         let mut found = Vec::new();
-        for view in catalog.relations_of(relation.database) {
+        for view in self.context.catalog.relations_of(relation.database) {
             let RelationBody::View { definition } = &view.body else { continue };
-            if !definition.contains(relation.name.split('"').next().unwrap_or_default()) {
-                continue;
-            }
-            let statements = parser::parse(definition)?;
-            let reads = statements.iter().any(|statement| match &statement.statement {
-                Statement::Select(select) => reference::relations(select).iter().any(|name| {
-                    name.name == relation.name && name.schema.as_deref() == Some(schema)
-                }),
-                _ => false,
-            });
-            if reads {
+            if definition.contains(relation.name.split('"').next().unwrap_or_default())
+                && self.view_uses(view)?.contains(&(relation.oid, column))
+            {
                 found.push(view.oid);
             }
         }

@@ -1,4 +1,4 @@
-//! Expressions and types of definitions: analyzed, and kept as text.
+//! Expressions and types of definitions: analyzed, and printed to be kept.
 
 use std::sync::Arc;
 
@@ -8,13 +8,9 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef};
 
 use super::Ddl;
 use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace, format_type};
-use crate::ast::{ConstValue, Expr, TypeName};
+use crate::ast::{Expr, TypeName};
 use crate::bound;
 use crate::evaluate::Program;
-use crate::parser;
-
-/// How many places where a default may end are tried.
-const ENDS_MAX: usize = 32;
 
 impl Ddl<'_> {
     /// An analyzer over the catalog as it is now.
@@ -76,50 +72,12 @@ impl Ddl<'_> {
         relation: &Arc<Relation>,
         ty: TypeRef,
         column: &str,
-        source: &str,
     ) -> SqlResult<Option<(String, bound::Expr)>> {
         let bound = self.bind(expr, relation, ExprPlace::Default, Some((ty, column)))?;
-        let text = match expr {
-            Expr::Const(constant) => match &constant.value {
-                ConstValue::Null => return Ok(None),
-                ConstValue::String(text) => {
-                    format!("{}::{}", literal(text), self.type_name(ty.oid))
-                }
-                ConstValue::Integer(number) if *number < 0 => {
-                    format!("'{number}'::{}", self.type_name(ty.oid))
-                }
-                _ => default_source(source, expr)?,
-            },
-            Expr::Func(call) => match (call.name.as_slice(), call.args.as_slice()) {
-                ([.., name], [argument]) if is_sequence_function(name) => {
-                    match self.sequence_named(argument)? {
-                        Some(sequence) => format!("{name}({sequence}::regclass)"),
-                        None => default_source(source, expr)?,
-                    }
-                }
-                _ => default_source(source, expr)?,
-            },
-            _ => default_source(source, expr)?,
-        };
-        Ok(Some((text, bound)))
-    }
-
-    /// The literal of a sequence's qualified name, where the argument is a literal name.
-    fn sequence_named(&self, argument: &Expr) -> SqlResult<Option<String>> {
-        let constant = match argument {
-            Expr::Const(constant) => constant,
-            Expr::TypeCast(cast) => match &cast.arg {
-                Expr::Const(constant) => constant,
-                _ => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        let ConstValue::String(text) = &constant.value else {
+        if matches!(&bound, bound::Expr::Const { value, .. } if value.is_null()) {
             return Ok(None);
-        };
-        let oid = self.context.host.reg_in(aegis_types::type_oid::REGCLASS, text)?;
-        let relation = self.relation(oid)?;
-        Ok(Some(literal(&self.qualified(relation.schema, &relation.name))))
+        }
+        Ok(Some((self.expression_text(&bound, relation)?, bound)))
     }
 
     /// The text of a CHECK condition, what it means, and the columns it names.
@@ -127,14 +85,13 @@ impl Ddl<'_> {
         &self,
         expr: &Expr,
         relation: &Arc<Relation>,
-        source: &str,
     ) -> SqlResult<(String, bound::Expr, Vec<i16>)> {
         let bound = self.bind(expr, relation, ExprPlace::Check, None)?;
         let mut columns = Vec::new();
         collect_columns(&bound, &mut columns);
         columns.sort_unstable();
         columns.dedup();
-        Ok((check_source(source, expr)?, bound, columns))
+        Ok((self.expression_text(&bound, relation)?, bound, columns))
     }
 }
 
@@ -168,10 +125,6 @@ pub(super) fn is_volatile(expr: &bound::Expr) -> bool {
     found
 }
 
-fn is_sequence_function(name: &str) -> bool {
-    matches!(name, "nextval" | "currval")
-}
-
 /// A string as SQL writes it.
 pub(super) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
@@ -180,95 +133,4 @@ pub(super) fn literal(text: &str) -> String {
     } else {
         format!("'{quoted}'")
     }
-}
-
-fn lost() -> SqlError {
-    SqlError::internal("the text of an expression was not found")
-}
-
-/// The tokens of the text, and the one behind the last `word` before the expression.
-fn tokens_behind(source: &str, word: &str, expr: &Expr) -> SqlResult<(Vec<(usize, usize)>, usize)> {
-    let location = usize::try_from(expr.location()).map_err(|_| lost())?;
-    let tokens = parser::token_spans(source);
-    let at = tokens
-        .iter()
-        .rposition(|(start, end)| {
-            *end <= location && source[*start..*end].eq_ignore_ascii_case(word)
-        })
-        .ok_or_else(lost)?;
-    Ok((tokens, at + 1))
-}
-
-/// What stands between the parentheses behind `CHECK`.
-fn check_source(source: &str, expr: &Expr) -> SqlResult<String> {
-    let (tokens, first) = tokens_behind(source, "check", expr)?;
-    let mut depth = 0_usize;
-    let mut start = None;
-    for (from, to) in &tokens[first..] {
-        match &source[*from..*to] {
-            "(" => {
-                depth += 1;
-                start.get_or_insert(*to);
-            }
-            ")" => {
-                depth = depth.checked_sub(1).ok_or_else(lost)?;
-                if depth == 0 {
-                    let start = start.ok_or_else(lost)?;
-                    return Ok(source[start..*from].trim().to_owned());
-                }
-            }
-            _ => {}
-        }
-    }
-    Err(lost())
-}
-
-/// What stands behind `DEFAULT`, up to where the next constraint or the column ends: the longest
-/// text that is an expression.
-fn default_source(source: &str, expr: &Expr) -> SqlResult<String> {
-    let (tokens, first) = tokens_behind(source, "default", expr)?;
-    let start = tokens.get(first).ok_or_else(lost)?.0;
-    let mut depth = 0_usize;
-    let mut ends = Vec::new();
-    let mut last = source.len();
-    for (from, to) in &tokens[first..] {
-        let token = &source[*from..*to];
-        match token {
-            "(" | "[" => depth += 1,
-            ")" | "]" | "," | ";" if depth == 0 => {
-                last = *from;
-                break;
-            }
-            ")" | "]" => depth -= 1,
-            _ if depth == 0 && *from > start && begins_constraint(token) => ends.push(*from),
-            _ => {}
-        }
-    }
-    ends.push(last);
-    ends.iter()
-        .rev()
-        .take(ENDS_MAX)
-        .map(|end| source[start..*end].trim())
-        .find(|text| parser::parse_expr(text).is_ok())
-        .map(str::to_owned)
-        .ok_or_else(lost)
-}
-
-fn begins_constraint(token: &str) -> bool {
-    [
-        "constraint",
-        "not",
-        "null",
-        "unique",
-        "primary",
-        "check",
-        "references",
-        "generated",
-        "deferrable",
-        "initially",
-        "collate",
-        "default",
-    ]
-    .iter()
-    .any(|word| token.eq_ignore_ascii_case(word))
 }

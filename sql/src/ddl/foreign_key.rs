@@ -157,6 +157,21 @@ impl Ddl<'_> {
         Ok(())
     }
 
+    /// Checks types and rows of a foreign key whose columns have changed.
+    pub(super) async fn foreign_key_again(&mut self, table: Oid, oid: Oid) -> SqlResult<()> {
+        let relation = self.relation(table)?;
+        let stored = relation
+            .as_table()
+            .and_then(|table| table.constraints.iter().find(|stored| stored.oid == oid))
+            .ok_or_else(|| SqlError::internal("a foreign key is missing"))?;
+        if let StoredKind::ForeignKey(key) = &stored.kind {
+            let target = self.relation(key.target)?;
+            let (columns, others) = (&key.columns, &key.target_columns);
+            self.check_types(&stored.name, &relation, columns, &target, others)?;
+        }
+        self.validate_foreign_key(table, oid).await
+    }
+
     /// Looks for a row without its referenced row: 23503.
     async fn validate_foreign_key(&mut self, table: Oid, constraint: Oid) -> SqlResult<()> {
         let mut only = (*self.relation(table)?).clone();

@@ -196,7 +196,7 @@ impl Ddl<'_> {
     }
 
     /// 42704 for a type without an order.
-    fn check_ordered(&self, ty: Oid, method: &str) -> SqlResult<()> {
+    pub(super) fn check_ordered(&self, ty: Oid, method: &str) -> SqlResult<()> {
         let element = builtins()
             .type_row(ty)
             .filter(|row| row.category == b'A' && row.length == -1 && row.element.is_some())

@@ -161,12 +161,7 @@ impl Ddl<'_> {
         schema: Oid,
         name: &str,
     ) -> SqlResult<Option<Arc<Relation>>> {
-        let mut key = vec![u8::MAX];
-        key.extend_from_slice(&schema.0.to_be_bytes());
-        key.extend_from_slice(name.as_bytes());
-        let wait = RowLockWait::Wait { timeout: self.lock_timeout };
-        let lock = self.txn.lock_row(CATALOG_TREE, &key, RowLockMode::ForUpdate, wait);
-        self.context.cancel.wait(lock).await?;
+        self.claim_name(&[u8::MAX], schema, name).await?;
         if let Ok(newest) = self.store.newest_catalog().downcast::<CatalogSnapshot>()
             && let Some(other) = newest.relation_named(schema, name)
         {
@@ -175,7 +170,42 @@ impl Ddl<'_> {
         Ok(self.context.catalog.relation_named(schema, name).cloned())
     }
 
-    /// The same; 42P07 if it is taken.
+    /// Claims the name of a schema of this database until the transaction ends, and looks at the
+    /// newest of that name.
+    pub(super) async fn claim_schema(&mut self, name: &str) -> SqlResult<()> {
+        let database = self.context.database;
+        self.claim_name(&[u8::MAX - 1], database, name).await?;
+        if let Ok(newest) = self.store.newest_catalog().downcast::<CatalogSnapshot>()
+            && let Some(oid) = newest.schema_named(database, name)
+            && newest.schema(oid).is_some()
+        {
+            self.refresh(DescriptorKey::Schema(oid))?;
+        }
+        Ok(())
+    }
+
+    /// The same for a database.
+    pub(super) async fn claim_database(&mut self, name: &str) -> SqlResult<()> {
+        self.claim_name(&[u8::MAX - 2], Oid::NONE, name).await?;
+        if let Ok(newest) = self.store.newest_catalog().downcast::<CatalogSnapshot>()
+            && let Some(other) = newest.database_named(name)
+        {
+            self.refresh(DescriptorKey::Database(other.oid))?;
+        }
+        Ok(())
+    }
+
+    async fn claim_name(&mut self, kind: &[u8], within: Oid, name: &str) -> SqlResult<()> {
+        let mut key = kind.to_vec();
+        key.extend_from_slice(&within.0.to_be_bytes());
+        key.extend_from_slice(name.as_bytes());
+        let wait = RowLockWait::Wait { timeout: self.lock_timeout };
+        let lock = self.txn.lock_row(CATALOG_TREE, &key, RowLockMode::ForUpdate, wait);
+        self.context.cancel.wait(lock).await?;
+        Ok(())
+    }
+
+    /// Claims a relation's name: 42P07 if it is taken.
     pub(super) async fn claim_new(&mut self, schema: Oid, name: &str) -> SqlResult<()> {
         match self.claim(schema, name).await? {
             Some(_) => Err(relation_exists(name)),

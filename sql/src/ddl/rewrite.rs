@@ -74,6 +74,9 @@ impl Ddl<'_> {
                     let ty = layout.column_type(at).oid;
                     aegis_types::key::encode(ty, &row[at], false, false, &mut key)?;
                 }
+                if !row_key.is_empty() && self.txn.get_newest(tree, &key)?.is_some() {
+                    return Err(self.duplicate_row_key(&relation, &row)?);
+                }
                 value.clear();
                 layout.encode(&row, &mut value)?;
                 self.txn.put(tree, &key, &value)?;
@@ -87,6 +90,24 @@ impl Ddl<'_> {
         }
         self.txn.drop_tree(old_tree)?;
         Ok(relation)
+    }
+
+    /// 23505 for two rows that conversion gave the same primary key.
+    fn duplicate_row_key(&self, relation: &Arc<Relation>, row: &[Datum]) -> SqlResult<SqlError> {
+        let access = crate::dml::TableAccess::new(relation, &self.context)?;
+        let primary = super::constraint::primary_key(relation);
+        let name = primary.and_then(|oid| self.context.catalog.relation(oid));
+        let name = name.map_or("", |index| index.name.as_str());
+        let columns: Vec<i16> =
+            relation.as_table().map(|table| table.row_key.clone()).unwrap_or_default();
+        let detail = access.key_detail(&columns, row, &self.context.evaluation());
+        Ok(SqlError::new(
+            aegis_types::SqlState::UniqueViolation,
+            format!("could not create unique index \"{name}\""),
+        )
+        .detail(format!("{detail} is duplicated."))
+        .table(self.schema_name(relation.schema), &relation.name)
+        .constraint(name))
     }
 
     /// Gives an index an empty tree in place of the one it has.

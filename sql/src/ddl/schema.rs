@@ -15,7 +15,6 @@ impl Ddl<'_> {
     pub(super) async fn create_schema(
         &mut self,
         create: &CreateSchemaStmt,
-        source: &str,
     ) -> SqlResult<&'static str> {
         let owner = match &create.authorization {
             Some(role) => self.role_oid(role)?,
@@ -31,6 +30,7 @@ impl Ddl<'_> {
                 .ok_or_else(|| SqlError::internal("the owner of a schema is missing"))?,
         };
         check_schema_name(&name)?;
+        self.claim_schema(&name).await?;
         if self.context.catalog.schema_named(self.context.database, &name).is_some() {
             let message = format!("schema \"{name}\" already exists");
             if !create.if_not_exists {
@@ -47,13 +47,13 @@ impl Ddl<'_> {
         }
         let path = self.search_path.clone();
         self.search_path.insert(0, oid);
-        let result = self.create_elements(&create.elements, source).await;
+        let result = self.create_elements(&create.elements).await;
         self.search_path = path;
         result.map(|()| "CREATE SCHEMA")
     }
 
     /// Tables go first, then views and indexes, as PostgreSQL orders them.
-    async fn create_elements(&mut self, elements: &[Statement], source: &str) -> SqlResult<()> {
+    async fn create_elements(&mut self, elements: &[Statement]) -> SqlResult<()> {
         let order = |statement: &Statement| match statement {
             Statement::CreateSequence(_) => 0,
             Statement::CreateTable(_) => 1,
@@ -64,7 +64,7 @@ impl Ddl<'_> {
         let mut sorted: Vec<&Statement> = elements.iter().collect();
         sorted.sort_by_key(|statement| order(statement));
         for statement in sorted {
-            Box::pin(self.run(statement, source)).await?;
+            Box::pin(self.run(statement)).await?;
         }
         Ok(())
     }

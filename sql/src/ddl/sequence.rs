@@ -144,6 +144,17 @@ impl Ddl<'_> {
         self.put_relation(changed).map(drop)
     }
 
+    /// Gives a sequence another type; bounds that were the type's own follow it.
+    pub(super) fn retype_sequence(&mut self, relation: &Arc<Relation>, ty: Oid) -> SqlResult<()> {
+        let Some(old) = relation.as_sequence() else {
+            return Err(wrong_kind(relation, "a sequence"));
+        };
+        let body = self.sequence_body(Some((relation, old)), ty, &[])?;
+        let mut changed = (**relation).clone();
+        changed.body = RelationBody::Sequence(body);
+        self.put_relation(changed).map(drop)
+    }
+
     /// Begins a sequence anew at its start: `TRUNCATE … RESTART IDENTITY`.
     pub(super) fn restart_sequence(&mut self, relation: &Relation) -> SqlResult<()> {
         let mut relation = relation.clone();

@@ -1,28 +1,19 @@
-//! Views: kept as the text of their query with every relation's name qualified.
+//! Views: kept as the text of their query, printed with every name qualified.
 
-use std::sync::Arc;
-
-use aegis_catalog::snapshot::PG_CATALOG;
-use aegis_catalog::{CatalogSnapshot, Column, Relation, RelationBody};
+use aegis_catalog::{Column, Relation, RelationBody};
 use aegis_storage::TableLockMode;
+use aegis_types::builtin::builtins;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
+use super::Ddl;
 use super::create_table::{check_columns, column_number};
 use super::name::{relation_exists, wrong_kind};
-use super::{Ddl, reference};
-use crate::analyze::{Analyzer, AnalyzerContext, OutputColumn, format_type, quote_identifier};
-use crate::ast::{
-    CreateViewStmt, RelPersistence, SelectBody, SelectStmt, Statement, ViewCheckOption,
-};
-use crate::parser;
+use crate::analyze::{OutputColumn, format_type};
+use crate::ast::{CreateViewStmt, RelPersistence, SelectBody, Statement, ViewCheckOption};
 
 impl Ddl<'_> {
     /// `CREATE [OR REPLACE] VIEW`
-    pub(super) async fn create_view(
-        &mut self,
-        create: &CreateViewStmt,
-        source: &str,
-    ) -> SqlResult<&'static str> {
+    pub(super) async fn create_view(&mut self, create: &CreateViewStmt) -> SqlResult<&'static str> {
         if create.view.persistence != RelPersistence::Permanent {
             return Err(SqlError::unsupported("TEMPORARY VIEW"));
         }
@@ -40,13 +31,13 @@ impl Ddl<'_> {
                 "views must not contain SELECT INTO",
             ));
         }
-        let query = Statement::Select(Box::new(create.query.clone()));
-        let output = self.analyzer().analyze(&query)?.columns;
+        let query = self.analyzer().analyze_view(&create.query)?;
+        let statement = Statement::Select(Box::new(create.query.clone()));
+        let output = self.analyzer().analyze(&statement)?.columns;
         let columns = view_columns(&output, &create.aliases)?;
         let schema = self.creation_schema(&create.view)?;
         let name = &create.view.name;
-        let definition = self.qualified_text(&create.query, create.query_span, source)?;
-        let definition = renamed(definition, &output, &create.aliases);
+        let definition = self.query_text(&query)?;
         let Some(old) = self.claim(schema, name).await? else {
             self.new_view(schema, name, columns, definition)?;
             return Ok("CREATE VIEW");
@@ -117,97 +108,6 @@ impl Ddl<'_> {
         }
         Ok(())
     }
-
-    /// The text of a query with a schema before each relation's name that has none.
-    fn qualified_text(
-        &self,
-        query: &SelectStmt,
-        span: (u32, u32),
-        source: &str,
-    ) -> SqlResult<String> {
-        let lost = || SqlError::internal("the text of a view was not found");
-        let (start, end) = (span.0 as usize, span.1 as usize);
-        let mut text = source.get(start..end).ok_or_else(lost)?.trim_end().to_owned();
-        let mut places = Vec::new();
-        for name in reference::relations(query) {
-            if name.schema.is_some() {
-                continue;
-            }
-            if let Ok(Some(relation)) = self.find(name) {
-                let schema = self.context.catalog.schema_name(relation.schema).ok_or_else(lost)?;
-                places.push((name.location as usize, quote_identifier(schema)));
-            }
-        }
-        places.sort_unstable();
-        for (at, schema) in places.iter().rev() {
-            let at = at.checked_sub(start).filter(|at| text.is_char_boundary(*at));
-            let at = at.filter(|at| *at <= text.len()).ok_or_else(lost)?;
-            text.insert_str(at, &format!("{schema}."));
-        }
-        Ok(text)
-    }
-
-    /// Whether a view still has its columns under another catalog.
-    pub(super) fn view_is_unchanged(&self, view: Oid, catalog: &Arc<CatalogSnapshot>) -> bool {
-        let Some(view) = self.context.catalog.relation(view) else {
-            return true;
-        };
-        let RelationBody::View { definition } = &view.body else {
-            return true;
-        };
-        let Ok(statements) = parser::parse(definition) else {
-            return false;
-        };
-        let [statement] = statements.as_slice() else {
-            return false;
-        };
-        let analyzer = Analyzer::new(AnalyzerContext {
-            catalog,
-            database: self.context.database,
-            search_path: &[PG_CATALOG],
-            system_relations: &*self.context.system_relations,
-            eval: self.context.eval(),
-            parameters: Vec::new(),
-            infer_parameters: false,
-        });
-        analyzer.analyze(&statement.statement).is_ok_and(|analyzed| {
-            analyzed.columns.len() == view.columns.len()
-                && analyzed
-                    .columns
-                    .iter()
-                    .zip(&view.columns)
-                    .all(|(now, then)| now.ty == then.ty && now.name == then.name)
-        })
-    }
-
-    /// 0A000 where a view of this relation would not be what it was, because it names by `*` or by
-    /// name what has changed: its text is not printed anew.
-    pub(super) fn check_views(&self, relation: Oid, what: &str) -> SqlResult<()> {
-        let relation = self.relation(relation)?;
-        for view in self.views_of(&relation)? {
-            if !self.view_is_unchanged(view, &self.context.catalog) {
-                let view = self.relation(view)?;
-                return Err(SqlError::unsupported(format!(
-                    "{what} that view \"{}\" reads",
-                    view.name
-                )));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A query that gives its columns other names.
-fn renamed(definition: String, output: &[OutputColumn], aliases: &[String]) -> String {
-    if aliases.is_empty() {
-        return definition;
-    }
-    let names: Vec<String> = output
-        .iter()
-        .enumerate()
-        .map(|(at, column)| quote_identifier(aliases.get(at).unwrap_or(&column.name)))
-        .collect();
-    format!("SELECT * FROM ({definition}\n) AS view_query({})", names.join(", "))
 }
 
 fn view_columns(output: &[OutputColumn], aliases: &[String]) -> SqlResult<Vec<Column>> {
@@ -218,6 +118,15 @@ fn view_columns(output: &[OutputColumn], aliases: &[String]) -> SqlResult<Vec<Co
         ));
     }
     let columns = output_columns(output, aliases)?;
+    for column in &columns {
+        let row = builtins().type_row(column.ty.oid);
+        if let Some(row) = row.filter(|row| row.kind == b'p') {
+            return Err(SqlError::new(
+                SqlState::InvalidTableDefinition,
+                format!("column \"{}\" has pseudo-type {}", column.name, row.name),
+            ));
+        }
+    }
     check_columns(columns.iter().map(|column| column.name.as_str()))?;
     Ok(columns)
 }

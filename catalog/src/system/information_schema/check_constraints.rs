@@ -3,7 +3,7 @@
 use aegis_types::Datum;
 
 use super::super::SystemContext;
-use super::super::definition::expression_text;
+use super::super::definition::constraint_definition;
 use super::{catalog_name, constraints, schema};
 use crate::descriptor::ConstraintKind;
 
@@ -11,8 +11,9 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let catalog = catalog_name(&context.names);
     let mut rows = Vec::new();
     for (table, constraint) in constraints(context) {
-        if let ConstraintKind::Check { expression, .. } = &constraint.kind {
-            let clause = format!("({})", expression_text(&context.names, expression));
+        if matches!(constraint.kind, ConstraintKind::Check { .. }) {
+            let clause = constraint_definition(&context.names, table, constraint, false);
+            let clause = clause.strip_prefix("CHECK ").unwrap_or(&clause);
             rows.push(row![catalog, schema(context, table.schema), &constraint.name, clause]);
         }
     }

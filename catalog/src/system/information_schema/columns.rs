@@ -4,7 +4,7 @@ use aegis_types::builtin::builtins;
 use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 
 use super::super::cell::NULL;
-use super::super::definition::expression_text;
+use super::super::definition::default_text;
 use super::super::{SystemContext, relation_by_oid};
 use super::{TableLike, catalog_name, schema, tables_and_views, yes};
 use crate::descriptor::{Column, Identity, SequenceBody};
@@ -110,7 +110,7 @@ fn row(
     let default = column
         .filter(|column| column.identity.is_none())
         .and_then(|column| column.default.as_deref())
-        .map(|text| expression_text(names, text));
+        .map(|text| default_text(names, text));
     let is_array = aegis_types::io::element_type(ty.oid).is_some();
     let data_type = match builtins().type_row(ty.oid) {
         _ if is_array => "ARRAY".to_owned(),

@@ -14,7 +14,12 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 catalog_name(&context.names),
                 schema(context, view.schema),
                 view.name,
-                view.stored.and_then(|relation| view_definition(&context.names, relation)),
+                view.stored.and_then(|relation| view_definition(
+                    &context.names,
+                    relation,
+                    false,
+                    0
+                )),
                 "NONE",
                 "NO",
                 "NO",

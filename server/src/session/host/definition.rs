@@ -21,7 +21,9 @@ pub(super) static FUNCTIONS: HostTable = &[
         })
     }),
     ("pg_get_expr", |call| {
-        Ok(Datum::text(definition::expression_text(&call.names(), call.text(0))))
+        let names = call.names();
+        let relation = names.catalog.relation(call.oid(1));
+        Ok(Datum::text(names.text.expression(&names, call.text(0), relation, call.boolean(2))))
     }),
     ("pg_get_indexdef", |call| {
         let names = call.names();
@@ -41,13 +43,19 @@ pub(super) static FUNCTIONS: HostTable = &[
             _ => call.oid(0),
         };
         let view = call.seen.catalog.relation(oid);
-        Ok(text_or_null(view.and_then(|view| definition::view_definition(&names, view))))
+        let (pretty, wrap) = match call.arg(1) {
+            Datum::Int4(column) => (true, *column),
+            _ => (call.boolean(1), 0),
+        };
+        Ok(text_or_null(
+            view.and_then(|view| definition::view_definition(&names, view, pretty, wrap)),
+        ))
     }),
     ("pg_get_ruledef", |call| {
         // A view's rule has the view's own OID.
         let names = call.names();
         let rule = call.seen.catalog.relation(call.oid(0)).and_then(|view| {
-            let query = definition::view_definition(&names, view)?;
+            let query = definition::view_definition(&names, view, call.boolean(1), -1)?;
             let name = names.qualified_relation_name(view.oid)?;
             Some(format!("CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {query}"))
         });

@@ -1,0 +1,125 @@
+//! Stored expressions and queries as a session sees them: analyzed anew, and printed with the names
+//! that its search path finds.
+
+use std::sync::Arc;
+
+use aegis_catalog::snapshot::PG_CATALOG;
+use aegis_catalog::system::{self, Names, StoredText};
+use aegis_catalog::{CatalogSnapshot, Relation};
+use aegis_sql::analyze::AnalyzerContext;
+use aegis_sql::deparse::{Deparser, Layout, Stored};
+use aegis_sql::query_engine::{StatementContext, SystemRelations};
+use aegis_types::{Datum, EvalContext, FormatSettings, Host, Oid, SqlError, SqlResult, TypeRef};
+
+use super::registered;
+
+/// Prints as PostgreSQL prints; what cannot be analyzed or printed is shown as it is stored.
+pub(super) struct Shown;
+
+impl StoredText for Shown {
+    fn expression(
+        &self,
+        names: &Names<'_>,
+        text: &str,
+        relation: Option<&Arc<Relation>>,
+        pretty: bool,
+    ) -> String {
+        let nameless;
+        let over = match relation {
+            Some(relation) => relation,
+            None => {
+                nameless = Arc::new(no_relation(names.database));
+                &nameless
+            }
+        };
+        let layout = if pretty { Layout::PRETTY } else { Layout::PLAIN };
+        let shown = with_tools(names, layout, |stored, deparser| {
+            deparser.expression(&stored.expression(text, over)?, relation.map(|over| &**over))
+        });
+        shown.unwrap_or_else(|_| text.to_owned())
+    }
+
+    fn view(&self, names: &Names<'_>, view: &Relation, pretty: bool, wrap_column: i32) -> String {
+        let columns: Vec<String> = view.columns.iter().map(|column| column.name.clone()).collect();
+        let shown =
+            with_tools(names, Layout { pretty, wrap_column, stored: false }, |stored, deparser| {
+                deparser.view(&stored.view(view)?, Some(&columns))
+            });
+        shown.unwrap_or_else(|_| format!(" {}", system::AsStored.view(names, view, pretty, 0)))
+    }
+}
+
+fn with_tools(
+    names: &Names<'_>,
+    layout: Layout,
+    print: impl FnOnce(&Stored<'_>, &Deparser<'_>) -> SqlResult<String>,
+) -> SqlResult<String> {
+    let catalog: Arc<CatalogSnapshot> = Arc::new(names.catalog.clone());
+    let settings = FormatSettings::default();
+    let host = NamesHost(*names);
+    let eval = EvalContext {
+        settings: &settings,
+        transaction_timestamp: 0,
+        statement_timestamp: 0,
+        host: &host,
+    };
+    let stored = Stored {
+        context: AnalyzerContext {
+            catalog: &catalog,
+            database: names.database,
+            search_path: &[PG_CATALOG],
+            system_relations: &ComputedColumns,
+            eval,
+            parameters: Vec::new(),
+            infer_parameters: false,
+        },
+    };
+    print(&stored, &Deparser { names: *names, eval, layout })
+}
+
+/// A relation for expressions that name none.
+fn no_relation(database: Oid) -> Relation {
+    Relation {
+        oid: Oid::NONE,
+        database,
+        schema: Oid::NONE,
+        name: String::new(),
+        owner: Oid::NONE,
+        row_type: Oid::NONE,
+        row_array_type: Oid::NONE,
+        columns: Vec::new(),
+        options: Vec::new(),
+        body: aegis_catalog::RelationBody::View { definition: String::new() },
+    }
+}
+
+/// Names alone: nothing is called while text is analyzed and printed.
+struct NamesHost<'a>(Names<'a>);
+
+impl Host for NamesHost<'_> {
+    fn call(&self, function: Oid, _: &[Datum]) -> SqlResult<Datum> {
+        Err(SqlError::internal(format!("function {function} was called by analysis")))
+    }
+
+    fn reg_out(&self, reg_type: Oid, value: Oid) -> String {
+        registered::print(&self.0, reg_type, value)
+    }
+
+    fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid> {
+        registered::read(&self.0, reg_type, text)
+    }
+}
+
+/// The columns of the computed relations.
+struct ComputedColumns;
+
+impl SystemRelations for ComputedColumns {
+    fn columns(&self, name: &str) -> Option<Vec<(String, TypeRef)>> {
+        let columns = &system::relation(name)?.columns;
+        Some(columns.iter().map(|column| (column.name.to_owned(), column.ty)).collect())
+    }
+
+    fn rows(&self, name: &str, _: &StatementContext) -> SqlResult<Vec<Vec<Datum>>> {
+        Err(SqlError::internal(format!("the rows of {name} were asked for by analysis")))
+    }
+}
