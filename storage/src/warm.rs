@@ -470,3 +470,44 @@ impl WarmCursor {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_applied_point_comes_back_and_any_damage_is_an_error(
+            index in any::<u64>(),
+            seq in any::<u64>(),
+            timestamp_us in any::<i64>(),
+            log_state in prop::collection::vec(any::<u8>(), 0..100),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8_u8,
+        ) {
+            let point = AppliedPoint {
+                index: LogIndex(index),
+                seq: CommitSeq(seq),
+                timestamp_us,
+                log_state: log_state.into(),
+            };
+            let mut bytes = point.encode();
+            prop_assert_eq!(AppliedPoint::decode(&bytes).unwrap(), point);
+            let cut = at.index(bytes.len());
+            prop_assert!(AppliedPoint::decode(&bytes[..cut]).is_err());
+            bytes[cut] ^= 1 << bit;
+            prop_assert!(AppliedPoint::decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_read_without_a_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let _ = AppliedPoint::decode(&bytes);
+            let _ = split_stored(&bytes);
+            let _ = crate::apply::decode_counter(&bytes);
+        }
+    }
+}
