@@ -191,3 +191,12 @@ impl Instance {
         }
     }
 }
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // A runtime must not be waited for where the last handle goes, which may be a task.
+        if let Some(runtime) = self.query_runtime.get_mut().take() {
+            runtime.shutdown_background();
+        }
+    }
+}

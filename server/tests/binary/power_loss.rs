@@ -16,14 +16,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aegis_raft::RaftLogOptions;
 use aegis_server::instance::{Instance, StartError};
 use aegis_server::session::{Outcome, Session, Startup};
 use aegis_storage::{Fault, FaultDisk, StoreOptions};
-use aegis_types::{Datum, SqlError, SqlResult, SqlState};
+use aegis_types::{Datum, SqlResult, SqlState};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 const ACCOUNTS: u64 = 8;
 const START_BALANCE: i64 = 1000;
@@ -45,7 +47,10 @@ impl Random {
     }
 }
 
-/// What became of a transaction, as its client knows it.
+type Fates = Mutex<BTreeMap<u64, Fate>>;
+
+/// What became of a transaction, as its client knows it: failed until its COMMIT is sent, unknown
+/// until that is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Committed,
@@ -54,7 +59,11 @@ enum Fate {
 }
 
 /// The instance, with limits so low that a small ledger meets all of them.
-async fn open(disk: &Arc<FaultDisk>, random: &mut Random) -> Result<Arc<Instance>, StartError> {
+async fn open(
+    disk: &FaultDisk,
+    random: &mut Random,
+    fatal: Arc<Notify>,
+) -> Result<Arc<Instance>, StartError> {
     let ticks = AtomicU64::new(0);
     let clock: aegis_storage::Clock =
         Arc::new(move || i64::try_from(ticks.fetch_add(1, Ordering::Relaxed)).unwrap());
@@ -68,7 +77,13 @@ async fn open(disk: &Arc<FaultDisk>, random: &mut Random) -> Result<Arc<Instance
         tail_bytes_max: 64 << 10,
         ..RaftLogOptions::default()
     };
-    Instance::open_on(Arc::new(disk.for_one_life()), store, log, Arc::new(|_| {})).await
+    Instance::open_on(
+        Arc::new(disk.for_one_life()),
+        store,
+        log,
+        Arc::new(move |_| fatal.notify_one()),
+    )
+    .await
 }
 
 async fn session(instance: &Arc<Instance>, process_id: i32) -> SqlResult<Session> {
@@ -167,7 +182,13 @@ impl Extra {
 const FILLER_LINES: i64 = 300;
 
 /// One transaction. Some end by ROLLBACK: they count as failed.
-async fn transfer(session: &mut Session, number: u64, random: &mut Random) -> SqlResult<Fate> {
+async fn transfer(
+    session: &mut Session,
+    number: u64,
+    random: &mut Random,
+    fates: &Fates,
+) -> SqlResult<()> {
+    fates.lock().insert(number, Fate::Failed);
     let (from, to) = (random.below(ACCOUNTS), random.below(ACCOUNTS));
     let amount = 1 + random.below(50);
     run(session, "BEGIN").await?;
@@ -206,40 +227,33 @@ async fn transfer(session: &mut Session, number: u64, random: &mut Random) -> Sq
         }
     }
     if random.below(10) == 0 {
-        run(session, "ROLLBACK").await?;
-        return Ok(Fate::Failed);
+        return run(session, "ROLLBACK").await.map(drop);
     }
-    run(session, "COMMIT").await?;
-    Ok(Fate::Committed)
+    fates.lock().insert(number, Fate::Unknown);
+    let fate = match run(session, "COMMIT").await {
+        Ok(_) => Fate::Committed,
+        Err(error) if error.code() == SqlState::TransactionResolutionUnknown => return Err(error),
+        Err(error) => {
+            fates.lock().insert(number, Fate::Failed);
+            return Err(error);
+        }
+    };
+    fates.lock().insert(number, fate);
+    Ok(())
 }
 
 /// One session works until the power is gone. Its transactions have the numbers `first`, `first +
 /// SESSIONS`, and so on.
-async fn work(
-    instance: &Arc<Instance>,
-    disk: &FaultDisk,
-    first: u64,
-    seed: u64,
-) -> BTreeMap<u64, Fate> {
+async fn work(instance: &Arc<Instance>, disk: &FaultDisk, fates: &Fates, first: u64, seed: u64) {
     let mut random = Random(seed ^ first);
-    let mut fates = BTreeMap::new();
     let Ok(mut session) = session(instance, i32::try_from(first).unwrap()).await else {
-        return fates;
+        return;
     };
     for nth in 0..25 {
         let number = first + nth * SESSIONS;
-        let fate = match transfer(&mut session, number, &mut random).await {
-            Ok(fate) => fate,
-            Err(error) => {
-                assert!(disk.is_off(), "seed {seed}, transaction {number}: {error:?}");
-                if error.code() == SqlState::TransactionResolutionUnknown {
-                    Fate::Unknown
-                } else {
-                    Fate::Failed
-                }
-            }
-        };
-        fates.insert(number, fate);
+        if let Err(error) = transfer(&mut session, number, &mut random, fates).await {
+            assert!(disk.is_off(), "transaction {number}: {error:?}");
+        }
         if disk.is_off() {
             break;
         }
@@ -248,11 +262,10 @@ async fn work(
         }
     }
     session.close().await;
-    fates
 }
 
 /// Compares what is there with what the clients know; what was unknown is known from here on.
-async fn check(session: &mut Session, fates: &mut BTreeMap<u64, Fate>) -> SqlResult<()> {
+async fn check(session: &mut Session, fates: &Fates) -> SqlResult<()> {
     let legs = integers(session, "SELECT number, side, account, amount FROM leg").await?;
     let mut balances = vec![START_BALANCE; ACCOUNTS as usize];
     let mut sides: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
@@ -266,7 +279,8 @@ async fn check(session: &mut Session, fates: &mut BTreeMap<u64, Fate>) -> SqlRes
     let filler = "SELECT number, count(*) FROM filler GROUP BY number";
     let filler: BTreeMap<u64, i64> =
         integers(session, filler).await?.into_iter().map(|row| (row[0] as u64, row[1])).collect();
-    for (number, fate) in fates.iter_mut() {
+    let mut known = fates.lock().clone();
+    for (number, fate) in &mut known {
         let is_there = sides.contains_key(number);
         match fate {
             Fate::Committed => {
@@ -289,7 +303,8 @@ async fn check(session: &mut Session, fates: &mut BTreeMap<u64, Fate>) -> SqlRes
         let expected = if is_there && extra == Extra::Rows { FILLER_LINES } else { 0 };
         assert_eq!(lines, expected, "{half}: its rows");
     }
-    assert!(sides.keys().all(|number| fates.contains_key(number)), "somebody else was here");
+    assert!(sides.keys().all(|number| known.contains_key(number)), "somebody else was here");
+    *fates.lock() = known;
     for table in &tables {
         let rows = integers(session, &format!("SELECT count(*) FROM {table}")).await?;
         assert_eq!(rows, [[1]], "{table} and its row are one transaction");
@@ -314,64 +329,65 @@ fn text(datum: &Datum) -> String {
 
 /// One life of the server: open, check, work until the power goes. Gives whether it got as far as
 /// working.
-async fn live(
-    disk: &Arc<FaultDisk>,
-    random: &mut Random,
-    fates: &mut BTreeMap<u64, Fate>,
-    seed: u64,
-    round: u64,
-) -> bool {
-    let instance = match open(disk, random).await {
-        Ok(instance) => instance,
-        Err(error) => {
-            assert!(disk.is_off(), "seed {seed}, round {round}: {error}");
-            return false;
+async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, round: u64) -> bool {
+    let fatal = Arc::new(Notify::new());
+    let works = AtomicBool::new(false);
+    let life = async {
+        let instance = match open(disk, random, fatal.clone()).await {
+            Ok(instance) => instance,
+            Err(error) => {
+                assert!(disk.is_off(), "{error}");
+                return;
+            }
+        };
+        let began: SqlResult<()> = async {
+            let mut session = session(&instance, 1).await?;
+            set_up(&mut session).await?;
+            check(&mut session, fates).await?;
+            session.close().await;
+            Ok(())
         }
-    };
-    let began: Result<(), SqlError> = async {
-        let mut session = session(&instance, 1).await?;
-        set_up(&mut session).await?;
-        check(&mut session, fates).await?;
-        session.close().await;
-        Ok(())
-    }
-    .await;
-    if let Err(error) = &began {
-        assert!(disk.is_off(), "seed {seed}, round {round}: {error:?}");
-    } else {
+        .await;
+        if let Err(error) = &began {
+            assert!(disk.is_off(), "{error:?}");
+            return;
+        }
+        works.store(true, Ordering::Relaxed);
         let first = 1 + round * 1000;
         let seed = seed.wrapping_mul(1_000_003) ^ round;
-        let (a, b, c) = tokio::join!(
-            work(&instance, disk, first, seed),
-            work(&instance, disk, first + 1, seed),
-            work(&instance, disk, first + 2, seed),
+        tokio::join!(
+            work(&instance, disk, fates, first, seed),
+            work(&instance, disk, fates, first + 1, seed),
+            work(&instance, disk, fates, first + 2, seed),
         );
-        fates.extend(a.into_iter().chain(b).chain(c));
+        instance.shutdown().await;
+    };
+    let life = tokio::time::timeout(PATIENCE, life);
+    tokio::select! {
+        ended = life => assert!(ended.is_ok(), "round {round}: it hangs"),
+        // The process would end here: whoever waits for a lock of a commit of unknown outcome
+        // would wait for ever.
+        () = fatal.notified() => assert!(disk.is_off(), "it stops though nothing failed"),
     }
-    instance.shutdown().await;
-    began.is_ok()
+    works.into_inner()
 }
 
 /// Gives how many times the power went while the ledger was at work.
 async fn run_seed(seed: u64) -> u64 {
     let mut random = Random(seed);
-    let disk = Arc::new(FaultDisk::new(seed));
-    let mut fates = BTreeMap::new();
+    let disk = FaultDisk::new(seed);
+    let fates = Fates::default();
     let mut losses = 0;
     for round in 0..ROUNDS {
         disk.inject(Fault::PowerLossAfter(match random.below(4) {
             0 => 1 + random.below(80),
             _ => 40 + random.below(700),
         }));
-        let life = live(&disk, &mut random, &mut fates, seed, round);
-        let worked = tokio::time::timeout(PATIENCE, life)
-            .await
-            .unwrap_or_else(|_| panic!("seed {seed}, round {round}: it hangs"));
+        let worked = live(&disk, &mut random, &fates, seed, round).await;
         losses += u64::from(worked && disk.is_off());
         disk.crash();
     }
-    let last = live(&disk, &mut random, &mut fates, seed, ROUNDS);
-    assert!(tokio::time::timeout(PATIENCE, last).await.unwrap(), "seed {seed}: it does not start");
+    assert!(live(&disk, &mut random, &fates, seed, ROUNDS).await, "it does not start");
     losses
 }
 
