@@ -91,9 +91,10 @@ impl Descriptor {
     /// [`StorageError::Internal`] for bytes of an unknown version or that are no descriptor.
     pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
         match bytes.split_first() {
-            Some((&FORMAT_VERSION, rest)) => {
-                postcard::from_bytes(rest).map_err(|_| damaged("descriptor"))
-            }
+            Some((&FORMAT_VERSION, rest)) => match postcard::take_from_bytes(rest) {
+                Ok((descriptor, [])) => Ok(descriptor),
+                _ => Err(damaged("descriptor")),
+            },
             _ => Err(damaged("version")),
         }
     }
@@ -247,3 +248,6 @@ pub fn bootstrap(txn: &mut Transaction) -> Result<(), StorageError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

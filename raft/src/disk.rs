@@ -9,8 +9,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod folder;
 #[cfg(test)]
 pub(crate) mod simulated;
+
+pub use folder::Folder;
 
 /// One flat directory of files.
 pub trait Disk: Send + Sync + 'static {

@@ -101,6 +101,13 @@ impl Target {
 }
 
 impl StopHandle {
+    /// Of a session that is driven within the process: no CancelRequest finds it.
+    #[must_use]
+    pub fn unconnected() -> Self {
+        let session = CancellationToken::new();
+        Self(Arc::new(Target { secret: 0, statement: Mutex::new(None), session }))
+    }
+
     /// Cancels what the session runs now, if anything.
     pub fn cancel(&self) {
         self.0.cancel(user_request());

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use aegis_catalog::CatalogSnapshot;
 use aegis_catalog::store::{CATALOG_TREE, bootstrap, builder};
 use aegis_planner::DataFusionEngine;
+use aegis_raft::disk::Folder;
 use aegis_raft::{RaftLog, RaftLogOptions};
 use aegis_sql::counters::Counters;
 use aegis_sql::dml::RowIds;
 use aegis_sql::query_engine::QueryEngine;
-use aegis_storage::{RealDisk, StorageError, Store, StoreOptions, TxnOptions};
+use aegis_storage::{Disk, RealDisk, StorageError, Store, StoreOptions, TxnOptions};
 use parking_lot::Mutex;
 
 use crate::cancel::StopHandle;
@@ -29,6 +30,17 @@ pub enum StartError {
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+/// The folders of storage and of the commit log in the data directory.
+const STORE_FOLDER: &str = "store";
+const LOG_FOLDER: &str = "log";
+
+/// The wall clock as storage wants it.
+fn clock() -> aegis_storage::Clock {
+    Arc::new(|| {
+        aegis_types::clock::now() + aegis_types::clock::POSTGRES_EPOCH_UNIX_SECONDS * 1_000_000
+    })
 }
 
 /// Told, with the reason, when the node must stop: it can no longer promise what it acknowledges.
@@ -138,21 +150,35 @@ impl Instance {
         memory_bytes: u64,
         on_fatal: OnFatal,
     ) -> Result<Arc<Self>, StartError> {
-        std::fs::create_dir_all(data_dir)?;
-        let clock: aegis_storage::Clock = Arc::new(|| {
-            aegis_types::clock::now() + aegis_types::clock::POSTGRES_EPOCH_UNIX_SECONDS * 1_000_000
-        });
-        let options = StoreOptions::new("store", memory_bytes, clock);
-        let store = Store::open(options, Arc::new(RealDisk::new(data_dir)))?;
+        let disk = Arc::new(RealDisk::open(data_dir)?);
+        let store = StoreOptions::new(STORE_FOLDER, memory_bytes, clock());
+        let temporary_files = data_dir.join("temporary");
+        std::fs::create_dir_all(&temporary_files)?;
+        Self::open_on(disk, store, RaftLogOptions::default(), &temporary_files, on_fatal).await
+    }
+
+    /// As [`Instance::open`], on any disk and with all options: everything that is durable lies on
+    /// this disk; what statements keep beyond their memory lies in `temporary_files`.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn open_on(
+        disk: Arc<dyn Disk>,
+        store_options: StoreOptions,
+        log_options: RaftLogOptions,
+        temporary_files: &Path,
+        on_fatal: OnFatal,
+    ) -> Result<Arc<Self>, StartError> {
+        let query_memory_bytes =
+            usize::try_from(store_options.memory.query_bytes).unwrap_or(usize::MAX);
+        let log_folder = Folder::open(disk.clone(), Path::new(LOG_FOLDER))?;
+        let store = Store::open(store_options, disk)?;
         let told = on_fatal.clone();
         store.on_fatal(Box::new(move |reason| told(reason.to_owned())));
         store.set_catalog_builder(Box::new(|tree| tree == CATALOG_TREE), builder())?;
-        std::fs::create_dir_all(data_dir.join("temporary"))?;
-        let log_dir = data_dir.join("log");
-        std::fs::create_dir_all(&log_dir)?;
-        let log = RaftLog::open(
-            &log_dir,
-            RaftLogOptions::default(),
+        let log = RaftLog::open_on(
+            Arc::new(log_folder),
+            log_options,
             Arc::new(store.clone()),
             move |error| on_fatal(error.to_string()),
         )
@@ -167,8 +193,8 @@ impl Instance {
             engine: Arc::new(DataFusionEngine::new(query_runtime.handle().clone())),
             row_ids: RowIds::default(),
             counters: Arc::new(Counters::new(store.clone(), tokio::runtime::Handle::current())),
-            query_memory_bytes: usize::try_from(memory_bytes / 4).unwrap_or(usize::MAX),
-            temporary_files: data_dir.join("temporary").into(),
+            query_memory_bytes,
+            temporary_files: temporary_files.into(),
             start_time: aegis_types::clock::now(),
             log,
             sessions: Mutex::default(),
@@ -235,6 +261,15 @@ impl Instance {
             tracing::error!(%error, "the store did not shut down cleanly");
         }
         if let Some(runtime) = self.query_runtime.lock().take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // A runtime must not be waited for where the last handle goes, which may be a task.
+        if let Some(runtime) = self.query_runtime.get_mut().take() {
             runtime.shutdown_background();
         }
     }

@@ -71,7 +71,11 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         // Nobody listens once the process is ending anyway.
         let _sent = report_fatal.send(reason);
     });
-    let instance = Instance::open(&config.data_dir, config.memory_bytes, on_fatal).await?;
+    let instance = tokio::select! {
+        opened = Instance::open(&config.data_dir, config.memory_bytes, on_fatal) => opened?,
+        // A disk that fails while the log is replayed: nobody else would say so.
+        Some(reason) = fatal.recv() => return Err(reason.into()),
+    };
     let server = Server::new(
         Arc::clone(&instance),
         CancelRegistry::default(),

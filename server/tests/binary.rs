@@ -1,5 +1,16 @@
 //! The binary answers for itself. That it is built for this test is what the tests over the wire,
-//! in another package, rely on.
+//! in another package, rely on. Beside it: the whole server, but for its sockets, on a disk that
+//! loses power.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "all of this is test code: a failed unwrap is a failed test, and seeds are printed"
+)]
+
+#[path = "binary/power_loss.rs"]
+mod power_loss;
 
 use std::process::Command;
 

@@ -385,3 +385,6 @@ pub fn decode_datum(ty: TypeRef, bytes: &[u8]) -> SqlResult<Datum> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

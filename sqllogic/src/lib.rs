@@ -6,5 +6,6 @@
 
 pub mod wire;
 pub mod runner;
+mod valuewise;
 pub mod script;
 pub mod diff;

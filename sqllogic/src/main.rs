@@ -1,5 +1,6 @@
-//! `aegis-sqllogic run` runs `.slt` files; `aegis-sqllogic diff` compares two servers.
+//! `aegis-sqllogic run` runs `.slt` and `.test` files; `aegis-sqllogic diff` compares two servers.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs .slt files, each in a database of its own.
+    /// Runs .slt files, and SQLite's .test files, each in a database of its own.
     Run {
         /// Where the server listens.
         #[arg(long, default_value = "127.0.0.1:5432")]
@@ -31,6 +32,9 @@ enum Command {
         /// How many files at a time.
         #[arg(long, default_value_t = 2)]
         jobs: usize,
+        /// Whether to count what failed by its cause instead of printing it.
+        #[arg(long)]
+        brief: bool,
         /// The files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -66,8 +70,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = std::io::stdout().lock();
     let result = match arguments.command {
-        Command::Run { address, user, protocol, jobs, files } => {
-            run(&mut out, runner::Target { address, user }, protocol, jobs, &files)
+        Command::Run { address, user, protocol, jobs, brief, files } => {
+            run(&mut out, runner::Target { address, user }, protocol, jobs, brief, &files)
         }
         Command::Diff { reference, address, user, database, files } => {
             compare(&mut out, [&reference, &address], &user, &database, &files)
@@ -89,6 +93,7 @@ fn run(
     target: runner::Target,
     protocols: Protocols,
     jobs: usize,
+    brief: bool,
     files: &[PathBuf],
 ) -> Result<bool, Box<dyn std::error::Error>> {
     let protocols: &[Protocol] = match protocols {
@@ -97,12 +102,34 @@ fn run(
         Protocols::Both => &[Protocol::Simple, Protocol::Extended],
     };
     let (mut passed, mut failed) = (0, 0);
+    let mut causes: BTreeMap<String, usize> = BTreeMap::new();
     for report in runner::run_all(&target, files, protocols, jobs) {
         passed += report.passed;
         failed += report.failures.len();
-        for failure in &report.failures {
-            writeln!(out, "{} ({:?}): {failure}\n", report.file.display(), report.protocol)?;
+        let file = report.file.display();
+        if brief {
+            writeln!(
+                out,
+                "{file} ({:?}): {} passed, {} failed, {:.1} s",
+                report.protocol,
+                report.passed,
+                report.failures.len(),
+                report.elapsed.as_secs_f64()
+            )?;
         }
+        for failure in report.failures {
+            if brief {
+                *causes.entry(failure.cause).or_default() += 1;
+            } else {
+                writeln!(out, "{file} ({:?}): {}\n", report.protocol, failure.text)?;
+            }
+        }
+    }
+    let mut causes: Vec<(usize, String)> =
+        causes.into_iter().map(|(cause, count)| (count, cause)).collect();
+    causes.sort_by(|a, b| b.cmp(a));
+    for (count, cause) in causes {
+        writeln!(out, "{count:6} {cause}")?;
     }
     writeln!(out, "{passed} passed, {failed} failed")?;
     Ok(failed == 0)

@@ -1,11 +1,14 @@
-//! Runs `.slt` files: each in a database of its own, each in both protocols.
+//! Runs `.slt` files, and SQLite's `.test` files: each in a database of its own, each in both
+//! protocols.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Record, RecordOutput};
 
+use crate::valuewise;
 use crate::wire::{Answer, Client, ClientError, Protocol};
 
 /// Where to run files.
@@ -26,8 +29,25 @@ pub struct Report {
     pub protocol: Protocol,
     /// Records that gave what they must.
     pub passed: usize,
-    /// Records that did not, each with what was expected and what came.
-    pub failures: Vec<String>,
+    /// Records that did not.
+    pub failures: Vec<Failure>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// A record that did not give what it must.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What is common to failures of this kind: the server's error, or that the result is wrong.
+    pub cause: String,
+    /// Where it is, what was expected, and what came.
+    pub text: String,
+}
+
+impl Failure {
+    fn new(text: String) -> Self {
+        Self { cause: text.lines().next().unwrap_or_default().to_owned(), text }
+    }
 }
 
 /// Runs files in these protocols on up to `jobs` threads; reports in the order of the files.
@@ -67,11 +87,19 @@ pub fn run_all(
 
 /// Runs one file in a new database, which is dropped afterwards.
 fn run_file(target: &Target, file: &Path, protocol: Protocol, database: &str) -> Report {
-    let mut report = Report { file: file.to_owned(), protocol, passed: 0, failures: Vec::new() };
+    let mut report = Report {
+        file: file.to_owned(),
+        protocol,
+        passed: 0,
+        failures: Vec::new(),
+        elapsed: Duration::ZERO,
+    };
+    let start = Instant::now();
     let result = in_database(target, database, || run_records(target, file, database, &mut report));
     if let Err(error) = result {
-        report.failures.push(error.to_string());
+        report.failures.push(Failure::new(error.to_string()));
     }
+    report.elapsed = start.elapsed();
     report
 }
 
@@ -95,11 +123,16 @@ fn run_records(target: &Target, file: &Path, database: &str, report: &mut Report
     let records = match sqllogictest::parse_file::<DefaultColumnType>(file) {
         Ok(records) => records,
         Err(error) => {
-            report.failures.push(error.to_string());
+            report.failures.push(Failure::new(error.to_string()));
             return;
         }
     };
     let protocol = report.protocol;
+    if file.extension().is_some_and(|extension| extension == "test") {
+        let connect = || Client::connect(&target.address, &target.user, database, protocol);
+        (report.passed, report.failures) = valuewise::run(&connect, records);
+        return;
+    }
     let mut runner = sqllogictest::Runner::new(|| {
         let connection =
             Client::connect(&target.address, &target.user, database, protocol).map(Connection);
@@ -112,7 +145,7 @@ fn run_records(target: &Target, file: &Path, database: &str, report: &mut Report
         match runner.run(record) {
             Ok(RecordOutput::Nothing) => {}
             Ok(_) => report.passed += 1,
-            Err(error) => report.failures.push(error.to_string()),
+            Err(error) => report.failures.push(Failure::new(error.to_string())),
         }
     }
     runner.shutdown();

@@ -18,5 +18,9 @@ mod clients;
 mod isolation;
 #[path = "over_the_wire/kill.rs"]
 mod kill;
+#[path = "over_the_wire/data_directory.rs"]
+mod data_directory;
+#[path = "over_the_wire/hostile.rs"]
+mod hostile;
 #[path = "over_the_wire/house.rs"]
 mod house;

@@ -10,10 +10,12 @@ mod memory;
 
 use std::fmt::Debug;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::{Result, StorageError};
 
 pub use fault::{Fault, FaultDisk};
 pub use memory::MemoryDisk;
@@ -64,17 +66,44 @@ pub trait File: Debug + Send + Sync + 'static {
     fn sync_data(&self) -> io::Result<()>;
 }
 
-/// The file system of the operating system, below one directory.
+/// The file system of the operating system, below one directory, which no other process may have
+/// open: nothing of it is touched before the lock is held, and the lock goes with the disk.
 #[derive(Debug)]
 pub struct RealDisk {
     root: PathBuf,
+    _lock: fs::File,
 }
 
+/// The file that carries the lock, and the number of the process that holds it. It is never listed.
+const LOCK_FILE: &str = "aegis.pid";
+
 impl RealDisk {
-    /// A disk whose paths are relative to `root`.
-    #[must_use]
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+    /// Opens a directory, making it if it is not there; paths are relative to it.
+    ///
+    /// # Errors
+    /// [`StorageError::InUse`] while another server has it open; 58030.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        fs::create_dir_all(&root)?;
+        if let Some(parent) = fs::canonicalize(&root)?.parent() {
+            fs::File::open(parent)?.sync_all()?;
+        }
+        let path = root.join(LOCK_FILE);
+        let mut lock =
+            fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                // Whoever holds it may not have written its number yet.
+                let process_id = fs::read_to_string(&path).ok();
+                let process_id = process_id.and_then(|text| text.trim().parse().ok());
+                return Err(StorageError::InUse { directory: root, process_id });
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(error.into()),
+        }
+        lock.set_len(0)?;
+        lock.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+        Ok(Self { root, _lock: lock })
     }
 }
 
@@ -100,6 +129,7 @@ impl Disk for RealDisk {
             let entry = entry?;
             if entry.file_type()?.is_file()
                 && let Ok(name) = entry.file_name().into_string()
+                && name != LOCK_FILE
             {
                 names.push(name);
             }

@@ -13,6 +13,14 @@ pub enum StorageError {
     /// 58030: the disk answered with an error.
     #[error("input/output error: {0}")]
     Io(#[source] std::io::Error),
+    /// F0001: another server has the data directory open.
+    #[error("{}", in_use(directory, *process_id))]
+    InUse {
+        /// The directory.
+        directory: std::path::PathBuf,
+        /// The process that has it open, if it has told.
+        process_id: Option<u32>,
+    },
     /// 53100: no space is left for writes; reads go on.
     #[error("could not write to file \"{file}\": No space left on device")]
     DiskFull {
@@ -90,6 +98,11 @@ pub enum StorageError {
     Internal(String),
 }
 
+fn in_use(directory: &std::path::Path, process_id: Option<u32>) -> String {
+    let process = process_id.map(|id| format!(" (PID {id})")).unwrap_or_default();
+    format!("another server{process} is using \"{}\"", directory.display())
+}
+
 impl From<std::io::Error> for StorageError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::StorageFull {
@@ -106,6 +119,7 @@ impl StorageError {
     pub fn code(&self) -> SqlState {
         match self {
             Self::Io(_) | Self::Failed(_) => SqlState::IoError,
+            Self::InUse { .. } => SqlState::LockFileExists,
             Self::DiskFull { .. } => SqlState::DiskFull,
             Self::OutOfMemory { .. } | Self::TooManyLocks => SqlState::OutOfMemory,
             Self::Corrupted(_) => SqlState::DataCorrupted,

@@ -742,6 +742,9 @@ impl RunCursor {
 }
 
 #[cfg(test)]
+mod damage;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::MemoryDisk;

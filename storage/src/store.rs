@@ -318,6 +318,10 @@ impl Store {
     pub fn open(options: StoreOptions, disk: Arc<dyn Disk>) -> Result<Self> {
         let runs_dir = options.dir.join(RUNS_DIR);
         disk.create_dir_all(&runs_dir)?;
+        disk.sync_dir(&options.dir)?;
+        if let Some(parent) = options.dir.parent() {
+            disk.sync_dir(parent)?;
+        }
         for name in disk.list(&runs_dir)? {
             if name.ends_with(RUN_LEFTOVER) {
                 disk.remove(&runs_dir.join(name))?;

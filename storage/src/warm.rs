@@ -35,6 +35,8 @@ const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta")
 const DROPS: TableDefinition<'static, u64, ()> = TableDefinition::new("drops");
 const FORMAT: u32 = 1;
 const FILE: &str = "warm.redb";
+/// Its name until it is whole for the first time.
+const UNFINISHED_FILE: &str = "warm.redb.new";
 /// How often a write that found the disk full is tried again.
 const FULL_DISK_RETRY: Duration = Duration::from_millis(100);
 
@@ -183,19 +185,34 @@ pub(crate) struct WarmState {
 }
 
 impl Warm {
+    /// Opens the file, or makes it under another name first: redb does not open a file whose making
+    /// was cut short, so the right name is given to a whole one only.
     pub(crate) fn open(disk: &dyn Disk, dir: &Path, cache_bytes: u64) -> Result<(Self, WarmState)> {
-        let file = disk.open(&dir.join(FILE), OpenMode::OpenOrCreate)?;
+        let (path, unfinished) = (dir.join(FILE), dir.join(UNFINISHED_FILE));
+        let (file, is_new) = match disk.open(&path, OpenMode::Existing) {
+            Ok(file) => (file, false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = disk.open(&unfinished, OpenMode::OpenOrCreate)?;
+                file.set_len(0)?;
+                (file, true)
+            }
+            Err(error) => return Err(error.into()),
+        };
         let full = Arc::new(FullDisk::default());
         let backend = Backend { file: file.clone(), full: full.clone() };
         let db = Database::builder()
             .set_cache_size(usize::try_from(cache_bytes).unwrap_or(usize::MAX))
             .create_with_backend(backend)
             .map_err(redb_error)?;
-        disk.sync_dir(dir)?;
         let warm = Self { db, file, full };
         let mut txn = warm.begin_write()?;
         let state = txn.read_state()?;
         txn.commit()?;
+        if is_new {
+            warm.file.sync_data()?;
+            disk.rename(&unfinished, &path)?;
+            disk.sync_dir(dir)?;
+        }
         Ok((warm, state))
     }
 
@@ -476,5 +493,46 @@ impl WarmCursor {
             block.push(key.value(), Some(value), seq);
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_applied_point_comes_back_and_any_damage_is_an_error(
+            index in any::<u64>(),
+            seq in any::<u64>(),
+            timestamp_us in any::<i64>(),
+            log_state in prop::collection::vec(any::<u8>(), 0..100),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8_u8,
+        ) {
+            let point = AppliedPoint {
+                index: LogIndex(index),
+                seq: CommitSeq(seq),
+                timestamp_us,
+                log_state: log_state.into(),
+            };
+            let mut bytes = point.encode();
+            prop_assert_eq!(AppliedPoint::decode(&bytes).unwrap(), point);
+            let cut = at.index(bytes.len());
+            prop_assert!(AppliedPoint::decode(&bytes[..cut]).is_err());
+            bytes[cut] ^= 1 << bit;
+            prop_assert!(AppliedPoint::decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_read_without_a_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let _ = AppliedPoint::decode(&bytes);
+            let _ = split_stored(&bytes);
+            let _ = crate::apply::decode_counter(&bytes);
+        }
     }
 }

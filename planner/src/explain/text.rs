@@ -96,6 +96,12 @@ impl Writer<'_> {
                     self.list(&call.args, ", ", out)?;
                     out.push(')');
                 }
+                CallForm::Defaulted(written) => {
+                    out.push_str(builtins().function(call.function)?.name);
+                    out.push('(');
+                    self.list(call.args.get(..usize::from(written))?, ", ", out)?;
+                    out.push(')');
+                }
                 CallForm::SqlSyntax => return None,
             },
             Expr::And(args) => self.connective(args, " AND ", out)?,

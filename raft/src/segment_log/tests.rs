@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::disk::simulated::{Chance, SimulatedDisk};
 
+mod damage;
+
 const SEGMENT_BYTES: u64 = 4096;
 
 fn open(disk: &SimulatedDisk) -> Result<SegmentLog, LogError> {

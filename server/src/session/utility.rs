@@ -508,8 +508,8 @@ fn set_value(name: &str, args: &[SetValue]) -> SqlResult<String> {
     let mut parts = Vec::with_capacity(args.len());
     for arg in args {
         parts.push(match arg {
-            // A name in a list is an identifier already folded: quote it, so that it stays so.
-            SetValue::String(text) if is_list => format!("\"{}\"", text.replace('"', "\"\"")),
+            // A name in a list is an identifier already folded: it must stay so.
+            SetValue::String(text) if is_list => aegis_sql::analyze::quote_identifier(text),
             SetValue::String(text) => text.clone(),
             SetValue::Integer(number) => number.to_string(),
             SetValue::Float(number) => number.clone(),

@@ -171,5 +171,42 @@ mod tests {
             prop_assert!(input.is_empty());
             prop_assert_eq!(got, sent);
         }
+
+        #[test]
+        fn arbitrary_bytes_mean_the_same_however_they_are_split(
+            bytes in prop::collection::vec(
+                prop_oneof![3 => Just(0_u8), 1 => prop::sample::select(b"QPBEDCHSX".to_vec()), 1 => any::<u8>()],
+                0..300,
+            ),
+            cuts in prop::collection::vec(1_usize..20, 0..300),
+        ) {
+            let whole = read(&[&bytes]);
+            let mut pieces = Vec::new();
+            let mut rest = bytes.as_slice();
+            for cut in cuts {
+                let (piece, behind) = rest.split_at(cut.min(rest.len()));
+                pieces.push(piece);
+                rest = behind;
+            }
+            pieces.push(rest);
+            prop_assert_eq!(read(&pieces), whole);
+        }
+    }
+
+    /// The frames of a stream that arrives in pieces, and the error that ends it.
+    fn read(pieces: &[&[u8]]) -> (Vec<Frame>, Option<FrameError>) {
+        let mut input = BytesMut::new();
+        let mut frames = Vec::new();
+        for piece in pieces {
+            input.extend_from_slice(piece);
+            loop {
+                match take(&mut input, 1 << 20) {
+                    Ok(Some(frame)) => frames.push(frame),
+                    Ok(None) => break,
+                    Err(error) => return (frames, Some(error)),
+                }
+            }
+        }
+        (frames, None)
     }
 }

@@ -1,5 +1,7 @@
 //! Whole queries, clause by clause (`get_query_def`).
 
+use std::collections::HashSet;
+
 use aegis_types::SqlResult;
 use aegis_types::functions::quote_ident;
 
@@ -74,7 +76,15 @@ impl<'a> Printer<'a> {
                 }
             }
         }
+        // A clause that names a subquery has marked every table within it.
+        let mut printed = HashSet::new();
         for mark in &query.row_marks {
+            let Some(outermost) = mark.path.first().copied() else {
+                continue;
+            };
+            if !printed.insert(outermost) {
+                continue;
+            }
             use aegis_storage::RowLockMode as Mode;
             let word = match mark.mode {
                 Mode::ForKeyShare => " FOR KEY SHARE",
@@ -83,7 +93,7 @@ impl<'a> Printer<'a> {
                 Mode::ForUpdate => " FOR UPDATE",
             };
             self.clause(word, 0);
-            let alias = self.level(0)?.aliases.get(mark.entry).cloned().unwrap_or_default();
+            let alias = self.level(0)?.aliases.get(outermost).cloned().unwrap_or_default();
             self.put(&format!(" OF {}", quote_ident(&alias)));
             self.put(match mark.wait {
                 MarkWait::Block => "",

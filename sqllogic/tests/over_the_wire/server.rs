@@ -43,14 +43,24 @@ impl Server {
         Self { process, address }
     }
 
+    /// Starts the binary where it must refuse to; what it says, and whether it ended well.
+    pub fn refused(data_dir: &Path) -> (String, bool) {
+        let output = Command::new(binary())
+            .args(["--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .output()
+            .unwrap();
+        (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.success())
+    }
+
+    /// The number of its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// A connection as `postgres`.
     pub fn connect(&self) -> Client {
         Client::connect(&self.address, "postgres", "postgres", Protocol::Simple).unwrap()
-    }
-
-    /// Its number for the operating system.
-    pub fn process_id(&self) -> u32 {
-        self.process.id()
     }
 
     /// SIGKILL.

@@ -34,7 +34,12 @@ fn every_file_passes_in_both_protocols() {
     for report in reports {
         passed += report.passed;
         for failure in report.failures {
-            failures.push(format!("{} ({:?}): {failure}", report.file.display(), report.protocol));
+            failures.push(format!(
+                "{} ({:?}): {}",
+                report.file.display(),
+                report.protocol,
+                failure.text
+            ));
         }
     }
     assert!(

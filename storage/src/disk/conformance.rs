@@ -6,10 +6,11 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{Disk, FaultDisk, MemoryDisk, OpenMode, RealDisk};
+use crate::StorageError;
 
 fn every_disk(test: impl Fn(&dyn Disk)) {
     let dir = tempfile::tempdir().unwrap();
-    test(&RealDisk::new(dir.path()));
+    test(&RealDisk::open(dir.path()).unwrap());
     test(&MemoryDisk::new());
     test(&FaultDisk::new(1));
 }
@@ -71,4 +72,30 @@ fn names_are_listed_renamed_and_removed() {
         assert_eq!(gone.kind(), ErrorKind::NotFound);
         disk.sync_dir(Path::new("d")).unwrap();
     });
+}
+
+#[test]
+fn a_directory_is_opened_by_one_at_a_time_and_the_second_is_told_by_whom() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = RealDisk::open(dir.path()).unwrap();
+    assert!(first.list(Path::new("")).unwrap().is_empty(), "the lock is no file of the disk's");
+    let Err(StorageError::InUse { directory, process_id }) = RealDisk::open(dir.path()) else {
+        panic!("it is open already");
+    };
+    assert_eq!(directory, dir.path());
+    assert_eq!(process_id, Some(std::process::id()));
+    drop(first);
+    RealDisk::open(dir.path()).unwrap();
+}
+
+#[test]
+fn a_rename_survives_a_crash_whole_or_not_at_all() {
+    for seed in 0..50 {
+        let disk = FaultDisk::new(seed);
+        disk.open(Path::new("a"), OpenMode::CreateNew).unwrap();
+        disk.sync_dir(Path::new("")).unwrap();
+        disk.rename(Path::new("a"), Path::new("b")).unwrap();
+        disk.crash();
+        assert_eq!(disk.list(Path::new("")).unwrap().len(), 1, "seed {seed}");
+    }
 }

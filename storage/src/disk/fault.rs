@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::memory::{names_in, read_from, write_into};
 use super::{Disk, File, OpenMode};
@@ -44,6 +44,8 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct FaultDisk {
     shared: Arc<Shared>,
+    /// The boot that this handle is for; `None` for all.
+    boot: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -59,8 +61,9 @@ struct State {
     names: BTreeMap<PathBuf, u64>,
     /// What would be there after a crash.
     durable_names: BTreeMap<PathBuf, u64>,
-    /// Changes of names since, oldest first.
-    pending_names: Vec<(PathBuf, Option<u64>)>,
+    /// Changes of names since, oldest first. What stands together survives together: a rename is
+    /// one change.
+    pending_names: Vec<Vec<(PathBuf, Option<u64>)>>,
     contents: BTreeMap<u64, Content>,
     next_content: u64,
     power_loss_at: Option<u64>,
@@ -107,7 +110,24 @@ impl FaultDisk {
                 }),
                 changes: AtomicU64::new(0),
             }),
+            boot: None,
         }
+    }
+
+    /// The same disk for whoever lives until the next crash: what is left of them afterwards, on
+    /// whatever thread, reaches it no more.
+    #[must_use]
+    pub fn for_one_life(&self) -> Self {
+        let boot = self.shared.state.lock().boot;
+        Self { shared: self.shared.clone(), boot: Some(boot) }
+    }
+
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.shared.state.lock();
+        if state.off || self.boot.is_some_and(|boot| boot != state.boot) {
+            return Err(power_is_off());
+        }
+        Ok(state)
     }
 
     /// Arms a fault.
@@ -142,11 +162,8 @@ impl FaultDisk {
         let mut guard = self.shared.state.lock();
         let state = &mut *guard;
         let kept = (next_random(&mut state.random) as usize) % (state.pending_names.len() + 1);
-        for (path, content) in state.pending_names.drain(..).take(kept) {
-            match content {
-                Some(content) => state.durable_names.insert(path, content),
-                None => state.durable_names.remove(&path),
-            };
+        for change in state.pending_names.drain(..).take(kept) {
+            apply_names(&mut state.durable_names, change);
         }
         state.names = state.durable_names.clone();
         for content in state.contents.values_mut() {
@@ -162,6 +179,15 @@ impl FaultDisk {
         state.write_error_in = None;
         state.off = false;
         state.boot += 1;
+    }
+}
+
+fn apply_names(names: &mut BTreeMap<PathBuf, u64>, change: Vec<(PathBuf, Option<u64>)>) {
+    for (path, content) in change {
+        match content {
+            Some(content) => names.insert(path, content),
+            None => names.remove(&path),
+        };
     }
 }
 
@@ -248,11 +274,8 @@ impl State {
 
 impl Disk for FaultDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let mut guard = self.shared.state.lock();
+        let mut guard = self.state()?;
         let state = &mut *guard;
-        if state.off {
-            return Err(power_is_off());
-        }
         let content = match (state.names.get(path), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Some(content), _) => *content,
@@ -263,7 +286,7 @@ impl Disk for FaultDisk {
                 state.next_content += 1;
                 state.contents.insert(content, Content::default());
                 state.names.insert(path.to_path_buf(), content);
-                state.pending_names.push((path.to_path_buf(), Some(content)));
+                state.pending_names.push(vec![(path.to_path_buf(), Some(content))]);
                 content
             }
         };
@@ -275,48 +298,42 @@ impl Disk for FaultDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let state = self.shared.state.lock();
-        if state.off {
-            return Err(power_is_off());
-        }
+        let state = self.state()?;
         Ok(names_in(state.names.keys(), dir))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.state()?;
         self.shared.change(&mut state)?;
         let content = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.to_path_buf(), content);
-        state.pending_names.push((to.to_path_buf(), Some(content)));
-        state.pending_names.push((from.to_path_buf(), None));
+        let change = vec![(from.to_path_buf(), None), (to.to_path_buf(), Some(content))];
+        state.pending_names.push(change);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.state()?;
         self.shared.change(&mut state)?;
         state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
-        state.pending_names.push((path.to_path_buf(), None));
+        state.pending_names.push(vec![(path.to_path_buf(), None)]);
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut guard = self.shared.state.lock();
+        let mut guard = self.state()?;
         let state = &mut *guard;
         self.shared.change(state)?;
         if due(&mut state.sync_error_in) {
             return Err(io::Error::other("injected EIO on sync"));
         }
         let pending = std::mem::take(&mut state.pending_names);
-        for (path, content) in pending {
-            if path.parent() != Some(dir) {
-                state.pending_names.push((path, content));
-                continue;
+        for change in pending {
+            if change.iter().any(|(path, _)| path.parent() == Some(dir)) {
+                apply_names(&mut state.durable_names, change);
+            } else {
+                state.pending_names.push(change);
             }
-            match content {
-                Some(content) => state.durable_names.insert(path, content),
-                None => state.durable_names.remove(&path),
-            };
         }
         Ok(())
     }

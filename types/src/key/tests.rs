@@ -37,7 +37,7 @@ fn value(type_oid: Oid) -> BoxedStrategy<Datum> {
         t::INT8 => any::<i64>().prop_map(Datum::Int8).boxed(),
         t::FLOAT4 => floats().prop_map(|value| Datum::Float4(value as f32)).boxed(),
         t::FLOAT8 => floats().prop_map(Datum::Float8).boxed(),
-        t::TEXT | t::BPCHAR | t::NAME => short_text().boxed(),
+        t::TEXT | t::VARCHAR | t::BPCHAR | t::NAME => short_text().boxed(),
         t::BYTEA => proptest::collection::vec(0_u8..4, 0..5)
             .prop_map(|bytes| Datum::Bytea(bytes.into()))
             .boxed(),
@@ -83,7 +83,9 @@ fn value(type_oid: Oid) -> BoxedStrategy<Datum> {
         .prop_map(|text| Datum::Jsonb(Jsonb::parse(text).unwrap()))
         .boxed(),
         t::UUID => any::<[u8; 16]>().prop_map(Datum::Uuid).boxed(),
-        t::OID => any::<u32>().prop_map(|oid| Datum::Oid(Oid(oid))).boxed(),
+        t::OID | t::REGCLASS | t::REGTYPE => {
+            any::<u32>().prop_map(|oid| Datum::Oid(Oid(oid))).boxed()
+        }
         t::OIDVECTOR => proptest::collection::vec(any::<u32>(), 0..4)
             .prop_map(|oids| {
                 let elements = oids.into_iter().map(|oid| Datum::Oid(Oid(oid))).collect();
@@ -93,8 +95,8 @@ fn value(type_oid: Oid) -> BoxedStrategy<Datum> {
         t::RECORD => (nullable(t::INT4), nullable(t::TEXT))
             .prop_map(|(a, b)| Datum::Record([a, b].into()))
             .boxed(),
-        t::INT4_ARRAY | t::TEXT_ARRAY => {
-            let element = element_type(type_oid).unwrap();
+        array => {
+            let element = element_type(array).expect("every other type here is an array");
             (proptest::collection::vec(nullable(element), 0..4), -1..2_i32)
                 .prop_map(move |(elements, lower)| {
                     let mut array = Array::one_dimensional(element, elements);
@@ -103,7 +105,6 @@ fn value(type_oid: Oid) -> BoxedStrategy<Datum> {
                 })
                 .boxed()
         }
-        other => panic!("no strategy for {other}"),
     }
 }
 
@@ -119,6 +120,7 @@ const TYPES: &[Oid] = &[
     t::FLOAT4,
     t::FLOAT8,
     t::TEXT,
+    t::VARCHAR,
     t::BPCHAR,
     t::NAME,
     t::BYTEA,
@@ -133,10 +135,21 @@ const TYPES: &[Oid] = &[
     t::JSONB,
     t::UUID,
     t::OID,
+    t::REGCLASS,
+    t::REGTYPE,
     t::OIDVECTOR,
     t::RECORD,
+    t::BOOL_ARRAY,
     t::INT4_ARRAY,
+    t::FLOAT8_ARRAY,
+    t::NUMERIC_ARRAY,
     t::TEXT_ARRAY,
+    t::BPCHAR_ARRAY,
+    t::BYTEA_ARRAY,
+    t::TIMETZ_ARRAY,
+    t::INTERVAL_ARRAY,
+    t::JSONB_ARRAY,
+    t::UUID_ARRAY,
 ];
 
 fn two_columns() -> impl Strategy<Value = (Oid, Oid, [Datum; 2], [Datum; 2], [bool; 2])> {
