@@ -335,6 +335,8 @@ fn text(datum: &Datum) -> String {
 async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, round: u64) -> bool {
     let fatal = Arc::new(Notify::new());
     let works = AtomicBool::new(false);
+    // Where a life that hangs does so.
+    let phase = Mutex::new("opening");
     let life = async {
         let instance = match open(disk, random, fatal.clone()).await {
             Ok(instance) => instance,
@@ -343,6 +345,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
                 return;
             }
         };
+        *phase.lock() = "checking";
         let began: SqlResult<()> = async {
             let mut session = session(&instance, 1).await?;
             set_up(&mut session).await?;
@@ -356,6 +359,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
             return;
         }
         works.store(true, Ordering::Relaxed);
+        *phase.lock() = "working";
         let first = 1 + round * 1000;
         let seed = seed.wrapping_mul(1_000_003) ^ round;
         tokio::join!(
@@ -363,11 +367,12 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
             work(&instance, disk, fates, first + 1, seed),
             work(&instance, disk, fates, first + 2, seed),
         );
+        *phase.lock() = "shutting down";
         instance.shutdown().await;
     };
     let life = tokio::time::timeout(PATIENCE, life);
     tokio::select! {
-        ended = life => assert!(ended.is_ok(), "round {round}: it hangs"),
+        ended = life => assert!(ended.is_ok(), "round {round}: it hangs {}", phase.lock()),
         // The process would end here: whoever waits for a lock of a commit of unknown outcome
         // would wait for ever.
         () = fatal.notified() => assert!(disk.is_off(), "it stops though nothing failed"),
