@@ -115,14 +115,13 @@ async fn run_statements(session: &mut Session, sql: &str) -> SqlResult<Vec<Vec<D
         session.arm_cancel();
         let prepared = session.prepare(Some(Arc::new(raw.statement)), sql.into(), None).await?;
         answer = match session.execute(&prepared, Vec::new()).await? {
-            Outcome::Rows { mut rows, .. } => {
+            Outcome::Rows { mut rows, .. } | Outcome::Returned { mut rows, .. } => {
                 let mut all = Vec::new();
                 while let Some(batch) = rows.next().await? {
                     all.extend((0..batch.len()).map(|at| batch.row(at)));
                 }
                 all
             }
-            Outcome::Returned { rows, .. } => rows,
             _ => Vec::new(),
         };
         session.end_statement().await?;
