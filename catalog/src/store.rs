@@ -70,6 +70,9 @@ impl DescriptorKey {
             }
             _ => return Err(damaged("key")),
         };
+        if key.encode() != bytes {
+            return Err(damaged("key"));
+        }
         Ok(key)
     }
 }

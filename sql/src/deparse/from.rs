@@ -10,16 +10,16 @@ use crate::bound::{Expr, JoinKind, JoinTree, Query, RteKind};
 
 impl<'a> Printer<'a> {
     /// `FROM`, if there is any.
-    pub(super) fn from_clause(&mut self, query: &'a Query) -> SqlResult<()> {
+    pub(super) fn print_from(&mut self, query: &'a Query) -> SqlResult<()> {
         let mut joins = 0;
         for (at, item) in query.from.iter().enumerate() {
             if at == 0 {
                 self.keyword(" FROM ", -INDENT_CLAUSE, INDENT_CLAUSE, 2);
-                self.from_item(item, query, &mut joins)?;
+                self.print_item(item, query, &mut joins)?;
                 continue;
             }
             self.put(", ");
-            let text = self.apart(|printer| printer.from_item(item, query, &mut joins))?;
+            let text = self.apart(|printer| printer.print_item(item, query, &mut joins))?;
             self.put_item(&text, false, false);
         }
         Ok(())
@@ -27,7 +27,7 @@ impl<'a> Printer<'a> {
 
     /// An item. `joins` counts the joins that are printed: they are noted in the same order, each
     /// after those inside it.
-    fn from_item(
+    fn print_item(
         &mut self,
         item: &'a JoinTree,
         query: &'a Query,
@@ -44,7 +44,7 @@ impl<'a> Printer<'a> {
         if open {
             self.put("(");
         }
-        self.from_item(left, query, joins)?;
+        self.print_item(left, query, joins)?;
         let word = match kind {
             JoinKind::Inner if on.is_none() => " CROSS JOIN ",
             JoinKind::Inner => " JOIN ",
@@ -61,7 +61,7 @@ impl<'a> Printer<'a> {
         if open_right {
             self.put("(");
         }
-        self.from_item(right, query, joins)?;
+        self.print_item(right, query, joins)?;
         if open_right {
             self.put(")");
         }

@@ -170,7 +170,7 @@ impl<'a> Printer<'a> {
             }
         }
         self.targets(query, columns, named, side)?;
-        self.from_clause(query)?;
+        self.print_from(query)?;
         if let Some(filter) = &query.filter {
             self.clause(" WHERE ", 1);
             self.expression(filter, false)?;

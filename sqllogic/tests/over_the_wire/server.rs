@@ -80,7 +80,6 @@ impl Drop for Server {
 
 /// `AEGIS_BINARY` if it is set, else `target/<profile>/aegis`, beside the folder of the test's own
 /// executable.
-#[expect(clippy::disallowed_methods, reason = "a soak runs against the release build")]
 fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("AEGIS_BINARY") {
         return path.into();

@@ -8,8 +8,8 @@ use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use super::{Call, HostTable};
 
 pub(super) static FUNCTIONS: HostTable = &[
-    ("pg_relation_size", |call| sized(call, |call, relation| own_bytes(call, relation))),
-    ("pg_table_size", |call| sized(call, |call, relation| own_bytes(call, relation))),
+    ("pg_relation_size", |call| sized(call, own_bytes)),
+    ("pg_table_size", |call| sized(call, own_bytes)),
     ("pg_indexes_size", |call| sized(call, index_bytes)),
     ("pg_total_relation_size", |call| {
         sized(call, |call, relation| {
