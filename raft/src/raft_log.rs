@@ -224,18 +224,18 @@ impl RaftLog {
     /// this waits for nothing.
     ///
     /// A spare segment takes whatever is alone. Without one its maker is asked, and tells either of a
-    /// new segment or of a full disk.
+    /// new segment or why there is none.
     async fn wait_for_room(&self, proposal: &mut Proposal) -> Result<(), ProposeError> {
         let writer = self.store.writer();
         let reserved = RESERVED_BYTES.min(self.segment_bytes / 8);
-        while !proposal.enter(writer.room(), reserved) {
+        while !proposal.enter(&writer.room(), reserved) {
             let (mut changed, mut lighter) =
                 (pin!(writer.room_changed()), pin!(self.load.lighter.notified()));
             changed.as_mut().enable();
             lighter.as_mut().enable();
             // Looked at again: what changes from here on is heard of.
             let room = writer.room();
-            if proposal.enter(room, reserved) {
+            if proposal.enter(&room, reserved) {
                 break;
             }
             if self.failed.load(Ordering::SeqCst) {
@@ -244,9 +244,10 @@ impl RaftLog {
             }
             if !room.has_spare {
                 writer.request_room();
-                if room.is_disk_full {
-                    let reason = "no space left on device for the commit log";
-                    return Err(ProposeError::Refused(reason.to_owned()));
+                match room.failed_spare {
+                    Some(error) if error.is_disk_full() => return Err(ProposeError::DiskFull),
+                    Some(error) => return Err(ProposeError::Refused(error.to_string())),
+                    None => {}
                 }
             }
             tokio::select! {
@@ -355,7 +356,7 @@ impl Proposal {
     }
 
     /// Takes its part of the log's room, if there is enough of it.
-    fn enter(&mut self, room: Room, reserved: u64) -> bool {
+    fn enter(&mut self, room: &Room, reserved: u64) -> bool {
         let free = room.bytes.saturating_sub(reserved);
         let entered =
             self.load.entered_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |entered| {

@@ -56,19 +56,19 @@ struct Gauges {
     room_bytes: u64,
     /// Whether a spare segment is ready.
     has_spare: bool,
-    /// Whether the last try at making a spare segment found the disk full.
-    disk_full: bool,
+    /// Why there is none, if the last try at making one failed.
+    failed_spare: Option<Arc<LogError>>,
 }
 
 /// The room of the log, as of the last batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Room {
     /// Bytes that can be written without asking the file system for space.
     pub(crate) bytes: u64,
     /// Whether a whole segment of that is ready.
     pub(crate) has_spare: bool,
-    /// Whether there was no space for a spare segment when one was last wanted.
-    pub(crate) is_disk_full: bool,
+    /// Why no spare segment could be made when one was last wanted.
+    pub(crate) failed_spare: Option<Arc<LogError>>,
 }
 
 /// The handle to the writer thread. The thread ends when the last handle is dropped.
@@ -171,7 +171,7 @@ impl Writer {
         Room {
             bytes: gauges.room_bytes,
             has_spare: gauges.has_spare,
-            is_disk_full: gauges.disk_full,
+            failed_spare: gauges.failed_spare.clone(),
         }
     }
 
@@ -198,8 +198,9 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
 }
 
-/// Keeps one spare segment ready. Out of space is not an error here: the room shown shrinks, and
-/// proposals are refused before the log needs what it cannot get.
+/// Keeps one spare segment ready. That it cannot be made, for want of space or anything else, is
+/// not an error here: the room shown shrinks, and proposals are refused before the log needs what it
+/// cannot get.
 fn fill_stock(
     spares: &Spares,
     refills: &Receiver<Refill>,
@@ -214,11 +215,11 @@ fn fill_stock(
                 let mut gauges = gauges.lock();
                 gauges.room_bytes += gained;
                 gauges.has_spare = true;
-                gauges.disk_full = false;
+                gauges.failed_spare = None;
             }
             Err(error) => {
                 tracing::warn!(%error, "could not prepare a log segment");
-                gauges.lock().disk_full = error.is_disk_full();
+                gauges.lock().failed_spare = Some(Arc::new(error));
             }
         }
         room_changed.notify_waiters();

@@ -292,6 +292,12 @@ impl Session {
     /// Ends the session: an open transaction is rolled back.
     pub async fn close(mut self) {
         self.roll_back().await;
+    }
+}
+
+impl Drop for Session {
+    /// Whatever ended it, a panic included, nobody finds it connected any more.
+    fn drop(&mut self) {
         self.instance.unregister(self.process_id);
     }
 }

@@ -45,6 +45,9 @@ pub enum ProposeError {
     /// Certainly not in the log: nothing happened.
     #[error("the commit log refused the entry: {0}")]
     Refused(String),
+    /// Certainly not in the log, which finds no space on its disk (53100).
+    #[error("no space left on device for the commit log")]
+    DiskFull,
     /// It may or may not be applied later (08007): its locks stay held until that is known.
     #[error("the outcome of the commit is unknown: {0}")]
     Unknown(String),

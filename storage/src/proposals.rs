@@ -158,6 +158,10 @@ impl Shared {
                 self.resolve(token, None);
                 Err(StorageError::CommitRefused(reason))
             }
+            Some(Err(ProposeError::DiskFull)) => {
+                self.resolve(token, None);
+                Err(StorageError::DiskFull { file: "commit log".into() })
+            }
             Some(Err(ProposeError::ShuttingDown)) => {
                 self.resolve(token, None);
                 Err(StorageError::ShuttingDown)

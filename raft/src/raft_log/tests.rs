@@ -2,6 +2,7 @@
 //! simulated disk with a store in memory.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aegis_storage::StorageError;
 use aegis_storage::commit_log::LogEntry;
@@ -351,12 +352,30 @@ async fn a_burst_on_a_disk_that_fills_is_refused_and_stops_nothing() {
         for proposal in proposals {
             match proposal.await.unwrap() {
                 Ok(_) => {}
-                Err(ProposeError::Refused(_)) => refused += 1,
+                Err(ProposeError::DiskFull) => refused += 1,
                 Err(error) => panic!("{error}"),
             }
         }
         assert!(refused > 0, "{segments}");
         assert!(!fatal.load(Ordering::SeqCst), "{segments}");
+        log.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wherever_the_disk_fails_every_proposal_is_answered() {
+    for fails_after in 0..80 {
+        let disk = SimulatedDisk::default();
+        let small = RaftLogOptions { segment_bytes: 16 << 10, ..options() };
+        let applier: Arc<dyn Applier> = Arc::new(MemoryApplier::default());
+        let log = RaftLog::open_on(Arc::new(disk.clone()), small, applier, |_| {}).await.unwrap();
+        disk.fail_after(fails_after);
+        for _ in 0..30 {
+            let outcome = log.propose(payload(1, 4000));
+            // Its limit is what tells a hang from a slow machine.
+            let answered = tokio::time::timeout(Duration::from_secs(60), outcome).await;
+            let _ = answered.unwrap_or_else(|_| panic!("no answer, failing after {fails_after}"));
+        }
         log.shutdown().await.unwrap();
     }
 }

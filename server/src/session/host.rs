@@ -81,6 +81,8 @@ struct Observed {
     catalog: Arc<CatalogSnapshot>,
     search_path: Vec<Oid>,
     settings: SessionSettings,
+    /// Whether the transaction is read-only.
+    read_only: bool,
 }
 
 /// What `currval` and `lastval` remember.
@@ -141,8 +143,9 @@ impl SessionHost {
         catalog: Arc<CatalogSnapshot>,
         search_path: Vec<Oid>,
         settings: &SessionSettings,
+        read_only: bool,
     ) {
-        let observed = Observed { catalog, search_path, settings: settings.clone() };
+        let observed = Observed { catalog, search_path, settings: settings.clone(), read_only };
         *self.observed.lock() = Arc::new(observed);
     }
 

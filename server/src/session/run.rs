@@ -95,7 +95,8 @@ impl Session {
             None => newest,
         };
         let path = self.search_path(&catalog);
-        self.host.observe(catalog.clone(), path, &self.settings);
+        let read_only = self.block.as_ref().is_some_and(|block| block.read_only);
+        self.host.observe(catalog.clone(), path, &self.settings, read_only);
         catalog
     }
 
@@ -343,13 +344,18 @@ impl Session {
     /// 25006
     pub(super) fn refuse_in_read_only(&self, what: &str) -> SqlResult<()> {
         match &self.block {
-            Some(block) if block.read_only => Err(SqlError::new(
-                SqlState::ReadOnlySqlTransaction,
-                format!("cannot execute {what} in a read-only transaction"),
-            )),
+            Some(block) if block.read_only => Err(in_read_only(what)),
             _ => Ok(()),
         }
     }
+}
+
+/// 25006
+pub(super) fn in_read_only(what: &str) -> SqlError {
+    SqlError::new(
+        SqlState::ReadOnlySqlTransaction,
+        format!("cannot execute {what} in a read-only transaction"),
+    )
 }
 
 fn keeps_changing() -> SqlError {

@@ -6,10 +6,12 @@ use aegis_catalog::Relation;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 
 use super::{Call, HostTable};
+use crate::session::run::in_read_only;
 
 pub(super) static FUNCTIONS: HostTable = &[
     ("nextval", |call| {
         let sequence = sequence(call)?;
+        refuse_in_read_only(call, "nextval()")?;
         let value = call.host.identity.instance.counters.next_value(&sequence)?;
         let mut memory = call.host.sequences.lock();
         memory.values.insert(sequence.oid, value);
@@ -37,6 +39,7 @@ pub(super) static FUNCTIONS: HostTable = &[
     }),
     ("setval", |call| {
         let sequence = sequence(call)?;
+        refuse_in_read_only(call, "setval()")?;
         let value = call.arg(1).as_int8();
         let is_called = call.args.len() < 3 || call.boolean(2);
         call.host.identity.instance.counters.set_value(&sequence, value, is_called)?;
@@ -50,6 +53,11 @@ pub(super) static FUNCTIONS: HostTable = &[
         Ok(if position.is_called { Datum::Int8(position.last_value) } else { Datum::Null })
     }),
 ];
+
+/// 25006
+fn refuse_in_read_only(call: &Call<'_>, what: &str) -> SqlResult<()> {
+    if call.seen.read_only { Err(in_read_only(what)) } else { Ok(()) }
+}
 
 fn not_defined(message: impl Into<String>) -> SqlError {
     SqlError::new(SqlState::ObjectNotInPrerequisiteState, message)
