@@ -329,6 +329,13 @@ fn text(datum: &Datum) -> String {
     }
 }
 
+/// What the sessions do, and which locks they hold and wait for.
+fn doings(instance: &Instance) -> Vec<String> {
+    let sessions = instance.sessions().into_iter();
+    let sessions = sessions.map(|(id, session)| format!("{id}: {:?}", session.activity));
+    sessions.chain(instance.store.locks().iter().map(|lock| format!("{lock:?}"))).collect()
+}
+
 /// One life of the server: open, check, work until the power goes. Gives whether it got as far as
 /// working.
 async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, round: u64) -> bool {
@@ -336,6 +343,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
     let works = AtomicBool::new(false);
     // Where a life that hangs does so.
     let phase = Mutex::new("opening");
+    let running = Mutex::new(None);
     let life = async {
         let instance = match open(disk, random, fatal.clone()).await {
             Ok(instance) => instance,
@@ -344,6 +352,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
                 return;
             }
         };
+        *running.lock() = Some(Arc::clone(&instance));
         *phase.lock() = "checking";
         let began: SqlResult<()> = async {
             let mut session = session(&instance, 1).await?;
@@ -371,7 +380,15 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
     };
     let life = tokio::time::timeout(PATIENCE, life);
     tokio::select! {
-        ended = life => assert!(ended.is_ok(), "round {round}: it hangs {}", phase.lock()),
+        ended = life => {
+            let said = running.lock().take().map(|instance| doings(&instance));
+            assert!(
+                ended.is_ok(),
+                "round {round}, power off: {}, it hangs {}: {said:#?}",
+                disk.is_off(),
+                phase.lock()
+            );
+        }
         // The process would end here: whoever waits for a lock of a commit of unknown outcome
         // would wait for ever.
         () = fatal.notified() => assert!(disk.is_off(), "it stops though nothing failed"),
