@@ -11,7 +11,6 @@
 //! analyzer folds nothing but string literals into their types; it reads the catalog and never
 //! the data.
 
-mod keyword;
 mod types;
 mod type_name;
 mod relation;
@@ -76,7 +75,7 @@ use crate::query_engine::SystemRelations;
 
 pub use relation::ResolvedRelation;
 pub use standalone::ExprPlace;
-pub use types::{format_type, quote_identifier};
+pub use types::format_type;
 
 use scope::Scope;
 

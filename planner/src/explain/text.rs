@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
-use aegis_sql::analyze::{format_type, quote_identifier};
+use aegis_sql::analyze::format_type;
 use aegis_sql::bound::{CallForm, Expr, Query, RteKind};
 use aegis_types::builtin::builtins;
+use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, EvalContext, FormatSettings, TypeRef, io, type_oid};
 
 /// The queries around an expression, the innermost first: what its columns are called.
@@ -186,9 +187,9 @@ impl Writer<'_> {
             && names.around.is_none()
             && !matches!(of.kind, RteKind::Subquery(_));
         if is_alone || (levels_up == 0 && self.own == Some(entry)) {
-            return Some(quote_identifier(name));
+            return Some(quote_ident(name));
         }
-        Some(format!("{}.{}", quote_identifier(&of.alias), quote_identifier(name)))
+        Some(format!("{}.{}", quote_ident(&of.alias), quote_ident(name)))
     }
 }
 

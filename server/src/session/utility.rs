@@ -9,13 +9,14 @@ use aegis_sql::ast::{
 };
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::ddl::Ddl;
-use aegis_sql::query_engine::DatumRows;
+use aegis_sql::query_engine::{DatumRows, StatementContext};
 use aegis_sql::settings::{self, SETTINGS};
-use aegis_storage::{LockWait, TableLockMode};
-use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid};
+use aegis_storage::{LockWait, TableLockMode, Transaction};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::run::{table_lock_id, transaction_over};
 use super::{Outcome, ResultColumn, Session, block};
+use crate::instance::Instance;
 
 /// Whether the analyzer makes a bound tree of the statement.
 pub(super) fn is_plannable(statement: &Statement) -> bool {
@@ -106,17 +107,16 @@ impl Session {
         }
     }
 
-    /// Runs a definition in the transaction.
-    async fn define(&mut self, statement: &Arc<Statement>) -> SqlResult<Outcome> {
-        self.refuse_in_read_only(ddl_name(statement))?;
-        let catalog = self.current_catalog();
-        let search_path = self.search_path(&catalog);
-        let context = self.statement_context(catalog, Arc::new([])).await?;
-        let shared = self.shared_transaction()?;
-        let mut guard = shared.lock().await;
-        let instance = self.instance.clone();
-        let mut ddl = Ddl {
-            txn: guard.as_mut().ok_or_else(transaction_over)?,
+    /// A definition to be run in the transaction.
+    fn ddl<'a>(
+        &self,
+        txn: &'a mut Transaction,
+        instance: &'a Instance,
+        context: StatementContext,
+        search_path: Vec<Oid>,
+    ) -> Ddl<'a> {
+        Ddl {
+            txn,
             context,
             store: &instance.store,
             engine: &*instance.engine,
@@ -127,7 +127,20 @@ impl Session {
             lock_timeout: self.duration("lock_timeout"),
             notices: Vec::new(),
             changes: Vec::new(),
-        };
+        }
+    }
+
+    /// Runs a definition in the transaction.
+    async fn define(&mut self, statement: &Arc<Statement>) -> SqlResult<Outcome> {
+        self.refuse_in_read_only(ddl_name(statement))?;
+        let catalog = self.current_catalog();
+        let search_path = self.search_path(&catalog);
+        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let instance = self.instance.clone();
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        let mut ddl = self.ddl(txn, &instance, context, search_path);
         let result = ddl.run(statement).await;
         let (notices, changes) = (ddl.notices, ddl.changes);
         self.notices.extend(notices);
@@ -460,19 +473,8 @@ impl Session {
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
-        let mut ddl = Ddl {
-            txn: guard.as_mut().ok_or_else(transaction_over)?,
-            context,
-            store: &instance.store,
-            engine: &*instance.engine,
-            row_ids: &instance.row_ids,
-            counters: &instance.counters,
-            search_path,
-            role: self.role,
-            lock_timeout: self.duration("lock_timeout"),
-            notices: Vec::new(),
-            changes: Vec::new(),
-        };
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        let mut ddl = self.ddl(txn, &instance, context, search_path);
         for table in tables {
             ddl.analyze_table(table).await?;
         }
@@ -509,7 +511,7 @@ fn set_value(name: &str, args: &[SetValue]) -> SqlResult<String> {
     for arg in args {
         parts.push(match arg {
             // A name in a list is an identifier already folded: it must stay so.
-            SetValue::String(text) if is_list => aegis_sql::analyze::quote_identifier(text),
+            SetValue::String(text) if is_list => aegis_types::functions::quote_ident(text),
             SetValue::String(text) => text.clone(),
             SetValue::Integer(number) => number.to_string(),
             SetValue::Float(number) => number.clone(),

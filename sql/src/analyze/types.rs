@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_types::builtin::builtins;
+use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::Analyzer;
@@ -156,10 +157,10 @@ pub fn format_type(catalog: &CatalogSnapshot, search_path: &[Oid], ty: TypeRef) 
         .iter()
         .find_map(|schema| catalog.relation_named(*schema, &relation.name))
         .is_some_and(|found| found.oid == relation.oid);
-    let mut name = quote_identifier(&relation.name);
+    let mut name = quote_ident(&relation.name);
     if !visible {
         let schema = catalog.schema_name(relation.schema).unwrap_or_default();
-        name = format!("{}.{name}", quote_identifier(schema));
+        name = format!("{}.{name}", quote_ident(schema));
     }
     if relation.row_array_type == ty.oid { format!("{name}[]") } else { name }
 }
@@ -201,7 +202,7 @@ fn builtin_name(ty: TypeRef, name: &str) -> String {
         t::INTERVAL => format!("interval{}", interval_suffix(typmod)),
         t::CHAR => "\"char\"".to_owned(),
         t::ANY => "\"any\"".to_owned(),
-        _ => quote_identifier(name),
+        _ => quote_ident(name),
     }
 }
 
@@ -230,17 +231,4 @@ fn interval_suffix(typmod: i32) -> String {
         _ => "",
     };
     if precision == 0xffff { fields.to_owned() } else { format!("{fields}({precision})") }
-}
-
-/// A name as SQL must spell it: quoted unless it is a plain word that is no keyword of the kinds
-/// that cannot be a name everywhere.
-#[must_use]
-pub fn quote_identifier(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if plain && !super::keyword::must_be_quoted(name) {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use aegis_catalog::{ConstraintKind, Relation, RelationBody};
 use aegis_storage::TableLockMode;
+use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Ddl;
 use super::create_table::is_system_column;
 use super::expression::compile_over_row;
-use crate::analyze::{ExprPlace, format_type, quote_identifier};
+use crate::analyze::{ExprPlace, format_type};
 use crate::ast::{CollationName, ColumnRef, Expr, TypeName};
 use crate::bound;
 use crate::evaluate::Program;
@@ -187,7 +188,7 @@ impl Ddl<'_> {
                 )
                 .hint(format!(
                     "You might need to specify \"USING {}::{}\".",
-                    quote_identifier(change.column),
+                    quote_ident(change.column),
                     name(ty)
                 ))
             })?,

@@ -10,11 +10,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use aegis_catalog::{ConstraintKind, Relation, RelationBody};
+use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
 use super::name::kind_word;
-use crate::analyze::quote_identifier;
 
 /// PostgreSQL lists at most so many objects.
 const SHOWN_MAX: usize = 100;
@@ -279,12 +279,12 @@ impl Ddl<'_> {
         };
         let column = |table: Oid, number: i16| {
             let name = catalog.relation(table).and_then(|table| table.column(number));
-            let name = name.map_or_else(String::new, |column| quote_identifier(&column.name));
+            let name = name.map_or_else(String::new, |column| quote_ident(&column.name));
             format!("column {name} of {}", relation(table))
         };
         match item {
             Item::Schema(oid) => {
-                format!("schema {}", quote_identifier(catalog.schema_name(oid).unwrap_or_default()))
+                format!("schema {}", quote_ident(catalog.schema_name(oid).unwrap_or_default()))
             }
             Item::Relation(oid) => relation(oid),
             Item::Constraint(table, oid) => {
@@ -292,7 +292,7 @@ impl Ddl<'_> {
                     .relation(table)
                     .and_then(|table| table.as_table())
                     .and_then(|table| table.constraints.iter().find(|c| c.oid == oid))
-                    .map_or_else(String::new, |stored| quote_identifier(&stored.name));
+                    .map_or_else(String::new, |stored| quote_ident(&stored.name));
                 format!("constraint {name} on {}", relation(table))
             }
             Item::Default(table, number) => {

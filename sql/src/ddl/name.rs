@@ -7,10 +7,10 @@ use aegis_catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG};
 use aegis_catalog::store::CATALOG_TREE;
 use aegis_catalog::{CatalogSnapshot, Descriptor, DescriptorKey, Relation, RelationKind};
 use aegis_storage::{LockWait, RowLockMode, RowLockWait, TableLockMode};
+use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
-use crate::analyze::quote_identifier;
 use crate::ast::{RangeVar, RelPersistence, RoleSpec, RoleSpecKind};
 
 /// The longest identifier, in bytes.
@@ -268,7 +268,7 @@ impl Ddl<'_> {
     /// A relation's name as messages about dependencies have it: qualified unless it is found.
     pub(super) fn shown(&self, relation: &Relation) -> String {
         let catalog = &self.context.catalog;
-        let name = quote_identifier(&relation.name);
+        let name = quote_ident(&relation.name);
         let found = self
             .search_path
             .iter()
@@ -277,13 +277,13 @@ impl Ddl<'_> {
             return name;
         }
         let schema = catalog.schema_name(relation.schema).unwrap_or_default();
-        format!("{}.{name}", quote_identifier(schema))
+        format!("{}.{name}", quote_ident(schema))
     }
 
     /// `schema.name`, quoted as need be.
     pub(super) fn qualified(&self, schema: Oid, name: &str) -> String {
         let schema = self.context.catalog.schema_name(schema).unwrap_or_default();
-        format!("{}.{}", quote_identifier(schema), quote_identifier(name))
+        format!("{}.{}", quote_ident(schema), quote_ident(name))
     }
 
     /// The table that a name means, locked: 42809 for another kind of relation.
