@@ -78,7 +78,7 @@ fn acknowledged_transfers_survive_a_kill() {
                 .enumerate()
                 .map(|(worker, (last, seed))| {
                     let (address, stop) = (&address, &stop);
-                    scope.spawn(move || transfer_until(address, worker, last, *seed, stop))
+                    scope.spawn(move || transfer_until(address, (worker, kill), last, *seed, stop))
                 })
                 .collect();
             let (heavy, ballast_stop) = (&mut ballast, &stop);
@@ -163,14 +163,20 @@ fn check_ballast(server: &Server, acknowledged: &mut u64, kill: u64) {
 }
 
 /// Transfers until the server is gone; `last` is the number of the last acknowledged one.
-fn transfer_until(address: &str, worker: usize, last: &mut u64, seed: u64, stop: &AtomicBool) {
+fn transfer_until(
+    address: &str,
+    (worker, life): (usize, u64),
+    last: &mut u64,
+    seed: u64,
+    stop: &AtomicBool,
+) {
     let Ok(mut client) = Client::connect(address, "postgres", "postgres", Protocol::Simple) else {
         return;
     };
     let mut random = Random(seed);
     // A transfer that was sent but not answered may be there or not: its number is not used again.
-    let mut number = *last + 1_000_000;
-    number -= number % 1_000_000;
+    // Each life has a million of its own.
+    let mut number = (life + 1) * 1_000_000;
     while !stop.load(Ordering::Relaxed) {
         number += 1;
         let (from, to) = (random.below(ACCOUNTS), random.below(ACCOUNTS));
