@@ -3,6 +3,9 @@
 //! Expressions and queries are kept as SQL text with every name qualified. What depends on a
 //! renamed object is bound under the old names and printed again under the new ones, in the
 //! transaction that renames.
+//!
+//! A row that was stored before a field was there reads as the field's default: a new field is marked
+//! `#[serde(default)]`.
 
 use std::sync::Arc;
 
@@ -10,7 +13,7 @@ use aegis_types::{Oid, TypeRef};
 use serde::{Deserialize, Serialize};
 
 /// `pg_database`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Database {
     /// Its OID.
     pub oid: Oid,
@@ -27,7 +30,7 @@ pub struct Database {
 }
 
 /// `pg_authid`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Role {
     /// Its OID.
     pub oid: Oid,
@@ -40,7 +43,7 @@ pub struct Role {
 }
 
 /// `pg_namespace`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
     /// Its OID.
     pub oid: Oid,
@@ -80,7 +83,7 @@ impl RelationKind {
 
 /// `pg_class` with everything that hangs on it: columns, constraints, the definition of a view, an
 /// index or a sequence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Relation {
     /// Its OID.
     pub oid: Oid,
@@ -122,7 +125,7 @@ pub enum RelationBody {
 }
 
 /// What a table has of its own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TableBody {
     /// The tree of its rows. `TRUNCATE` and rewrites give it a new one.
     pub tree: u64,
@@ -142,7 +145,7 @@ pub struct TableBody {
 }
 
 /// `pg_attribute` with `pg_attrdef`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// `attnum`, from 1.
     pub number: i16,
@@ -174,7 +177,7 @@ pub enum Identity {
 }
 
 /// What an index has of its own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IndexBody {
     /// The table it is on.
     pub table: Oid,
@@ -195,17 +198,64 @@ pub struct IndexBody {
     pub valid_from: u64,
     /// The access method as written: `btree`, or `hash`, which is ordered here all the same.
     pub method: String,
+    /// `INCLUDE`: columns that are no part of the key. Rows are read where they lie, so nothing of
+    /// them is kept here.
+    #[serde(default)]
+    pub include: Vec<i16>,
+    /// `WHERE`: which rows have an entry.
+    #[serde(default)]
+    pub predicate: Option<IndexPredicate>,
+    /// Whether it can be read: not while `CREATE INDEX CONCURRENTLY` fills it, nor after it failed.
+    #[serde(default = "yes")]
+    pub valid: bool,
+    /// `CLUSTER ON`: kept and shown.
+    #[serde(default)]
+    pub clustered: bool,
+    /// `REPLICA IDENTITY USING INDEX`: kept and shown.
+    #[serde(default)]
+    pub replica_identity: bool,
 }
 
-/// One column of an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One column of an index's key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexKey {
-    /// The table's column.
+    /// The table's column; 0 for an expression.
     pub column: i16,
     /// `DESC`
     pub descending: bool,
     /// `NULLS FIRST`
     pub nulls_first: bool,
+    /// The expression over the table's row.
+    #[serde(default)]
+    pub expression: Option<IndexExpression>,
+    /// What the index calls it, where that is not the name of the table's column.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The operator class where it is not the type's own; all of them order alike here.
+    #[serde(default)]
+    pub class: Option<String>,
+}
+
+/// An expression in an index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexExpression {
+    /// As SQL.
+    pub text: String,
+    /// The type of its value.
+    pub ty: TypeRef,
+    /// The columns it names.
+    pub columns: Vec<i16>,
+    /// Whether it looks like a call, which is printed without parentheses around.
+    pub is_call: bool,
+}
+
+/// The condition of a partial index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexPredicate {
+    /// As SQL.
+    pub text: String,
+    /// The columns it names.
+    pub columns: Vec<i16>,
 }
 
 /// `pg_constraint`.
@@ -321,6 +371,63 @@ pub struct Comment {
     pub text: String,
 }
 
+impl IndexBody {
+    /// The columns of its key, 0 for expressions.
+    #[must_use]
+    pub fn key_columns(&self) -> Vec<i16> {
+        self.keys.iter().map(|key| key.column).collect()
+    }
+
+    /// Every column of the table that it names in whatever way.
+    #[must_use]
+    pub fn named_columns(&self) -> Vec<i16> {
+        let plain = self.keys.iter().map(|key| key.column).filter(|column| *column != 0);
+        let expressions = self.keys.iter().filter_map(|key| key.expression.as_ref());
+        let predicate = self.predicate.iter().flat_map(|predicate| &predicate.columns);
+        let mut columns: Vec<i16> = plain
+            .chain(expressions.flat_map(|expression| &expression.columns).copied())
+            .chain(self.include.iter().copied())
+            .chain(predicate.copied())
+            .collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// Whether it holds every row under plain columns.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.predicate.is_none() && self.keys.iter().all(|key| key.expression.is_none())
+    }
+
+    /// What the index calls each of its columns, those of `INCLUDE` too.
+    #[must_use]
+    pub fn column_names(&self, table: &Relation) -> Vec<String> {
+        let name_of = |column: i16| {
+            table.column(column).map_or_else(String::new, |column| column.name.clone())
+        };
+        let keys =
+            self.keys.iter().map(|key| key.name.clone().unwrap_or_else(|| name_of(key.column)));
+        keys.chain(self.include.iter().map(|column| name_of(*column))).collect()
+    }
+
+    /// The type of each column of the key.
+    #[must_use]
+    pub fn key_types(&self, table: &Relation) -> Vec<TypeRef> {
+        self.keys
+            .iter()
+            .map(|key| match &key.expression {
+                Some(expression) => expression.ty,
+                None => table.column(key.column).map(|column| column.ty).unwrap_or_default(),
+            })
+            .collect()
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
 /// Any descriptor: what one row of the catalog's tree holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Descriptor {
@@ -334,6 +441,12 @@ pub enum Descriptor {
     Relation(Arc<Relation>),
     /// A comment.
     Comment(Arc<Comment>),
+}
+
+impl Default for RelationBody {
+    fn default() -> Self {
+        Self::View { definition: String::new() }
+    }
 }
 
 impl Relation {

@@ -2,10 +2,15 @@
 //!
 //! ```text
 //! key    tag │ OID …          big-endian, so that a scan reads one kind after the other
-//! value  version (1) │ postcard of the Descriptor
+//! value  version (2) │ JSON of the Descriptor
 //! ```
 //!
+//! JSON names its fields, so a descriptor grows by a field with `#[serde(default)]` and no new version.
+//! Version 1 was postcard, which does not; it is still read.
+//!
 //! Apply builds the next snapshot from the rows that a commit changed; at start it reads them all.
+
+mod version_1;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -29,7 +34,7 @@ pub const CATALOG_TREE: TreeId = TreeId(64);
 pub const COUNTER_TREE: TreeId = TreeId(65);
 
 /// The first byte of a stored descriptor: grows when its form changes.
-const FORMAT_VERSION: u8 = 1;
+const FORMAT_VERSION: u8 = 2;
 
 impl DescriptorKey {
     /// Its bytes in the catalog's tree.
@@ -84,7 +89,7 @@ impl Descriptor {
     /// [`StorageError::Internal`] if it cannot be encoded.
     pub fn encode(&self) -> Result<Vec<u8>, StorageError> {
         let mut bytes = vec![FORMAT_VERSION];
-        bytes.extend(postcard::to_stdvec(self).map_err(|_| damaged("descriptor"))?);
+        serde_json::to_writer(&mut bytes, self).map_err(|_| damaged("descriptor"))?;
         Ok(bytes)
     }
 
@@ -94,8 +99,13 @@ impl Descriptor {
     /// [`StorageError::Internal`] for bytes of an unknown version or that are no descriptor.
     pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
         match bytes.split_first() {
-            Some((&FORMAT_VERSION, rest)) => match postcard::take_from_bytes(rest) {
-                Ok((descriptor, [])) => Ok(descriptor),
+            Some((&FORMAT_VERSION, rest)) => {
+                serde_json::from_slice(rest).map_err(|_| damaged("descriptor"))
+            }
+            Some((1, rest)) => match postcard::take_from_bytes::<version_1::Descriptor>(rest) {
+                Ok((old, [])) => serde_json::to_value(old)
+                    .and_then(serde_json::from_value)
+                    .map_err(|_| damaged("descriptor")),
                 _ => Err(damaged("descriptor")),
             },
             _ => Err(damaged("version")),

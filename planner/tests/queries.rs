@@ -55,6 +55,7 @@ fn relation(oid: u32, name: &str, columns: Vec<Column>, body: RelationBody) -> R
         columns,
         options: Vec::new(),
         body,
+        ..Relation::default()
     }
 }
 
@@ -72,6 +73,7 @@ fn table(oid: u32, name: &str, columns: &[(&str, Oid)], indexes: Vec<Oid>) -> Re
             dropped: false,
             since_version: 0,
             missing: None,
+            ..Column::default()
         })
         .collect();
     let body = TableBody {
@@ -82,6 +84,7 @@ fn table(oid: u32, name: &str, columns: &[(&str, Oid)], indexes: Vec<Oid>) -> Re
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         row_count: -1.0,
+        ..TableBody::default()
     };
     relation(oid, name, columns, RelationBody::Table(body))
 }
@@ -107,12 +110,14 @@ impl Database {
         let index = IndexBody {
             table: Oid(2000),
             tree: 2100,
-            keys: vec![IndexKey { column: 2, descending: false, nulls_first: false }],
+            keys: vec![IndexKey { column: 2, ..IndexKey::default() }],
             unique: false,
             primary: false,
             nulls_not_distinct: false,
             valid_from: 0,
             method: "btree".into(),
+            valid: true,
+            ..IndexBody::default()
         };
         let index = relation(2100, "t_b_idx", Vec::new(), RelationBody::Index(index));
         let schema =

@@ -28,6 +28,7 @@
 use crate::datum::{Array, Datum, Dimension};
 use crate::error::{SqlError, SqlResult};
 use crate::io::{element_type, usual_type};
+use crate::numeric::Numeric;
 use crate::oid::Oid;
 use crate::sqlstate::SqlState;
 use crate::{compare, text, type_oid as t};
@@ -210,6 +211,48 @@ pub fn decode(type_oid: Oid, descending: bool, key: &mut &[u8]) -> SqlResult<Dat
     };
     *key = reader.rest;
     Ok(value)
+}
+
+/// Whether [`skip`] finds the end of a column of this type.
+#[must_use]
+pub fn is_skippable(type_oid: Oid) -> bool {
+    matches!(type_oid, t::NUMERIC | t::FLOAT4 | t::FLOAT8 | t::BPCHAR | t::INTERVAL)
+        || is_lossless(type_oid)
+}
+
+/// Goes past one column of a key, for types that are [`is_skippable`].
+///
+/// # Errors
+/// XX001 for bytes that [`encode`] does not make; 0A000 for other types.
+pub fn skip(type_oid: Oid, descending: bool, key: &mut &[u8]) -> SqlResult<()> {
+    if is_lossless(type_oid) {
+        return decode(type_oid, descending, key).map(drop);
+    }
+    let mut reader = KeyReader { rest: key, invert: 0 };
+    match reader.byte()? {
+        NULL_FIRST | NULL_LAST => {}
+        VALUE => {
+            reader.invert = if descending { 0xff } else { 0 };
+            match type_oid {
+                t::FLOAT4 => drop(reader.array::<4>()?),
+                t::FLOAT8 => drop(reader.array::<8>()?),
+                t::INTERVAL => drop(reader.array::<16>()?),
+                t::BPCHAR => drop(reader.bytes()?),
+                t::NUMERIC => {
+                    let (rest, invert) = (reader.rest, reader.invert);
+                    let length = Numeric::key_length(rest.iter().map(|byte| byte ^ invert));
+                    reader.rest =
+                        length.and_then(|length| rest.get(length..)).ok_or_else(corrupted)?;
+                }
+                other => {
+                    return Err(SqlError::unsupported(format_args!("a key of type {other}")));
+                }
+            }
+        }
+        _ => return Err(corrupted()),
+    }
+    *key = reader.rest;
+    Ok(())
 }
 
 fn corrupted() -> SqlError {

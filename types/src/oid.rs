@@ -42,6 +42,12 @@ pub struct TypeRef {
     pub typmod: i32,
 }
 
+impl Default for TypeRef {
+    fn default() -> Self {
+        Self::plain(Oid::NONE)
+    }
+}
+
 impl TypeRef {
     /// The type without a modifier.
     #[must_use]

@@ -19,7 +19,15 @@ pub fn index_definition(names: &Names<'_>, index: &Relation, pretty: bool) -> Op
     } else {
         names.qualified_relation_name(body.table)?
     };
-    let keys: Vec<String> = body.keys.iter().map(|key| index_key(table, key)).collect();
+    let keys: Vec<String> = body
+        .keys
+        .iter()
+        .map(|key| {
+            let class = key.class.iter().map(|class| format!(" {}", quote_ident(class)));
+            let class: String = class.collect();
+            format!("{}{class}{}", index_key(names, table, key, pretty), index_order(key))
+        })
+        .collect();
     let mut text = format!(
         "CREATE {}INDEX {} ON {table_name} USING {} ({})",
         if body.unique { "UNIQUE " } else { "" },
@@ -27,33 +35,61 @@ pub fn index_definition(names: &Names<'_>, index: &Relation, pretty: bool) -> Op
         quote_ident(&body.method),
         keys.join(", ")
     );
+    if !body.include.is_empty() {
+        text.push_str(&format!(" INCLUDE ({})", names.column_list(table, &body.include)));
+    }
     if body.nulls_not_distinct {
         text.push_str(" NULLS NOT DISTINCT");
     }
     if !index.options.is_empty() {
         text.push_str(&format!(" WITH ({})", storage_options(&index.options)));
     }
+    if let Some(predicate) = &body.predicate {
+        let relation = names.catalog.relation(body.table);
+        let shown = names.text.expression(names, &predicate.text, relation, pretty);
+        text.push_str(&format!(" WHERE {shown}"));
+    }
     Some(text)
 }
 
-fn index_key(table: &Relation, key: &IndexKey) -> String {
-    let column = table.column(key.column).map_or("", |column| column.name.as_str());
-    let order = match (key.descending, key.nulls_first) {
+const fn index_order(key: &IndexKey) -> &'static str {
+    match (key.descending, key.nulls_first) {
         (false, false) => "",
         (false, true) => " NULLS FIRST",
         (true, true) => " DESC",
         (true, false) => " DESC NULLS LAST",
+    }
+}
+
+/// The column, or the expression, in parentheses unless it looks like a call.
+fn index_key(names: &Names<'_>, table: &Relation, key: &IndexKey, pretty: bool) -> String {
+    let Some(expression) = &key.expression else {
+        let column = table.column(key.column).map_or("", |column| column.name.as_str());
+        return quote_ident(column);
     };
-    format!("{}{order}", quote_ident(column))
+    let relation = names.catalog.relation(table.oid);
+    let shown = names.text.expression(names, &expression.text, relation, pretty);
+    if expression.is_call { shown } else { format!("({shown})") }
 }
 
 /// What one column of an index is, counted from 1.
 #[must_use]
-pub fn index_column(names: &Names<'_>, index: &Relation, number: i32) -> Option<String> {
+pub fn index_column(
+    names: &Names<'_>,
+    index: &Relation,
+    number: i32,
+    pretty: bool,
+) -> Option<String> {
     let body = index.as_index()?;
-    let key = body.keys.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+    let at = usize::try_from(number).ok()?.checked_sub(1)?;
     let table = names.catalog.relation(body.table)?;
-    table.column(key.column).map(|column| quote_ident(&column.name))
+    match body.keys.get(at) {
+        Some(key) => Some(index_key(names, table, key, pretty)),
+        None => {
+            let column = table.column(*body.include.get(at - body.keys.len())?)?;
+            Some(quote_ident(&column.name))
+        }
+    }
 }
 
 fn storage_options(options: &[String]) -> String {
@@ -85,7 +121,7 @@ pub fn constraint_definition(
             format!("CHECK ({shown})")
         }
         ConstraintKind::PrimaryKey { index } => {
-            format!("PRIMARY KEY ({})", index_columns(names, table, *index))
+            format!("PRIMARY KEY {}", index_columns(names, table, *index))
         }
         ConstraintKind::Unique { index } => {
             let index_body = names.catalog.relation(*index).and_then(|index| index.as_index());
@@ -94,20 +130,21 @@ pub fn constraint_definition(
             } else {
                 ""
             };
-            format!("UNIQUE {nulls}({})", index_columns(names, table, *index))
+            format!("UNIQUE {nulls}{}", index_columns(names, table, *index))
         }
         ConstraintKind::ForeignKey(key) => foreign_key(names, table, key),
     }
 }
 
 fn index_columns(names: &Names<'_>, table: &Relation, index: Oid) -> String {
-    let numbers: Vec<i16> = names
-        .catalog
-        .relation(index)
-        .and_then(|index| index.as_index())
-        .map(|body| body.keys.iter().map(|key| key.column).collect())
-        .unwrap_or_default();
-    names.column_list(table, &numbers)
+    let Some(body) = names.catalog.relation(index).and_then(|index| index.as_index()) else {
+        return "()".to_owned();
+    };
+    let keys = names.column_list(table, &body.key_columns());
+    if body.include.is_empty() {
+        return format!("({keys})");
+    }
+    format!("({keys}) INCLUDE ({})", names.column_list(table, &body.include))
 }
 
 fn foreign_key(names: &Names<'_>, table: &Relation, key: &ForeignKey) -> String {

@@ -99,13 +99,11 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         match &relation.body {
             RelationBody::Index(index) => {
                 let Some(table) = context.catalog().relation(index.table) else { continue };
-                for (at, key) in index.keys.iter().enumerate() {
-                    if let Some(column) = table.column(key.column) {
-                        let number = count(at + 1);
-                        let attribute =
-                            Attribute::plain(relation.oid, number, &column.name, column.ty);
-                        rows.push(attribute.row());
-                    }
+                let included = index.include.iter().filter_map(|column| table.column(*column));
+                let types = index.key_types(table).into_iter().chain(included.map(|c| c.ty));
+                for (at, (name, ty)) in index.column_names(table).iter().zip(types).enumerate() {
+                    let number = count(at + 1);
+                    rows.push(Attribute::plain(relation.oid, number, name, ty).row());
                 }
             }
             RelationBody::Sequence(_) => {

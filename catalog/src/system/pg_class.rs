@@ -33,7 +33,7 @@ fn stored_row(context: &SystemContext<'_>, relation: &Relation) -> Vec<Datum> {
         RelationBody::View { .. } | RelationBody::Sequence(_) => Oid::NONE,
     };
     let columns = match &relation.body {
-        RelationBody::Index(index) => index.keys.len(),
+        RelationBody::Index(index) => index.keys.len() + index.include.len(),
         RelationBody::Sequence(_) => super::pg_attribute::SEQUENCE_COLUMNS.len(),
         _ => relation.columns.len(),
     };

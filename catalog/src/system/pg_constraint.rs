@@ -26,7 +26,7 @@ pub(super) fn columns(context: &SystemContext<'_>, kind: &ConstraintKind) -> Vec
             .catalog()
             .relation(*index)
             .and_then(|index| index.as_index())
-            .map(|index| index.keys.iter().map(|key| key.column).collect())
+            .map(|index| index.key_columns())
             .unwrap_or_default(),
         ConstraintKind::ForeignKey(key) => key.columns.clone(),
     }

@@ -44,9 +44,9 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                     ]),
                     None => rows.extend(
                         index
-                            .keys
-                            .iter()
-                            .map(|key| on_column(object, index.table, key.column, AUTO)),
+                            .named_columns()
+                            .into_iter()
+                            .map(|column| on_column(object, index.table, column, AUTO)),
                     ),
                 }
                 continue;

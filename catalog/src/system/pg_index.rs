@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use aegis_types::builtin::builtins;
 use aegis_types::{Datum, Oid, type_oid as t};
 
-use super::cell::{NULL, count, int2_vector, oid_vector};
+use super::cell::{count, int2_vector, oid_vector};
 use super::{SystemContext, stored};
 use crate::descriptor::IndexKey;
 
@@ -35,6 +35,21 @@ fn default_class(method: Oid, ty: Oid) -> Oid {
     class(ty).or_else(|| class(general)).unwrap_or(Oid::NONE)
 }
 
+/// The operator class that a column of an index has.
+fn class_of(method: Oid, key: &IndexKey, ty: Oid) -> Oid {
+    let Some(name) = &key.class else { return default_class(method, ty) };
+    let found =
+        stored::rows("pg_opclass").into_iter().find_map(|row| match (&row[0], &row[1], &row[2]) {
+            (Datum::Oid(oid), Datum::Oid(of), Datum::Text(class))
+                if *of == method && **class == **name =>
+            {
+                Some(*oid)
+            }
+            _ => None,
+        });
+    found.unwrap_or_else(|| default_class(method, ty))
+}
+
 /// `indoption`: bit 0 for `DESC`, bit 1 for `NULLS FIRST`.
 fn option(key: &IndexKey) -> i16 {
     i16::from(key.descending) | (i16::from(key.nulls_first) << 1)
@@ -46,34 +61,34 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         let Some(index) = relation.as_index() else { continue };
         let Some(table) = context.catalog().relation(index.table) else { continue };
         let method = super::pg_class::index_method(&index.method);
-        let types: Vec<Oid> = index
-            .keys
-            .iter()
-            .map(|key| table.column(key.column).map_or(Oid::NONE, |column| column.ty.oid))
-            .collect();
+        let types: Vec<Oid> = index.key_types(table).iter().map(|ty| ty.oid).collect();
+        let expressions = index.keys.iter().filter_map(|key| key.expression.as_ref());
+        let expressions: Vec<&str> = expressions.map(|found| found.text.as_str()).collect();
         let collation = |ty: &Oid| builtins().type_row(*ty).map_or(Oid::NONE, |row| row.collation);
         rows.push(row![
             relation.oid,
             index.table,
-            count(index.keys.len()),
+            count(index.keys.len() + index.include.len()),
             count(index.keys.len()),
             index.unique,
             index.nulls_not_distinct,
             index.primary,
             false,
             true,
+            index.clustered,
+            index.valid,
             false,
             true,
-            false,
             true,
-            true,
-            false,
-            int2_vector(index.keys.iter().map(|key| key.column).collect()),
+            index.replica_identity,
+            int2_vector(index.key_columns().into_iter().chain(index.include.clone()).collect()),
             oid_vector(types.iter().map(collation).collect()),
-            oid_vector(types.iter().map(|ty| default_class(method, *ty)).collect()),
+            oid_vector(
+                index.keys.iter().zip(&types).map(|(key, ty)| class_of(method, key, *ty)).collect()
+            ),
             int2_vector(index.keys.iter().map(option).collect()),
-            NULL,
-            NULL,
+            (!expressions.is_empty()).then(|| expressions.join(", ")),
+            index.predicate.as_ref().map(|predicate| &predicate.text),
         ]);
     }
     rows

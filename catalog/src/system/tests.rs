@@ -80,6 +80,7 @@ fn column(number: i16, name: &str, ty: TypeRef) -> Column {
         dropped: false,
         since_version: 0,
         missing: None,
+        ..Column::default()
     }
 }
 
@@ -96,6 +97,7 @@ fn relation(oid: u32, name: &str, columns: Vec<Column>, body: RelationBody) -> D
         columns,
         options: Vec::new(),
         body,
+        ..Relation::default()
     }))
 }
 
@@ -103,12 +105,14 @@ fn index(table: u32, primary: bool) -> RelationBody {
     RelationBody::Index(IndexBody {
         table: Oid(table),
         tree: 1,
-        keys: vec![IndexKey { column: 1, descending: !primary, nulls_first: false }],
+        keys: vec![IndexKey { column: 1, descending: !primary, ..IndexKey::default() }],
         unique: true,
         primary,
         nulls_not_distinct: false,
         valid_from: 0,
         method: "btree".into(),
+        valid: true,
+        ..IndexBody::default()
     })
 }
 
@@ -121,6 +125,7 @@ fn table(constraints: Vec<Constraint>) -> RelationBody {
         constraints,
         referenced_by: Vec::new(),
         row_count: -1.0,
+        ..TableBody::default()
     })
 }
 

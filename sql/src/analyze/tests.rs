@@ -45,6 +45,7 @@ fn relation(oid: u32, name: &str, columns: Vec<Column>, body: RelationBody) -> D
         columns,
         options: Vec::new(),
         body,
+        ..Relation::default()
     }))
 }
 
@@ -61,6 +62,7 @@ fn columns(list: &[(&str, TypeRef)]) -> Vec<Column> {
             dropped: false,
             since_version: 0,
             missing: None,
+            ..Column::default()
         })
         .collect()
 }
@@ -74,6 +76,7 @@ fn table(indexes: Vec<Oid>, constraints: Vec<Constraint>) -> RelationBody {
         constraints,
         referenced_by: Vec::new(),
         row_count: -1.0,
+        ..TableBody::default()
     })
 }
 
@@ -81,12 +84,14 @@ fn primary_key(oid: u32, name: &str, on: u32) -> (Descriptor, Constraint) {
     let index = IndexBody {
         table: Oid(on),
         tree: 2,
-        keys: vec![IndexKey { column: 1, descending: false, nulls_first: false }],
+        keys: vec![IndexKey { column: 1, ..IndexKey::default() }],
         unique: true,
         primary: true,
         nulls_not_distinct: false,
         valid_from: 0,
         method: "btree".to_owned(),
+        valid: true,
+        ..IndexBody::default()
     };
     let constraint = Constraint {
         oid: Oid(oid + 5),

@@ -150,7 +150,9 @@ impl Ddl<'_> {
                 constraints: Vec::new(),
                 referenced_by: Vec::new(),
                 row_count: -1.0,
+                ..TableBody::default()
             }),
+            ..Relation::default()
         };
         self.put_relation(relation)
     }
@@ -196,6 +198,7 @@ impl Ddl<'_> {
                 dropped: false,
                 since_version: 0,
                 missing: None,
+                ..Column::default()
             },
             serial,
             identity: None,
@@ -306,6 +309,7 @@ impl Ddl<'_> {
                     dropped: false,
                     since_version: 0,
                     missing: None,
+                    ..Column::default()
                 },
                 serial: None,
                 identity: None,
@@ -355,6 +359,7 @@ impl Ddl<'_> {
                     column: column.number,
                     descending: key.descending,
                     nulls_first: key.nulls_first,
+                    ..IndexPart::default()
                 });
             }
             let constraint = body.constraints.iter().any(|constraint| {

@@ -25,7 +25,7 @@ pub(super) trait PlainPart {
 
 impl PlainPart for IndexKey {
     fn plain(column: i16) -> Self {
-        Self { column, descending: false, nulls_first: false }
+        Self { column, ..Self::default() }
     }
 }
 
@@ -132,7 +132,10 @@ impl Ddl<'_> {
                 nulls_not_distinct: new.nulls_not_distinct,
                 valid_from,
                 method: new.method,
+                valid: true,
+                ..IndexBody::default()
             }),
+            ..Relation::default()
         })?;
         let mut table = (*relation).clone();
         if let RelationBody::Table(body) = &mut table.body {
@@ -254,7 +257,7 @@ fn index_part(relation: &Relation, param: &IndexElem) -> SqlResult<IndexPart> {
         SortNulls::Last => false,
         SortNulls::Default => descending,
     };
-    Ok(IndexPart { column: column.number, descending, nulls_first })
+    Ok(IndexPart { column: column.number, descending, nulls_first, ..IndexPart::default() })
 }
 
 /// With the C collation, the pattern classes order as the default ones.

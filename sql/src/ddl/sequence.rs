@@ -96,6 +96,7 @@ impl Ddl<'_> {
             columns: Vec::new(),
             options: Vec::new(),
             body: RelationBody::Sequence(body),
+            ..Relation::default()
         };
         self.put_relation(relation)
     }

@@ -76,6 +76,7 @@ impl Ddl<'_> {
             columns,
             options: Vec::new(),
             body: RelationBody::View { definition },
+            ..Relation::default()
         };
         self.put_relation(relation).map(drop)
     }
@@ -154,6 +155,7 @@ pub(super) fn output_columns(
                 dropped: false,
                 since_version: 0,
                 missing: None,
+                ..Column::default()
             })
         })
         .collect()

@@ -139,6 +139,7 @@ fn table(columns: &[Drawn], count: usize, dropped: bool) -> Relation {
             dropped: dropped && drawn.dropped,
             since_version: version,
             missing,
+            ..Column::default()
         });
     }
     Relation {
@@ -159,7 +160,9 @@ fn table(columns: &[Drawn], count: usize, dropped: bool) -> Relation {
             constraints: Vec::new(),
             referenced_by: Vec::new(),
             row_count: -1.0,
+            ..TableBody::default()
         }),
+        ..Relation::default()
     }
 }
 

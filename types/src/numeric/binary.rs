@@ -142,6 +142,24 @@ impl Numeric {
         }
     }
 
+    /// How many bytes the key at the beginning of these bytes has; none where they hold no whole one.
+    pub(crate) fn key_length(mut bytes: impl Iterator<Item = u8>) -> Option<usize> {
+        let mask = match bytes.next()? {
+            KEY_NEGATIVE => u16::MAX,
+            KEY_POSITIVE => 0,
+            _ => return Some(1),
+        };
+        let mut field = || Some(u16::from_be_bytes([bytes.next()?, bytes.next()?]) ^ mask);
+        field()?;
+        let mut length = 1 + 2;
+        loop {
+            length += 2;
+            if field()? == 0 {
+                return Some(length);
+            }
+        }
+    }
+
     /// Appends the compact form that rows keep, scale included. Its length is not part of it.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match &self.0 {

@@ -31,7 +31,9 @@ pub(super) static FUNCTIONS: HostTable = &[
             return Ok(Datum::Null);
         };
         Ok(text_or_null(match call.arg(1) {
-            Datum::Int4(column) if *column != 0 => definition::index_column(&names, index, *column),
+            Datum::Int4(column) if *column != 0 => {
+                definition::index_column(&names, index, *column, call.boolean(2))
+            }
             _ => definition::index_definition(&names, index, call.boolean(2)),
         }))
     }),

@@ -90,6 +90,7 @@ fn no_relation(database: Oid) -> Relation {
         columns: Vec::new(),
         options: Vec::new(),
         body: aegis_catalog::RelationBody::View { definition: String::new() },
+        ..Relation::default()
     }
 }
 
