@@ -106,6 +106,45 @@ pub struct Relation {
     pub options: Vec<String>,
     /// What kind it is, and what that kind needs.
     pub body: RelationBody,
+    /// How long it lives.
+    #[serde(default)]
+    pub persistence: Persistence,
+}
+
+/// `relpersistence`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Persistence {
+    /// `p`
+    #[default]
+    Permanent,
+    /// `u`: as durable as a permanent one here.
+    Unlogged,
+    /// `t`: until its session ends.
+    Temporary,
+}
+
+impl Persistence {
+    /// The letter of `pg_class.relpersistence`.
+    #[must_use]
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Permanent => b'p',
+            Self::Unlogged => b'u',
+            Self::Temporary => b't',
+        }
+    }
+}
+
+/// What becomes of a temporary table's rows when a transaction commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnCommit {
+    /// They stay.
+    #[default]
+    PreserveRows,
+    /// They are deleted.
+    DeleteRows,
+    /// So is the table.
+    Drop,
 }
 
 /// What a relation of each kind has of its own.
@@ -142,6 +181,9 @@ pub struct TableBody {
     pub referenced_by: Vec<(Oid, Oid)>,
     /// Rows as `ANALYZE` or `VACUUM` counted them; -1 for never.
     pub row_count: f32,
+    /// `ON COMMIT`, of a temporary table.
+    #[serde(default)]
+    pub on_commit: OnCommit,
 }
 
 /// `pg_attribute` with `pg_attrdef`.
@@ -163,6 +205,9 @@ pub struct Column {
     pub dropped: bool,
     /// The row version from which rows carry this column.
     pub since_version: u16,
+    /// `GENERATED ALWAYS AS (…) STORED`: the default is the expression, over the row's other columns.
+    #[serde(default)]
+    pub generated: bool,
     /// What rows older than that show, in the type's binary form: the default at `ADD COLUMN`.
     pub missing: Option<Vec<u8>>,
 }
@@ -234,6 +279,9 @@ pub struct IndexKey {
     /// The operator class where it is not the type's own; all of them order alike here.
     #[serde(default)]
     pub class: Option<String>,
+    /// `COLLATE`, where it is written: kept and shown, since all of them are one here.
+    #[serde(default)]
+    pub collation: Option<String>,
 }
 
 /// An expression in an index.

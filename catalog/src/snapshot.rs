@@ -45,6 +45,9 @@ pub const PG_PROC: Oid = Oid(1255);
 /// `pg_attrdef`
 pub const PG_ATTRDEF: Oid = Oid(2604);
 
+/// What the names of schemas of temporary relations begin with; nobody else can choose such a name.
+pub const TEMPORARY_PREFIX: &str = "pg_temp_";
+
 /// The catalog as of one commit, or as one transaction sees it with its own DDL.
 #[derive(Clone, Debug, Default)]
 pub struct CatalogSnapshot {
@@ -217,6 +220,23 @@ impl CatalogSnapshot {
             "information_schema" => Some(INFORMATION_SCHEMA),
             _ => self.schemas_of(database).find(|schema| schema.name == name).map(|s| s.oid),
         }
+    }
+
+    /// The schema of temporary relations that a search path holds.
+    #[must_use]
+    pub fn temporary_schema_in(&self, path: &[Oid]) -> Option<Oid> {
+        path.iter().copied().find(|oid| self.is_temporary_schema(*oid))
+    }
+
+    /// Whether a schema is one of temporary relations.
+    #[must_use]
+    pub fn is_temporary_schema(&self, oid: Oid) -> bool {
+        self.schemas.get(&oid).is_some_and(|schema| schema.name.starts_with(TEMPORARY_PREFIX))
+    }
+
+    /// Every schema of temporary relations, of all databases.
+    pub fn temporary_schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.schemas.values().filter(|schema| schema.name.starts_with(TEMPORARY_PREFIX))
     }
 
     /// The name of a schema, built-in or not.

@@ -21,7 +21,7 @@ use aegis_storage::{
 };
 use aegis_types::Oid;
 
-use crate::descriptor::{Database, Descriptor, Role, Schema};
+use crate::descriptor::{Database, Descriptor, RelationBody, Role, Schema};
 use crate::snapshot::{
     BOOTSTRAP_ROLE, CatalogSnapshot, DATABASE_OWNER_ROLE, DescriptorKey, POSTGRES_DATABASE, PUBLIC,
     TEMPLATE0_DATABASE, TEMPLATE1_DATABASE,
@@ -131,6 +131,34 @@ pub fn put(txn: &mut Transaction, descriptor: &Descriptor) -> Result<(), Storage
 /// What storage raises.
 pub fn delete(txn: &mut Transaction, key: DescriptorKey) -> Result<(), StorageError> {
     txn.delete(CATALOG_TREE, &key.encode())
+}
+
+/// Removes a schema and everything in it, in a transaction. Nothing outside may depend on it, as
+/// nothing depends on temporary relations.
+///
+/// # Errors
+/// What storage raises.
+pub fn delete_schema(
+    txn: &mut Transaction,
+    catalog: &CatalogSnapshot,
+    schema: Oid,
+) -> Result<(), StorageError> {
+    for relation in catalog.relations_in(schema) {
+        let tree = match &relation.body {
+            RelationBody::Table(table) => table.tree,
+            RelationBody::Index(index) => index.tree,
+            RelationBody::View { .. } | RelationBody::Sequence(_) => 0,
+        };
+        if tree != 0 {
+            txn.drop_tree(TreeId(tree))?;
+        }
+        for comment in catalog.comments().filter(|comment| comment.object == relation.oid) {
+            let key = DescriptorKey::Comment(comment.class, comment.object, comment.column);
+            delete(txn, key)?;
+        }
+        delete(txn, DescriptorKey::Relation(relation.oid))?;
+    }
+    delete(txn, DescriptorKey::Schema(schema))
 }
 
 /// Reads the whole catalog.

@@ -20,6 +20,7 @@ use aegis_types::builtin::{Implementation, builtins};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef};
 
 use self::access::Wish;
+use self::indexed::Indexed;
 use self::semi::take_semis;
 use crate::compile::{Layout, compile, strip};
 use crate::duplicates::{DistinctPlan, SetOperationPlan};
@@ -35,6 +36,7 @@ mod access;
 mod extremes;
 mod from;
 mod group;
+mod indexed;
 mod join_order;
 mod semi;
 
@@ -74,6 +76,9 @@ pub(crate) struct Builder {
     /// What is there to be read, for estimates; none where nothing is read.
     view: Option<ReadView>,
     table_rows: HashMap<Oid, f64>,
+    /// What kept expressions are analyzed with.
+    context: Option<StatementContext>,
+    indexed: HashMap<Oid, Arc<Indexed>>,
 }
 
 impl Builder {
@@ -87,6 +92,8 @@ impl Builder {
             parts: 0,
             view: Some(context.view.clone()),
             table_rows: HashMap::new(),
+            context: Some(context.clone()),
+            indexed: HashMap::new(),
         }
     }
 
@@ -180,7 +187,7 @@ impl Builder {
             let around = last.around.clone();
             self.names.push(Arc::new(Names { query: Arc::new(named), around }));
         }
-        let wish = wish(&query);
+        let wish = wish(self, &query);
         let (mut plan, mut layout) = match &query.set_operation {
             Some(operation) => {
                 let plan = self.set_operation(operation, &query, depth)?;
@@ -481,7 +488,7 @@ impl Builder {
 
 /// The order that a query's rows are to come in, where one of its tables could give it; without
 /// `ORDER BY`, how many are wanted.
-fn wish(query: &Query) -> Option<Wish> {
+fn wish(builder: &mut Builder, query: &Query) -> Option<Wish> {
     let plain = !query.grouped
         && query.windows.is_empty()
         && !query.has_set_functions
@@ -497,14 +504,29 @@ fn wish(query: &Query) -> Option<Wish> {
     let mut wish = Wish { entry: usize::MAX, keys: Vec::new(), limit };
     for key in &query.order_by {
         let target = &query.targets[key.target].expr;
-        let Expr::Column { entry, column, levels_up: 0, .. } = strip(target) else { return None };
-        if *column <= 0 || (!wish.keys.is_empty() && wish.entry != *entry) {
+        let (entry, column) = match strip(target) {
+            Expr::Column { entry, column, levels_up: 0, .. } if *column > 0 => (*entry, *column),
+            Expr::Column { .. } => return None,
+            other => builder.wished_expression(query, other)?,
+        };
+        if !wish.keys.is_empty() && wish.entry != entry {
             return None;
         }
-        wish.entry = *entry;
-        wish.keys.push((*column, key.descending, key.nulls_first));
+        wish.entry = entry;
+        wish.keys.push((column, key.descending, key.nulls_first));
     }
     (!wish.keys.is_empty() || wish.limit.is_some()).then_some(wish)
+}
+
+impl Builder {
+    /// The table that an expression is over, and its number among what that table's indexes hold.
+    fn wished_expression(&mut self, query: &Query, expr: &Expr) -> Option<(usize, i16)> {
+        let entries = crate::rewrite::entries_of(expr);
+        let [entry] = entries.iter().copied().collect::<Vec<_>>()[..] else { return None };
+        let RteKind::Relation(relation) = &query.range_table.get(entry)?.kind else { return None };
+        let relation = relation.clone();
+        Some((entry, self.indexed_column(entry, &relation, expr)?))
+    }
 }
 
 /// About how many rows a `LIMIT` or `OFFSET` says.

@@ -123,7 +123,7 @@ impl RangePlan {
     /// Everything that the range is computed from.
     fn scalars(&self) -> impl Iterator<Item = &Arc<Scalar>> {
         let bounds = self.lower.iter().chain(&self.upper).map(|(scalar, _)| scalar);
-        self.equal.iter().chain(bounds)
+        self.equal.iter().flatten().chain(bounds)
     }
 }
 

@@ -54,7 +54,8 @@ pub(crate) struct RangePlan {
     pub(crate) index: Option<TreeId>,
     /// All columns of the key.
     pub(crate) keys: Vec<KeyColumn>,
-    pub(crate) equal: Vec<Arc<Scalar>>,
+    /// `None` stands for `IS NULL`.
+    pub(crate) equal: Vec<Option<Arc<Scalar>>>,
     /// An array of values for the column after the equal ones: a range for each.
     pub(crate) any: Option<Arc<Scalar>>,
     /// Value, and whether it belongs to the range.
@@ -90,8 +91,11 @@ impl RangePlan {
         };
         let mut prefix = Vec::new();
         for (scalar, column) in self.equal.iter().zip(&self.keys) {
-            let value = scalar.alone(run)?;
-            if value.is_null() {
+            let value = match scalar {
+                Some(scalar) => scalar.alone(run)?,
+                None => Datum::Null,
+            };
+            if value.is_null() && scalar.is_some() {
                 return Ok(VecDeque::new());
             }
             column.encode(&value, &mut prefix)?;
@@ -114,8 +118,11 @@ impl RangePlan {
     ) -> SqlResult<Option<KeyRange>> {
         let mut prefix = Vec::new();
         for (scalar, column) in self.equal.iter().zip(&self.keys) {
-            let value = value_of(scalar)?;
-            if value.is_null() {
+            let value = match scalar {
+                Some(scalar) => value_of(scalar)?,
+                None => Datum::Null,
+            };
+            if value.is_null() && scalar.is_some() {
                 return Ok(None);
             }
             column.encode(&value, &mut prefix)?;
@@ -159,7 +166,7 @@ impl RangePlan {
         }
         let mut rest = entry.key;
         for column in &self.keys {
-            key::decode(column.ty, column.descending, &mut rest)?;
+            key::skip(column.ty, column.descending, &mut rest)?;
         }
         Ok(rest)
     }

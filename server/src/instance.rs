@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
-use aegis_catalog::store::{CATALOG_TREE, bootstrap, builder};
+use aegis_catalog::store::{CATALOG_TREE, bootstrap, builder, delete_schema};
 use aegis_planner::DataFusionEngine;
 use aegis_raft::disk::Folder;
 use aegis_raft::{RaftLog, RaftLogOptions};
@@ -202,6 +202,7 @@ impl Instance {
             store,
         });
         instance.bootstrap_once().await?;
+        instance.remove_temporary().await?;
         Ok(instance)
     }
 
@@ -211,6 +212,21 @@ impl Instance {
             bootstrap(&mut txn)?;
             txn.commit().await?;
         }
+        Ok(())
+    }
+
+    /// Removes the temporary relations of sessions that a crash ended.
+    async fn remove_temporary(&self) -> Result<(), StartError> {
+        let catalog = self.catalog();
+        let left: Vec<_> = catalog.temporary_schemas().map(|schema| schema.oid).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let mut txn = self.store.begin(TxnOptions::default())?;
+        for schema in left {
+            delete_schema(&mut txn, &catalog, schema)?;
+        }
+        txn.commit().await?;
         Ok(())
     }
 

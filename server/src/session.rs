@@ -126,10 +126,12 @@ pub trait CopyOut: Send {
 
 mod activity;
 mod block;
+mod concurrently;
 mod bound_relations;
 mod copy;
 mod host;
 mod run;
+mod temporary;
 mod startup;
 mod utility;
 
@@ -153,6 +155,8 @@ pub struct Session {
     statement_timestamp: i64,
     /// The statement is one of several of a simple query: they share a transaction.
     several_statements: bool,
+    /// Whether the session has, or had, temporary relations.
+    uses_temporary: bool,
 }
 
 /// How long things may take; `None` is for ever.
@@ -292,6 +296,9 @@ impl Session {
     /// Ends the session: an open transaction is rolled back.
     pub async fn close(mut self) {
         self.roll_back().await;
+        if let Err(error) = self.drop_temporary().await {
+            tracing::error!(%error, "temporary relations stay until the next start");
+        }
     }
 }
 

@@ -57,6 +57,7 @@ mod conflict;
 mod update;
 
 mod walk;
+mod implication;
 mod parameter;
 mod standalone;
 
@@ -73,6 +74,7 @@ use crate::ast;
 use crate::bound::{BoundStatement, Expr, Query, Target};
 use crate::query_engine::SystemRelations;
 
+pub use implication::{implies, same_expression};
 pub use relation::ResolvedRelation;
 pub use standalone::ExprPlace;
 pub use types::format_type;

@@ -12,6 +12,7 @@ mod create_table;
 mod constraint;
 mod foreign_key;
 mod index;
+mod reindex;
 mod sequence;
 mod schema;
 mod database;
@@ -27,6 +28,7 @@ mod dependency;
 mod drop;
 mod comment;
 mod truncate;
+mod temporary;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,8 @@ use std::time::Duration;
 use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
 use aegis_storage::{Store, Transaction};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+
+pub use reindex::IndexBatch;
 
 use crate::ast::{SelectBody, Statement};
 use crate::counters::Counters;
@@ -56,6 +60,12 @@ pub struct Ddl<'a> {
     pub counters: &'a Counters,
     /// The schemas of `search_path` that exist; new objects go into the first.
     pub search_path: Vec<Oid>,
+    /// What the schema of the session's temporary relations is called.
+    pub temporary_schema_name: String,
+    /// Whether `search_path` begins with `pg_temp`.
+    pub temporary_first: bool,
+    /// Whether that schema was used.
+    pub uses_temporary: bool,
     /// The current role.
     pub role: Oid,
     /// `lock_timeout`
@@ -123,6 +133,7 @@ impl Ddl<'_> {
                 _ => return Err(SqlError::internal("a query is no definition")),
             },
             Statement::CreateIndex(create) => self.create_index(create).await?,
+            Statement::Reindex(reindex) => self.reindex(reindex).await?,
             Statement::CreateSchema(create) => self.create_schema(create).await?,
             Statement::CreateView(create) => self.create_view(create).await?,
             Statement::CreateSequence(create) => self.create_sequence(create).await?,
@@ -158,7 +169,6 @@ fn statement_words(statement: &Statement) -> &'static str {
     match statement {
         Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
         Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
-        Statement::Reindex(_) => "REINDEX",
         Statement::CreateEnum(_) => "CREATE TYPE ... AS ENUM",
         Statement::AlterEnum(_) => "ALTER TYPE",
         Statement::CreateCompositeType(_) => "CREATE TYPE ... AS",

@@ -23,9 +23,15 @@ pub fn index_definition(names: &Names<'_>, index: &Relation, pretty: bool) -> Op
         .keys
         .iter()
         .map(|key| {
-            let class = key.class.iter().map(|class| format!(" {}", quote_ident(class)));
-            let class: String = class.collect();
-            format!("{}{class}{}", index_key(names, table, key, pretty), index_order(key))
+            let mut shown = index_key(names, table, key, pretty);
+            if let Some(collation) = &key.collation {
+                shown.push_str(&format!(" COLLATE {}", quote_ident(collation)));
+            }
+            if let Some(class) = &key.class {
+                shown.push_str(&format!(" {}", quote_ident(class)));
+            }
+            shown.push_str(index_order(key));
+            shown
         })
         .collect();
     let mut text = format!(

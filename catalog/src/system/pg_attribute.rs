@@ -23,6 +23,7 @@ struct Attribute<'a> {
     has_default: bool,
     has_missing: bool,
     identity: u8,
+    generated: bool,
     dropped: bool,
     collation: Option<Oid>,
 }
@@ -39,6 +40,7 @@ impl Attribute<'_> {
             has_default: false,
             has_missing: false,
             identity: 0,
+            generated: false,
             dropped: false,
             collation: None,
         }
@@ -66,7 +68,7 @@ impl Attribute<'_> {
             self.has_default,
             self.has_missing,
             self.identity,
-            0_u8,
+            if self.generated { b's' } else { 0 },
             self.dropped,
             true,
             0_i32,
@@ -137,6 +139,7 @@ fn columns(relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
             has_default: has_default(column),
             has_missing: column.missing.is_some() && !column.dropped,
             identity: identity_letter(column.identity),
+            generated: column.generated,
             dropped: column.dropped,
             ..Attribute::plain(relation.oid, column.number, &column.name, column.ty)
         };

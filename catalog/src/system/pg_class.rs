@@ -58,7 +58,7 @@ fn stored_row(context: &SystemContext<'_>, relation: &Relation) -> Vec<Datum> {
         Oid::NONE,
         table.is_some_and(|table| !table.indexes.is_empty()),
         false,
-        b'p',
+        relation.persistence.letter(),
         kind.letter(),
         count(columns),
         count(checks),

@@ -2,8 +2,12 @@
 //!
 //! Costs are in rows read in a scan. Selectivities are PostgreSQL's defaults for columns that it
 //! knows nothing of: an equality leaves 1/200, a comparison a third, both ends of a range 1/200.
+//!
+//! An expression that an index is over counts as a column of its table, numbered from
+//! [`EXPRESSION`] downwards.
 
 use aegis_catalog::Relation;
+use aegis_sql::analyze::{implies, same_expression};
 use aegis_sql::bound::{Expr, ROW_KEY};
 use aegis_storage::{Direction, TreeId};
 use aegis_types::{SqlResult, key, type_oid};
@@ -11,7 +15,7 @@ use aegis_types::{SqlResult, key, type_oid};
 use super::Builder;
 use crate::compile::{Layout, comparison, compile, is_constant, strip};
 use crate::explain::Described;
-use crate::rewrite::{entries_of, is_volatile};
+use crate::rewrite::{entries_of, is_volatile, rewrite_expr};
 use crate::scalar::Comparison;
 use crate::scan::{Access, KeyColumn, RangePlan};
 
@@ -21,6 +25,8 @@ pub(super) const EQUAL: f64 = 0.005;
 pub(super) const COMPARED: f64 = 1.0 / 3.0;
 /// A row found by an entry of an index, in rows read in a scan.
 const BY_ENTRY: f64 = 4.0;
+/// The number of a table's first indexed expression; the next ones lie below.
+pub(super) const EXPRESSION: i16 = -1000;
 /// Finding the first row of a range.
 const SEEK: f64 = 2.0;
 
@@ -50,6 +56,8 @@ struct Candidate {
     columns: Vec<i16>,
     unique: bool,
     plan: RangePlan,
+    /// The condition of a partial index, and about how many rows pass it.
+    partial: Option<(Expr, f64)>,
 }
 
 /// What is read.
@@ -73,6 +81,7 @@ enum Op {
     Compare(Comparison),
     /// Equal to an element of an array.
     Any,
+    Null,
     NotNull,
 }
 
@@ -123,7 +132,7 @@ impl Builder {
     ) -> SqlResult<Way> {
         let none = Layout::default();
         let layout = around.map_or(&none, |around| around.layout);
-        let conditions = conditions(at, filters, around);
+        let conditions = self.conditions(at, relation, filters, around);
         let (mut best, chosen) = self.measure(at, relation, filters, &conditions, wish, around);
         let (candidate, used) = match chosen {
             Chosen::All => return Ok(best),
@@ -145,19 +154,23 @@ impl Builder {
                 call.args.swap(0, 1);
             }
             plan.conditions.push(Described { expr, names: self.names() });
+            if condition.op == Op::Null {
+                plan.equal.push(None);
+                continue;
+            }
             let Some(value) = condition.value else {
                 plan.not_null = true;
                 continue;
             };
             let value = compile(self, value, layout, depth)?;
             match condition.op {
-                Op::Compare(Comparison::Equal) => plan.equal.push(value),
+                Op::Compare(Comparison::Equal) => plan.equal.push(Some(value)),
                 Op::Any => plan.any = Some(value),
                 Op::Compare(Comparison::Greater) => plan.lower = Some((value, false)),
                 Op::Compare(Comparison::GreaterEqual) => plan.lower = Some((value, true)),
                 Op::Compare(Comparison::Less) => plan.upper = Some((value, false)),
                 Op::Compare(Comparison::LessEqual) => plan.upper = Some((value, true)),
-                Op::Compare(Comparison::NotEqual) | Op::NotNull => {}
+                Op::Compare(Comparison::NotEqual) | Op::Null | Op::NotNull => {}
             }
         }
         best.access = Access::Range(plan);
@@ -166,7 +179,7 @@ impl Builder {
 
     /// How many rows of a table pass conditions, and what finding them costs.
     pub(super) fn size(&mut self, at: usize, relation: &Relation, filters: &[Expr]) -> (f64, f64) {
-        let conditions = conditions(at, filters, None);
+        let conditions = self.conditions(at, relation, filters, None);
         let (way, _) = self.measure(at, relation, filters, &conditions, None, None);
         (way.rows, way.cost)
     }
@@ -179,7 +192,7 @@ impl Builder {
         filters: &[Expr],
         wish: &Wish,
     ) -> bool {
-        let conditions = conditions(at, filters, None);
+        let conditions = self.conditions(at, relation, filters, None);
         self.measure(at, relation, filters, &conditions, Some(wish), None).0.ordered
     }
 
@@ -204,7 +217,14 @@ impl Builder {
             best.decided.push(condition.place);
             return (best, Chosen::RowKey(value));
         }
-        let candidates = self.candidates(relation);
+        let mut candidates = self.candidates(relation);
+        if candidates.iter().any(|candidate| candidate.partial.is_some()) {
+            let known: Vec<&Expr> = filters.iter().collect();
+            candidates.retain(|candidate| match &candidate.partial {
+                Some((predicate, _)) => implies(&known, &over_entry(predicate, at)),
+                None => true,
+            });
+        }
         for (at, candidate) in candidates.iter().enumerate() {
             if let Some(used) = one_row(candidate, conditions) {
                 // Nothing can be cheaper, whatever there is in the table.
@@ -223,7 +243,7 @@ impl Builder {
             let (mut way, used, direction) =
                 weigh(&candidate, conditions, filters, total, relation, wish);
             let is_sorted = way.ordered && wish.is_some_and(|wish| !wish.keys.is_empty());
-            if used.is_empty() && !is_sorted {
+            if used.is_empty() && !is_sorted && candidate.partial.is_none() {
                 continue;
             }
             let each = if candidate.plan.index.is_some() { BY_ENTRY } else { 1.0 };
@@ -239,14 +259,16 @@ impl Builder {
     }
 
     /// The columns of each key of a table, and whether it is unique.
-    pub(super) fn keys_of(&self, relation: &Relation) -> Vec<(Vec<i16>, bool)> {
+    pub(super) fn keys_of(&mut self, relation: &Relation) -> Vec<(Vec<i16>, bool)> {
         let keys = self.candidates(relation).into_iter();
+        let keys = keys.filter(|candidate| candidate.partial.is_none());
         keys.map(|candidate| (candidate.columns, candidate.unique)).collect()
     }
 
     /// The row key and the indexes of a table.
-    fn candidates(&self, relation: &Relation) -> Vec<Candidate> {
+    fn candidates(&mut self, relation: &Relation) -> Vec<Candidate> {
         let Some(table) = relation.as_table() else { return Vec::new() };
+        let indexed = self.indexed(relation);
         let type_of = |column: i16| relation.column(column).map(|column| column.ty.oid);
         let mut found = Vec::new();
         let empty = |name: &str, index, keys| RangePlan {
@@ -269,7 +291,8 @@ impl Builder {
             && !keys.is_empty()
         {
             let plan = empty(&relation.name, None, keys);
-            found.push(Candidate { columns: table.row_key.clone(), unique: true, plan });
+            let columns = table.row_key.clone();
+            found.push(Candidate { columns, unique: true, plan, partial: None });
         }
         for oid in &table.indexes {
             let Some(index) = self.catalog.relation(*oid) else { continue };
@@ -280,18 +303,32 @@ impl Builder {
                 }
                 continue;
             }
-            let keys = body.keys.iter().map(|key| {
-                let ty = type_of(key.column)?;
-                let (descending, nulls_first) = (key.descending, key.nulls_first);
-                key::is_lossless(ty).then_some(KeyColumn { ty, descending, nulls_first })
-            });
-            let Some(keys) = keys.collect::<Option<Vec<_>>>() else { continue };
-            if body.valid_from > self.snapshot {
+            if body.valid_from > self.snapshot || !body.valid {
                 continue;
             }
-            let columns = body.keys.iter().map(|key| key.column).collect();
+            let keys = body.keys.iter().zip(body.key_types(relation)).map(|(key, ty)| {
+                let (descending, nulls_first, ty) = (key.descending, key.nulls_first, ty.oid);
+                key::is_skippable(ty).then_some(KeyColumn { ty, descending, nulls_first })
+            });
+            let Some(keys) = keys.collect::<Option<Vec<_>>>() else { continue };
+            let columns = body.keys.iter().map(|key| match &key.expression {
+                None => Some(key.column),
+                Some(expression) => indexed.number(&expression.text),
+            });
+            let Some(columns) = columns.collect::<Option<Vec<_>>>() else { continue };
+            let partial = match &body.predicate {
+                None => None,
+                Some(_) => match indexed.predicates.get(oid) {
+                    Some(predicate) => {
+                        let view = self.view.as_ref();
+                        let rows = view.and_then(|v| v.row_estimate(TreeId(body.tree)).ok());
+                        Some((predicate.clone(), rows.map_or(10.0, |rows| rows as f64).max(1.0)))
+                    }
+                    None => continue,
+                },
+            };
             let plan = empty(&index.name, Some(TreeId(body.tree)), keys);
-            found.push(Candidate { columns, unique: body.unique, plan });
+            found.push(Candidate { columns, unique: body.unique, plan, partial });
         }
         found
     }
@@ -305,11 +342,55 @@ fn left_of(filter: &Expr) -> &Expr {
     }
 }
 
-/// What each condition says of a column of the entry.
+impl Builder {
+    /// What each condition says of a column of the entry.
+    fn conditions<'q>(
+        &mut self,
+        at: usize,
+        relation: &Relation,
+        filters: &'q [Expr],
+        around: Option<&Around<'_>>,
+    ) -> Vec<Condition<'q>> {
+        let expressions = self.indexed(relation).over(at);
+        conditions(at, filters, around, &expressions)
+    }
+
+    /// The number of the indexed expression of a table that this one is.
+    pub(super) fn indexed_column(
+        &mut self,
+        at: usize,
+        relation: &Relation,
+        expr: &Expr,
+    ) -> Option<i16> {
+        number_of(&self.indexed(relation).over(at), expr)
+    }
+}
+
+/// The place of an expression among those of a table.
+fn number_of(expressions: &[Expr], expr: &Expr) -> Option<i16> {
+    let found = expressions
+        .iter()
+        .position(|one| same_expression(one, expr) || same_expression(one, strip(expr)))?;
+    Some(EXPRESSION - i16::try_from(found).ok()?)
+}
+
+/// An expression over entry 0 as one over another entry.
+pub(super) fn over_entry(expr: &Expr, at: usize) -> Expr {
+    let mut expr = expr.clone();
+    rewrite_expr(&mut expr, 0, &mut |expr, _| {
+        if let Expr::Column { entry, .. } = expr {
+            *entry = at;
+        }
+        false
+    });
+    expr
+}
+
 fn conditions<'q>(
     at: usize,
     filters: &'q [Expr],
     around: Option<&Around<'_>>,
+    expressions: &[Expr],
 ) -> Vec<Condition<'q>> {
     let given = |expr: &Expr| is_constant(expr) || around.is_some_and(|around| around.gives(expr));
     let of_entry = |expr: &Expr| match strip(expr) {
@@ -317,7 +398,8 @@ fn conditions<'q>(
             let alike = ty.oid == expr.ty().oid || key_alike(ty.oid, expr.ty().oid);
             alike.then_some(*column)
         }
-        _ => None,
+        _ if expressions.is_empty() => None,
+        _ => number_of(expressions, expr),
     };
     let mut found = Vec::new();
     for (place, filter) in filters.iter().enumerate() {
@@ -345,9 +427,10 @@ fn conditions<'q>(
                     found.push(Condition { column, op: Op::Any, value: Some(array), place });
                 }
             }
-            Expr::IsNull { arg, negated: true } => {
+            Expr::IsNull { arg, negated } => {
                 if let Some(column) = of_entry(arg) {
-                    found.push(Condition { column, op: Op::NotNull, value: None, place });
+                    let op = if *negated { Op::NotNull } else { Op::Null };
+                    found.push(Condition { column, op, value: None, place });
                 }
             }
             _ => {}
@@ -386,13 +469,16 @@ fn weigh(
     };
     let compare = Op::Compare;
     let (mut used, mut passes, mut equal) = (Vec::new(), 1.0, 0);
+    let total = candidate.partial.as_ref().map_or(total, |(_, rows)| rows.min(total));
     for column in &candidate.columns {
-        let Some(condition) = find(*column, &[compare(Comparison::Equal)]) else { break };
+        let ops = [compare(Comparison::Equal), Op::Null];
+        let Some(condition) = find(*column, &ops) else { break };
         used.push(condition);
         passes *= EQUAL;
         equal += 1;
     }
-    let is_one = candidate.unique && equal == candidate.columns.len();
+    let is_value = |at: &usize| conditions[*at].op != Op::Null;
+    let is_one = candidate.unique && equal == candidate.columns.len() && used.iter().all(is_value);
     let (mut several, mut bounded) = (false, false);
     if let Some(column) = candidate.columns.get(equal) {
         let lower =
@@ -441,7 +527,8 @@ fn direction(
     }
     let is_equal = |column: i16| {
         conditions.iter().any(|condition| {
-            condition.column == column && condition.op == Op::Compare(Comparison::Equal)
+            condition.column == column
+                && matches!(condition.op, Op::Compare(Comparison::Equal) | Op::Null)
         })
     };
     let is_not_null = |column: i16| relation.column(column).is_some_and(|column| column.not_null);

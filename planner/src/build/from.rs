@@ -217,7 +217,7 @@ impl Builder {
     }
 
     /// Whether a join tree is a table with a key that the conditions give a value for.
-    fn is_reached(&self, tree: &JoinTree, conditions: &[Expr], query: &Query) -> bool {
+    fn is_reached(&mut self, tree: &JoinTree, conditions: &[Expr], query: &Query) -> bool {
         let JoinTree::Entry(entry) = tree else { return false };
         let RteKind::Relation(relation) = &query.range_table[*entry].kind else { return false };
         let columns: Vec<i16> = conditions

@@ -162,6 +162,10 @@ impl Session {
     }
 
     pub(super) async fn commit(&mut self) -> SqlResult<()> {
+        if let Err(error) = self.commit_temporary().await {
+            self.roll_back().await;
+            return Err(error);
+        }
         let Some(block) = self.block.take() else {
             return Ok(());
         };

@@ -249,7 +249,7 @@ impl TableCopyIn {
         while self.reader.next_row()? {
             context.cancel.check()?;
             let row = self.read_row()?;
-            changes.copy_row(&self.table, &row).await.map_err(|error| match error.code() {
+            changes.copy_row(&self.table, row).await.map_err(|error| match error.code() {
                 SqlState::ForeignKeyViolation => error,
                 SqlState::UniqueViolation => self.reader.at_line(error),
                 _ => self.reader.in_line(error),
@@ -335,11 +335,18 @@ fn copied_columns<'a>(
     names: &[String],
 ) -> SqlResult<Vec<&'a aegis_catalog::Column>> {
     if names.is_empty() {
-        return Ok(relation.live_columns().collect());
+        return Ok(relation.live_columns().filter(|column| !column.generated).collect());
     }
     let mut columns: Vec<&aegis_catalog::Column> = Vec::with_capacity(names.len());
     for name in names {
         let column = relation.column_named(name).ok_or_else(|| missing_column(relation, name))?;
+        if column.generated {
+            return Err(SqlError::new(
+                SqlState::InvalidColumnReference,
+                format!("column \"{name}\" is a generated column"),
+            )
+            .detail("Generated columns cannot be used in COPY."));
+        }
         if columns.iter().any(|other| other.number == column.number) {
             return Err(SqlError::new(
                 SqlState::DuplicateColumn,

@@ -103,7 +103,16 @@ impl Session {
     /// The schemas of `search_path` that exist, in order.
     pub(super) fn search_path(&self, catalog: &CatalogSnapshot) -> Vec<Oid> {
         let mut path = Vec::new();
-        for name in self.settings.search_path() {
+        let temporary = self.temporary_schema(catalog);
+        let names = self.settings.search_path();
+        if !names.iter().any(|name| name == "pg_temp") {
+            path.extend(temporary);
+        }
+        for name in names {
+            if name == "pg_temp" {
+                path.extend(temporary);
+                continue;
+            }
             let name = if name == "$user" { self.user.as_str() } else { name.as_str() };
             if let Some(oid) = catalog.schema_named(self.database, name)
                 && !path.contains(&oid)

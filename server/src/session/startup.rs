@@ -88,6 +88,7 @@ impl Session {
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),
             several_statements: false,
+            uses_temporary: false,
             instance,
         };
         session.current_catalog();

@@ -80,6 +80,25 @@ impl Session {
                 self.refuse_database_in_use(statement)?;
                 self.define(statement).await
             }
+            Statement::CreateIndex(create) if create.concurrent => {
+                self.create_index_concurrently(create).await
+            }
+            Statement::Drop(drop) if drop.concurrent => {
+                self.refuse_in_block("DROP INDEX CONCURRENTLY")?;
+                self.define(statement).await
+            }
+            Statement::Reindex(reindex) => {
+                let concurrently =
+                    reindex.params.iter().any(|p| p.name == "concurrently" && is_on(p));
+                match &reindex.target {
+                    _ if concurrently => self.refuse_in_block("REINDEX CONCURRENTLY")?,
+                    ast::ReindexTarget::Schema(_) => self.refuse_in_block("REINDEX SCHEMA")?,
+                    ast::ReindexTarget::System(_) => self.refuse_in_block("REINDEX SYSTEM")?,
+                    ast::ReindexTarget::Database(_) => self.refuse_in_block("REINDEX DATABASE")?,
+                    ast::ReindexTarget::Index(_) | ast::ReindexTarget::Table(_) => {}
+                }
+                self.define(statement).await
+            }
             Statement::Listen(_) | Statement::Unlisten(_) | Statement::Notify(_) => {
                 Err(SqlError::unsupported("LISTEN and NOTIFY"))
             }
@@ -108,7 +127,7 @@ impl Session {
     }
 
     /// A definition to be run in the transaction.
-    fn ddl<'a>(
+    pub(super) fn ddl<'a>(
         &self,
         txn: &'a mut Transaction,
         instance: &'a Instance,
@@ -123,6 +142,9 @@ impl Session {
             row_ids: &instance.row_ids,
             counters: &instance.counters,
             search_path,
+            temporary_schema_name: self.temporary_schema_name(),
+            temporary_first: self.settings.search_path().first().is_some_and(|n| n == "pg_temp"),
+            uses_temporary: false,
             role: self.role,
             lock_timeout: self.duration("lock_timeout"),
             notices: Vec::new(),
@@ -143,6 +165,7 @@ impl Session {
         let mut ddl = self.ddl(txn, &instance, context, search_path);
         let result = ddl.run(statement).await;
         let (notices, changes) = (ddl.notices, ddl.changes);
+        self.uses_temporary |= ddl.uses_temporary;
         self.notices.extend(notices);
         drop(guard);
         let tag = result?;
@@ -152,7 +175,7 @@ impl Session {
         Ok(Outcome::Done(tag))
     }
 
-    fn refuse_in_block(&self, what: &str) -> SqlResult<()> {
+    pub(super) fn refuse_in_block(&self, what: &str) -> SqlResult<()> {
         if !self.in_block() {
             return Ok(());
         }
@@ -337,6 +360,7 @@ impl Session {
                 self.statements.lock().clear();
                 self.host.forget_sequences();
                 self.settings.reset_all();
+                self.drop_temporary().await?;
                 "DISCARD ALL"
             }
             ast::DiscardTarget::Plans => "DISCARD PLANS",
@@ -344,7 +368,11 @@ impl Session {
                 self.host.forget_sequences();
                 "DISCARD SEQUENCES"
             }
-            ast::DiscardTarget::Temp => "DISCARD TEMP",
+            ast::DiscardTarget::Temp => {
+                self.refuse_in_block("DISCARD TEMP")?;
+                self.drop_temporary().await?;
+                "DISCARD TEMP"
+            }
         };
         Ok(Outcome::Done(tag.to_owned()))
     }
@@ -549,6 +577,7 @@ fn ddl_name(statement: &Statement) -> &'static str {
         Statement::AlterSequence(_) => "ALTER SEQUENCE",
         Statement::CreateSchema(_) => "CREATE SCHEMA",
         Statement::Drop(_) => "DROP",
+        Statement::Reindex(_) => "REINDEX",
         Statement::Truncate(_) => "TRUNCATE TABLE",
         Statement::Comment(_) => "COMMENT",
         _ => "this command",

@@ -151,7 +151,8 @@ impl Analyzer<'_> {
                 ty: column.ty,
             });
         }
-        let Some(text) = &column.default else {
+        // What is generated is computed once the rest of the row is known.
+        let Some(text) = column.default.as_ref().filter(|_| !column.generated) else {
             return Ok(null(column.ty));
         };
         if let Some(known) = self.defaults.get(&(relation.oid, column.number)) {
@@ -232,6 +233,11 @@ impl Analyzer<'_> {
     ) -> SqlResult<Expr> {
         match node {
             None => self.column_default(relation, column),
+            Some(_) if column.generated => Err(SqlError::new(
+                SqlState::GeneratedAlways,
+                format!("column \"{}\" can only be updated to DEFAULT", column.name),
+            )
+            .detail(format!("Column \"{}\" is a generated column.", column.name))),
             Some(_) if column.identity == Some(Identity::Always) => Err(SqlError::new(
                 SqlState::GeneratedAlways,
                 format!("column \"{}\" can only be updated to DEFAULT", column.name),
@@ -333,12 +339,19 @@ fn add_assignment(set: &mut Vec<(i16, Expr)>, column: &Column, value: Expr) -> S
     Ok(())
 }
 
-/// What an `INSERT` may say about an identity column.
+/// What an `INSERT` may say about an identity or generated column.
 pub(super) fn check_identity(
     column: &Column,
     assigned: &Assigned,
     overriding: ast::OverridingKind,
 ) -> SqlResult<()> {
+    if column.generated && matches!(assigned, Assigned::Value(_)) {
+        return Err(SqlError::new(
+            SqlState::GeneratedAlways,
+            format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
+        )
+        .detail(format!("Column \"{}\" is a generated column.", column.name)));
+    }
     let refused = column.identity == Some(Identity::Always)
         && overriding == ast::OverridingKind::NotSet
         && matches!(assigned, Assigned::Value(_));

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{Constraint, ConstraintKind, Relation};
+use aegis_catalog::{Constraint, ConstraintKind, IndexBody, Relation};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
-use super::Analyzer;
 use super::from::relation_columns;
+use super::implication::implies;
+use super::node::same;
 use super::scope::{Clause, EntryInfo};
+use super::{Analyzer, AnalyzerContext, ExprPlace};
 use crate::ast::{InferClause, OnConflictAction, OnConflictClause};
-use crate::bound::{ConflictUpdate, OnConflict, RangeTableEntry, RteKind};
+use crate::bound::{ConflictUpdate, Expr, OnConflict, RangeTableEntry, RteKind};
 
 impl Analyzer<'_> {
     /// `ON CONFLICT` over entry 0, the row that is there.
@@ -59,17 +61,21 @@ impl Analyzer<'_> {
         match infer {
             InferClause::Constraint { name, .. } => self.arbiter_constraint(table, name),
             InferClause::Index { elements, where_clause, location } => {
-                if where_clause.is_some() {
-                    // Without partial indexes the predicate restricts nothing, but must be valid.
-                    self.condition(where_clause.as_ref(), Clause::IndexPredicate)?;
-                }
+                let condition = self.condition(where_clause.as_ref(), Clause::IndexPredicate)?;
                 let mut wanted: Vec<i16> = Vec::with_capacity(elements.len());
+                let mut expressions: Vec<Expr> = Vec::new();
                 for element in elements {
-                    let Some(name) = &element.name else {
-                        return Err(
-                            SqlError::unsupported("an expression in ON CONFLICT").at(*location)
-                        );
-                    };
+                    if let Some(expr) = &element.expr {
+                        let node = self.expr_in(expr, Clause::IndexExpression)?;
+                        match self.known_type(node)?.expr {
+                            Expr::Column { column, levels_up: 0, .. } if column > 0 => {
+                                wanted.push(column);
+                            }
+                            other => expressions.push(other),
+                        }
+                        continue;
+                    }
+                    let Some(name) = &element.name else { continue };
                     if !element.collation.is_empty() {
                         self.check_collation(&element.collation)
                             .map_err(|error| error.at(*location))?;
@@ -82,20 +88,23 @@ impl Analyzer<'_> {
                     }
                 }
                 let indexes = table.as_table().map_or(&[][..], |body| &body.indexes);
-                let arbiters: Vec<Oid> = indexes
-                    .iter()
-                    .copied()
-                    .filter(|oid| {
-                        let index = self.context.catalog.relation(*oid);
-                        index.and_then(|index| index.as_index()).is_some_and(|index| {
-                            let covers =
-                                |number: &i16| index.keys.iter().any(|key| key.column == *number);
-                            index.unique
-                                && wanted.iter().all(covers)
-                                && index.keys.iter().all(|key| wanted.contains(&key.column))
-                        })
-                    })
-                    .collect();
+                let mut arbiters: Vec<Oid> = Vec::new();
+                for oid in indexes {
+                    let index = self.context.catalog.relation(*oid).cloned();
+                    if let Some(body) = index.as_ref().and_then(|index| index.as_index())
+                        && body.unique
+                        && body.valid
+                        && self.is_inferred(
+                            table,
+                            body,
+                            &wanted,
+                            &expressions,
+                            condition.as_ref(),
+                        )?
+                    {
+                        arbiters.push(*oid);
+                    }
+                }
                 if arbiters.is_empty() {
                     return Err(SqlError::new(
                         SqlState::InvalidColumnReference,
@@ -106,6 +115,48 @@ impl Analyzer<'_> {
                 Ok(arbiters)
             }
         }
+    }
+
+    /// Whether an index is over just these columns and expressions, and its condition follows from
+    /// the one that is written.
+    fn is_inferred(
+        &self,
+        table: &Arc<Relation>,
+        index: &IndexBody,
+        wanted: &[i16],
+        expressions: &[Expr],
+        condition: Option<&Expr>,
+    ) -> SqlResult<bool> {
+        let mut over = Vec::new();
+        for key in &index.keys {
+            match &key.expression {
+                Some(expression) => {
+                    over.push(self.kept(table, &expression.text, ExprPlace::IndexExpression)?)
+                }
+                None if !wanted.contains(&key.column) => return Ok(false),
+                None => {}
+            }
+        }
+        let covers = wanted.iter().all(|number| index.keys.iter().any(|k| k.column == *number))
+            && expressions.iter().all(|expr| over.iter().any(|other| same(expr, other)))
+            && over.iter().all(|expr| expressions.iter().any(|other| same(expr, other)));
+        let Some(predicate) = index.predicate.as_ref().filter(|_| covers) else {
+            return Ok(covers);
+        };
+        let predicate = self.kept(table, &predicate.text, ExprPlace::IndexPredicate)?;
+        Ok(condition.is_some_and(|condition| implies(&[condition], &predicate)))
+    }
+
+    /// What a kept expression over a table means.
+    fn kept(&self, table: &Arc<Relation>, text: &str, place: ExprPlace) -> SqlResult<Expr> {
+        let context = AnalyzerContext {
+            search_path: &[],
+            parameters: Vec::new(),
+            infer_parameters: false,
+            ..self.context.clone()
+        };
+        let parsed = crate::parser::parse_expr(text)?;
+        Analyzer::new(context).analyze_expr_over_relation(&parsed, table, place, None)
     }
 
     fn arbiter_constraint(&self, table: &Relation, name: &str) -> SqlResult<Vec<Oid>> {

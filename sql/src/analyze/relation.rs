@@ -94,6 +94,11 @@ impl Analyzer<'_> {
     /// # Errors
     /// 3F000.
     pub(super) fn schema_oid(&self, name: &str) -> SqlResult<Oid> {
+        if name == "pg_temp"
+            && let Some(own) = self.context.catalog.temporary_schema_in(self.context.search_path)
+        {
+            return Ok(own);
+        }
         self.context.catalog.schema_named(self.context.database, name).ok_or_else(|| {
             SqlError::new(SqlState::InvalidSchemaName, format!("schema \"{name}\" does not exist"))
         })

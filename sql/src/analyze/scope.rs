@@ -38,6 +38,7 @@ pub(super) enum Clause {
     IndexExpression,
     IndexPredicate,
     AlterTransform,
+    Generated,
 }
 
 impl Clause {
@@ -70,6 +71,7 @@ impl Clause {
             Self::IndexExpression => "index expression",
             Self::IndexPredicate => "index predicate",
             Self::AlterTransform => "USING",
+            Self::Generated => "GENERATED AS",
         }
     }
 
@@ -83,6 +85,7 @@ impl Clause {
             Self::IndexExpression => "index expressions",
             Self::IndexPredicate => "index predicates",
             Self::AlterTransform => "transform expressions",
+            Self::Generated => "column generation expressions",
             _ => return None,
         })
     }

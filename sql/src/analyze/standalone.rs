@@ -26,6 +26,8 @@ pub enum ExprPlace {
     IndexPredicate,
     /// `ALTER COLUMN … TYPE … USING`.
     AlterTransform,
+    /// `GENERATED ALWAYS AS (…)`.
+    Generated,
 }
 
 impl Analyzer<'_> {
@@ -61,6 +63,7 @@ impl Analyzer<'_> {
             ExprPlace::IndexExpression => Clause::IndexExpression,
             ExprPlace::IndexPredicate => Clause::IndexPredicate,
             ExprPlace::AlterTransform => Clause::AlterTransform,
+            ExprPlace::Generated => Clause::Generated,
         };
         let node = self.expr_in(expr, clause)?;
         match (place, coerce_to) {

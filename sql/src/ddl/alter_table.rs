@@ -107,6 +107,9 @@ impl Ddl<'_> {
                 let number = column_number(&relation, column)?;
                 self.set_not_null(table, number, true)
             }
+            AlterTableCmd::DropExpression { column, missing_ok } => {
+                self.drop_expression(&relation, column, *missing_ok)
+            }
             AlterTableCmd::DropNotNull { column } => self.drop_not_null(&relation, column),
             AlterTableCmd::AddConstraint(constraint) => {
                 self.add_constraint(table, constraint, None, true).await
@@ -186,6 +189,11 @@ impl Ddl<'_> {
         let mut new = self.new_column(definition, &old.name, old.columns.len())?;
         let not_null = std::mem::take(&mut new.column.not_null);
         let mut volatile = None;
+        if let Some(expr) = new.generated {
+            let (text, bound) = self.generation(expr, old, new.column.ty, name)?;
+            new.column.default = Some(text);
+            volatile = Some(compile_over_row(&bound)?);
+        }
         if let Some(expr) = new.default.filter(|_| new.serial.is_none()) {
             let default = self.default(expr, old, new.column.ty, name)?;
             if let Some((text, bound)) = default {
@@ -263,11 +271,49 @@ impl Ddl<'_> {
         if column.identity.is_some() {
             return Err(identity_column(relation, name));
         }
+        if column.generated {
+            let error = SqlError::new(
+                SqlState::SyntaxError,
+                format!(
+                    "column \"{name}\" of relation \"{}\" is a generated column",
+                    relation.name
+                ),
+            );
+            return Err(match default {
+                Some(_) => error,
+                None => error.hint("Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead."),
+            });
+        }
         let text = match default {
             Some(expr) => self.default(expr, relation, column.ty, name)?.map(|found| found.0),
             None => None,
         };
         self.set_default(relation.oid, number, text).map(drop)
+    }
+
+    fn drop_expression(
+        &mut self,
+        relation: &Relation,
+        name: &str,
+        missing_ok: bool,
+    ) -> SqlResult<()> {
+        let number = column_number(relation, name)?;
+        if relation.column(number).is_some_and(|column| column.generated) {
+            let plain = |column: &mut aegis_catalog::Column| {
+                column.generated = false;
+                column.default = None;
+            };
+            return self.change_column(relation.oid, number, plain).map(drop);
+        }
+        let message = format!(
+            "column \"{name}\" of relation \"{}\" is not a stored generated column",
+            relation.name
+        );
+        if !missing_ok {
+            return Err(SqlError::new(SqlState::ObjectNotInPrerequisiteState, message));
+        }
+        self.notice(SqlState::SuccessfulCompletion, format!("{message}, skipping"));
+        Ok(())
     }
 
     fn drop_not_null(&mut self, relation: &Relation, name: &str) -> SqlResult<()> {
@@ -312,6 +358,7 @@ impl Ddl<'_> {
             column.name = dropped_name(number);
             column.not_null = false;
             column.default = None;
+            column.generated = false;
             column.identity = None;
         })
         .map(drop)
@@ -331,6 +378,7 @@ const fn pass(command: &AlterTableCmd) -> u8 {
         AlterTableCmd::DropColumn { .. }
         | AlterTableCmd::DropConstraint { .. }
         | AlterTableCmd::DropNotNull { .. }
+        | AlterTableCmd::DropExpression { .. }
         | AlterTableCmd::ColumnDefault { default: None, .. } => 0,
         AlterTableCmd::AlterColumnType { .. } => PASS_TYPE,
         AlterTableCmd::AddColumn { .. } => 2,

@@ -133,13 +133,30 @@ impl Ddl<'_> {
                 self.shown(&view)
             )));
         }
+        for other in old.live_columns() {
+            if self.generated_from(old, other)?.contains(&column.number) {
+                return Err(SqlError::new(
+                    SqlState::FeatureNotSupported,
+                    "cannot alter type of a column used by a generated column",
+                )
+                .detail(format!(
+                    "Column \"{name}\" is used by generated column \"{}\".",
+                    other.name
+                )));
+            }
+        }
         self.check_row_type_unused(old)?;
         let program = self.transform(old, change, ty)?;
         let default = match &column.default {
             None => None,
             Some(text) => {
                 let expr = parser::parse_expr(text)?;
-                let default = self.default(&expr, old, ty, name).map_err(|error| {
+                let default = if column.generated {
+                    self.generation(&expr, old, ty, name).map(Some)
+                } else {
+                    self.default(&expr, old, ty, name)
+                };
+                let default = default.map_err(|error| {
                     if error.code() != SqlState::DatatypeMismatch {
                         return error;
                     }
@@ -218,7 +235,11 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    fn check_index_types(&self, relation: &Relation, numbers: &BTreeSet<i16>) -> SqlResult<()> {
+    fn check_index_types(
+        &mut self,
+        relation: &Arc<Relation>,
+        numbers: &BTreeSet<i16>,
+    ) -> SqlResult<()> {
         let indexes = relation.as_table().map(|table| table.indexes.clone()).unwrap_or_default();
         for index in indexes {
             let index = self.relation(index)?;
@@ -227,6 +248,9 @@ impl Ddl<'_> {
                 if let Some(column) = relation.column(key.column) {
                     self.check_ordered(column.ty.oid, &body.method)?;
                 }
+            }
+            if !body.is_plain() && body.named_columns().iter().any(|c| numbers.contains(c)) {
+                self.rebind_index(index.oid, relation)?;
             }
         }
         Ok(())

@@ -113,11 +113,8 @@ impl Ddl<'_> {
         primary: bool,
         is_new_table: bool,
     ) -> SqlResult<()> {
-        if !index.including.is_empty() {
-            return Err(SqlError::unsupported("INCLUDE").at(constraint.location));
-        }
         super::create_table::check_storage(None, index.index_space.as_deref())?;
-        super::create_table::stored_options(&index.options)?;
+        let options = super::create_table::stored_options(&index.options)?;
         let relation = self.relation(table)?;
         if primary && primary_key(&relation).is_some() {
             return Err(second_primary_key(&relation.name));
@@ -149,6 +146,17 @@ impl Ddl<'_> {
                 }
             }
         }
+        let mut include = Vec::new();
+        for name in &index.including {
+            let column = relation.column_named(name).ok_or_else(|| {
+                SqlError::new(
+                    SqlState::UndefinedColumn,
+                    format!("column \"{name}\" named in key does not exist"),
+                )
+                .at(constraint.location)
+            })?;
+            include.push(column.number);
+        }
         if let Some(name) = &constraint.name {
             self.check_constraint_name(&relation, name)?;
         }
@@ -161,12 +169,15 @@ impl Ddl<'_> {
             table,
             name: constraint.name.clone(),
             keys,
+            include,
             unique: true,
             primary,
             nulls_not_distinct: index.nulls_not_distinct,
             method: "btree".to_owned(),
+            options,
             constraint: true,
             is_new_table,
+            ..NewIndex::default()
         })
         .await
         .map(drop)
@@ -214,6 +225,15 @@ impl Ddl<'_> {
         };
         if !body.unique {
             return Err(wrong(format!("\"{existing}\" is not a unique index")));
+        }
+        if body.keys.iter().any(|key| key.expression.is_some()) {
+            return Err(wrong(format!("index \"{existing}\" contains expressions")));
+        }
+        if body.predicate.is_some() {
+            return Err(wrong(format!("\"{existing}\" is a partial index")));
+        }
+        if !body.valid {
+            return Err(not_ready(format!("index \"{existing}\" is not valid")));
         }
         if body.keys.iter().any(|key| key.descending || key.nulls_first) {
             let number = body.keys.iter().position(|k| k.descending || k.nulls_first);
@@ -323,12 +343,9 @@ impl Ddl<'_> {
 
     /// The name of the index of a constraint or of `CREATE INDEX`, if none is written.
     pub(super) fn choose_index_name(&self, new: &NewIndex, relation: &Arc<Relation>) -> String {
-        let columns = joined_columns(
-            new.keys
-                .iter()
-                .filter_map(|key| relation.column(key.column))
-                .map(|column| column.name.as_str()),
-        );
+        let included = new.include.iter().filter_map(|column| relation.column(*column));
+        let keys = new.keys.iter().filter_map(|key| key.name.as_deref());
+        let columns = joined_columns(keys.chain(included.map(|column| column.name.as_str())));
         let (columns, label) = match (new.primary, new.constraint) {
             (true, _) => ("", "pkey"),
             (false, true) => (columns.as_str(), "key"),

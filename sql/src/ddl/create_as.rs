@@ -4,7 +4,7 @@ use aegis_storage::TableLockMode;
 use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::Ddl;
-use super::create_table::{check_columns, check_on_commit, check_storage, stored_options};
+use super::create_table::{check_columns, check_storage, stored_options};
 use super::name::relation_exists;
 use super::view::output_columns;
 use crate::ast::{CreateTableAsStmt, IntoClause, ObjectType, SelectBody, SelectStmt, Statement};
@@ -44,7 +44,6 @@ impl Ddl<'_> {
         if_not_exists: bool,
     ) -> SqlResult<String> {
         check_storage(into.access_method.as_deref(), into.table_space.as_deref())?;
-        check_on_commit(into.on_commit)?;
         let name = &into.relation.name;
         let analyzed = self.analyzer().analyze(query)?;
         let schema = self.creation_schema(&into.relation)?;
@@ -71,7 +70,9 @@ impl Ddl<'_> {
         };
         let options = stored_options(&into.options)?;
         let plan = self.engine.plan(query, &self.context)?;
+        let on_commit = self.on_commit_action(into.on_commit, schema)?;
         let relation = self.new_table(schema, name, columns, options).await?;
+        let relation = self.set_persistence(&relation, &into.relation, on_commit)?;
         self.lock(relation.oid, TableLockMode::AccessExclusive).await?;
         if into.skip_data {
             return Ok("CREATE TABLE AS".to_owned());
@@ -83,7 +84,7 @@ impl Ddl<'_> {
         let mut rows = 0_u64;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
-                changes.copy_row(&access, &batch.row(at)).await?;
+                changes.copy_row(&access, batch.row(at)).await?;
                 rows += 1;
             }
             self.context.cancel.check()?;

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use aegis_catalog::{
-    Column, ConstraintKind as StoredKind, Identity, Relation, RelationBody, TableBody,
+    Column, ConstraintKind as StoredKind, Identity, OnCommit, Persistence, Relation, RelationBody,
+    TableBody,
 };
 use aegis_storage::TableLockMode;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::Ddl;
-use super::index::{IndexPart, NewIndex};
+use super::index::NewIndex;
 use super::name::relation_exists;
 use super::sequence::OwnedSequence;
 use crate::analyze::ExprPlace;
 use crate::ast::{
     ColumnDef, Constraint, ConstraintKind, CreateTableStmt, DefElem, Expr, IdentityKind,
-    OnCommitAction, SequenceOption, TableElement, TableLikeClause, TypeName,
+    SequenceOption, TableElement, TableLikeClause, TypeName,
 };
 
 /// PostgreSQL's limit of columns.
@@ -29,6 +30,8 @@ pub(super) struct NewColumn<'a> {
     pub(super) serial: Option<Oid>,
     pub(super) identity: Option<(IdentityKind, &'a [SequenceOption])>,
     pub(super) default: Option<&'a Expr>,
+    /// `GENERATED ALWAYS AS (…) STORED`
+    pub(super) generated: Option<&'a Expr>,
     /// `CHECK`, `PRIMARY KEY`, `UNIQUE`, `REFERENCES`.
     pub(super) constraints: Vec<&'a Constraint>,
 }
@@ -78,6 +81,8 @@ impl Ddl<'_> {
                 stored_options(&create.options)?,
             )
             .await?;
+        let on_commit = self.on_commit_action(create.on_commit, schema)?;
+        relation = self.set_persistence(&relation, &create.relation, on_commit)?;
         self.lock(relation.oid, TableLockMode::AccessExclusive).await?;
         for new in &columns {
             relation = self.add_column_values(relation, new).await?;
@@ -157,6 +162,25 @@ impl Ddl<'_> {
         self.put_relation(relation)
     }
 
+    /// Notes how long a new table lives.
+    pub(super) fn set_persistence(
+        &mut self,
+        relation: &Arc<Relation>,
+        name: &crate::ast::RangeVar,
+        on_commit: OnCommit,
+    ) -> SqlResult<Arc<Relation>> {
+        let persistence = self.persistence(relation.schema, name);
+        if persistence == Persistence::Permanent {
+            return Ok(relation.clone());
+        }
+        let mut changed = (**relation).clone();
+        changed.persistence = persistence;
+        if let RelationBody::Table(body) = &mut changed.body {
+            body.on_commit = on_commit;
+        }
+        self.put_relation(changed)
+    }
+
     /// What a column definition says, names and types looked up.
     pub(super) fn new_column<'b>(
         &self,
@@ -203,6 +227,7 @@ impl Ddl<'_> {
             serial,
             identity: None,
             default: None,
+            generated: None,
             constraints: Vec::new(),
         };
         let mut nullable = serial.map(|_| false);
@@ -239,10 +264,14 @@ impl Ddl<'_> {
         if let Some((_, options)) = new.identity {
             self.create_owned_sequence(&owner, new.column.ty.oid, options).await?;
         }
+        let column = &new.column;
+        if let Some(expr) = new.generated {
+            let (text, _) = self.generation(expr, &relation, column.ty, &column.name)?;
+            return self.set_default(relation.oid, column.number, Some(text));
+        }
         let Some(expr) = new.default else {
             return self.relation(relation.oid);
         };
-        let column = &new.column;
         let default = self.default(expr, &relation, column.ty, &column.name)?;
         match default {
             Some((text, _)) => self.set_default(relation.oid, column.number, Some(text)),
@@ -304,7 +333,14 @@ impl Ddl<'_> {
                     name: column.name.clone(),
                     ty: column.ty,
                     not_null: column.not_null,
-                    default: column.default.clone().filter(|_| like.options.defaults),
+                    default: column.default.clone().filter(|_| {
+                        if column.generated {
+                            like.options.generated
+                        } else {
+                            like.options.defaults
+                        }
+                    }),
+                    generated: column.generated && like.options.generated,
                     identity: None,
                     dropped: false,
                     since_version: 0,
@@ -314,6 +350,7 @@ impl Ddl<'_> {
                 serial: None,
                 identity: None,
                 default: None,
+                generated: None,
                 constraints: Vec::new(),
             });
         }
@@ -349,34 +386,11 @@ impl Ddl<'_> {
             let index = self.relation(*oid)?;
             let Some(old) = index.as_index() else { continue };
             let relation = self.relation(table)?;
-            let mut keys = Vec::new();
-            for key in &old.keys {
-                let name = template.column(key.column).map(|column| column.name.as_str());
-                let column = name
-                    .and_then(|name| relation.column_named(name))
-                    .ok_or_else(|| SqlError::internal("a copied index lost its column"))?;
-                keys.push(IndexPart {
-                    column: column.number,
-                    descending: key.descending,
-                    nulls_first: key.nulls_first,
-                    ..IndexPart::default()
-                });
-            }
             let constraint = body.constraints.iter().any(|constraint| {
                 matches!(constraint.kind, StoredKind::PrimaryKey { index } | StoredKind::Unique { index } if index == *oid)
             });
-            self.add_index(NewIndex {
-                table,
-                name: None,
-                keys,
-                unique: old.unique,
-                primary: old.primary,
-                nulls_not_distinct: old.nulls_not_distinct,
-                method: old.method.clone(),
-                constraint,
-                is_new_table: true,
-            })
-            .await?;
+            let new = self.index_like(old, template, &relation)?;
+            self.add_index(NewIndex { constraint, options: index.options.clone(), ..new }).await?;
         }
         Ok(())
     }
@@ -427,8 +441,12 @@ fn column_constraint<'b>(
             new.column.not_null = true;
             new.identity = Some((*when, options));
         }
-        ConstraintKind::Generated(_) => {
-            return Err(SqlError::unsupported("GENERATED ALWAYS AS (...) STORED"));
+        ConstraintKind::Generated(expr) => {
+            if new.generated.is_some() {
+                return Err(conflict("multiple generation clauses specified"));
+            }
+            new.generated = Some(expr);
+            new.column.generated = true;
         }
         ConstraintKind::Exclusion(_) => return Err(SqlError::unsupported("EXCLUDE")),
         ConstraintKind::Check(_)
@@ -438,6 +456,12 @@ fn column_constraint<'b>(
     }
     if new.identity.is_some() && (new.default.is_some() || new.serial.is_some()) {
         return Err(conflict("both default and identity specified"));
+    }
+    if new.generated.is_some() && (new.default.is_some() || new.serial.is_some()) {
+        return Err(conflict("both default and generation expression specified"));
+    }
+    if new.generated.is_some() && new.identity.is_some() {
+        return Err(conflict("both identity and generation expression specified"));
     }
     Ok(())
 }
@@ -561,18 +585,7 @@ fn refuse_features(create: &CreateTableStmt) -> SqlResult<()> {
     if create.of_type.is_some() {
         return Err(SqlError::unsupported("CREATE TABLE OF"));
     }
-    check_storage(create.access_method.as_deref(), create.table_space.as_deref())?;
-    check_on_commit(create.on_commit)
-}
-
-pub(super) fn check_on_commit(on_commit: OnCommitAction) -> SqlResult<()> {
-    if on_commit == OnCommitAction::Noop {
-        return Ok(());
-    }
-    Err(SqlError::new(
-        SqlState::InvalidTableDefinition,
-        "ON COMMIT can only be used on temporary tables",
-    ))
+    check_storage(create.access_method.as_deref(), create.table_space.as_deref())
 }
 
 pub(super) fn check_storage(method: Option<&str>, space: Option<&str>) -> SqlResult<()> {

@@ -171,7 +171,7 @@ impl Ddl<'_> {
             let touches = match &constraint.kind {
                 ConstraintKind::Check { columns, .. } => columns.contains(&number),
                 ConstraintKind::PrimaryKey { index } | ConstraintKind::Unique { index } => {
-                    self.index_columns(*index)?.contains(&number)
+                    self.index_names(*index, number)?
                 }
                 ConstraintKind::ForeignKey(key) => key.columns.contains(&number),
             };
@@ -180,7 +180,7 @@ impl Ddl<'_> {
             }
         }
         for index in &body.indexes {
-            if self.index_columns(*index)?.contains(&number)
+            if self.index_names(*index, number)?
                 && super::constraint::constraint_of_index(&relation, *index).is_none()
             {
                 found.push((Item::Relation(*index), true));
@@ -199,11 +199,22 @@ impl Ddl<'_> {
                 found.push((Item::Constraint(*other, *constraint), false));
             }
         }
+        for column in relation.live_columns() {
+            if self.generated_from(&relation, column)?.contains(&number) {
+                found.push((Item::Column(table, column.number), false));
+            }
+        }
         found.extend(self.owned_sequences(table, Some(number)).map(|s| (Item::Relation(s), true)));
         for view in self.views_using(&relation, number)? {
             found.push((Item::Relation(view), false));
         }
         Ok(())
+    }
+
+    /// Whether an index names a column, in its key or elsewhere.
+    fn index_names(&self, index: Oid, number: i16) -> SqlResult<bool> {
+        let index = self.relation(index)?;
+        Ok(index.as_index().is_some_and(|body| body.named_columns().contains(&number)))
     }
 
     fn index_of_constraint(&self, table: Oid, constraint: Oid) -> Option<Oid> {

@@ -24,6 +24,18 @@ impl Ddl<'_> {
             ObjectType::Schema => (None, "DROP SCHEMA"),
             other => return self.drop_absent(other, drop),
         };
+        if drop.concurrent && drop.objects.len() > 1 {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "DROP INDEX CONCURRENTLY does not support dropping multiple objects",
+            ));
+        }
+        if drop.concurrent && drop.behavior == DropBehavior::Cascade {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "DROP INDEX CONCURRENTLY does not support CASCADE",
+            ));
+        }
         let mut targets = Vec::new();
         for object in &drop.objects {
             let ObjectName::Name(names) = object else {
@@ -49,6 +61,14 @@ impl Ddl<'_> {
     ) -> SqlResult<()> {
         let closure = self.closure(targets)?;
         self.report(targets, &closure, behavior == DropBehavior::Cascade)?;
+        self.drop_closure(&closure).await
+    }
+
+    /// Drops everything that belongs together.
+    pub(super) async fn drop_closure(
+        &mut self,
+        closure: &super::dependency::Closure,
+    ) -> SqlResult<()> {
         for item in &closure.items {
             if let Item::Relation(oid) | Item::Constraint(oid, _) | Item::Default(oid, _) = item {
                 self.lock(*oid, TableLockMode::AccessExclusive).await?;

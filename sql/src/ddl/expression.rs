@@ -80,6 +80,71 @@ impl Ddl<'_> {
         Ok(Some((self.expression_text(&bound, relation)?, bound)))
     }
 
+    /// The text of a generation expression and what it means: 42P17 unless it is immutable and names
+    /// no generated column.
+    pub(super) fn generation(
+        &self,
+        expr: &Expr,
+        relation: &Arc<Relation>,
+        ty: TypeRef,
+        column: &str,
+    ) -> SqlResult<(String, bound::Expr)> {
+        let bound = self.bind(expr, relation, ExprPlace::Generated, Some((ty, column)))?;
+        let wrong = |message: &str| SqlError::new(SqlState::InvalidObjectDefinition, message);
+        let mut columns = Vec::new();
+        collect_columns(&bound, &mut columns);
+        for number in columns {
+            match relation.column(number) {
+                Some(used) if used.generated => {
+                    return Err(wrong(&format!(
+                        "cannot use generated column \"{}\" in column generation expression",
+                        used.name
+                    ))
+                    .detail("A generated column cannot reference another generated column."));
+                }
+                Some(_) => {}
+                None if number == 0 => {
+                    return Err(wrong(
+                        "cannot use whole-row variable in column generation expression",
+                    )
+                    .detail("This would cause the generated column to depend on its own value."));
+                }
+                None if number == bound::TABLE_OID => {
+                    return Err(SqlError::unsupported("tableoid in a generation expression"));
+                }
+                None => {
+                    let name = if number == bound::XMIN { "xmin" } else { "ctid" };
+                    return Err(SqlError::new(
+                        SqlState::InvalidColumnReference,
+                        format!(
+                            "cannot use system column \"{name}\" in column generation expression"
+                        ),
+                    ));
+                }
+            }
+        }
+        if !is_immutable(&bound) {
+            return Err(wrong("generation expression is not immutable"));
+        }
+        Ok((self.expression_text(&bound, relation)?, bound))
+    }
+
+    /// The columns that the expression of a generated column names.
+    pub(super) fn generated_from(
+        &self,
+        relation: &Arc<Relation>,
+        column: &aegis_catalog::Column,
+    ) -> SqlResult<Vec<i16>> {
+        let mut columns = Vec::new();
+        if let Some(text) = column.default.as_ref().filter(|_| column.generated) {
+            let parsed = crate::parser::parse_expr(text)?;
+            let target = Some((column.ty, column.name.as_str()));
+            let bound = self.bind(&parsed, relation, ExprPlace::Generated, target)?;
+            collect_columns(&bound, &mut columns);
+        }
+        Ok(columns)
+    }
+
     /// The text of a CHECK condition, what it means, and the columns it names.
     pub(super) fn check_condition(
         &self,
@@ -123,6 +188,46 @@ pub(super) fn is_volatile(expr: &bound::Expr) -> bool {
     let mut found = own;
     expr.for_each_child(&mut |child| found |= is_volatile(child));
     found
+}
+
+/// Whether an expression gives the same value for the same row for ever.
+pub(super) fn is_immutable(expr: &bound::Expr) -> bool {
+    let is_function = |oid: Oid| {
+        builtins()
+            .function(oid)
+            .is_some_and(|function| function.volatility == Volatility::Immutable)
+    };
+    let own = match expr {
+        bound::Expr::Call(call) => is_function(call.function),
+        bound::Expr::ConvertViaText { arg, ty, .. } => {
+            // Through the output function of the one and the input function of the other type.
+            let io = |oid: Oid, at: usize| {
+                builtins().type_row(oid).is_none_or(|row| is_function(row.io[at]))
+            };
+            io(arg.ty().oid, 1) && io(ty.oid, 0)
+        }
+        bound::Expr::NextValue { .. } | bound::Expr::SqlValue { .. } => false,
+        _ => true,
+    };
+    let mut all = own;
+    expr.for_each_child(&mut |child| all &= is_immutable(child));
+    all
+}
+
+/// Whether an expression is printed as a call, which stands in an index without parentheses
+/// (`looks_like_function`).
+pub(super) fn looks_like_call(expr: &bound::Expr) -> bool {
+    match expr {
+        bound::Expr::Call(call) => matches!(
+            call.form,
+            bound::CallForm::Function | bound::CallForm::Defaulted(_) | bound::CallForm::SqlSyntax
+        ),
+        bound::Expr::Coalesce { .. }
+        | bound::Expr::MinMax { .. }
+        | bound::Expr::NullIf { .. }
+        | bound::Expr::SqlValue { .. } => true,
+        _ => false,
+    }
 }
 
 /// A string as SQL writes it.

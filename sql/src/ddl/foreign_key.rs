@@ -90,6 +90,10 @@ impl Ddl<'_> {
             set_columns,
             match_full: key.match_type == ForeignKeyMatch::Full,
         });
+        if let aegis_catalog::ConstraintKind::ForeignKey(key) = &kind {
+            refuse_generated(&*self.relation(table)?, key)?;
+        }
+        self.check_reference(&*self.relation(table)?, &target)?;
         self.put_constraint_as(table, aegis_catalog::Constraint { oid, name, kind })?;
         let mut target = (*self.relation(target.oid)?).clone();
         if let RelationBody::Table(body) = &mut target.body {
@@ -102,7 +106,7 @@ impl Ddl<'_> {
     pub(super) fn index_columns(&self, index: Oid) -> SqlResult<Vec<i16>> {
         let index = self.relation(index)?;
         let body = index.as_index().ok_or_else(|| SqlError::internal("no index"))?;
-        Ok(body.keys.iter().map(|key| key.column).collect())
+        Ok(body.key_columns())
     }
 
     fn unique_index_over(&self, target: &Relation, columns: &[i16]) -> SqlResult<Oid> {
@@ -111,8 +115,12 @@ impl Ddl<'_> {
         let indexes = target.as_table().map(|table| table.indexes.as_slice()).unwrap_or_default();
         for oid in indexes {
             let index = self.relation(*oid)?;
-            let Some(body) = index.as_index().filter(|body| body.unique) else { continue };
-            let mut has: Vec<i16> = body.keys.iter().map(|key| key.column).collect();
+            let Some(body) =
+                index.as_index().filter(|body| body.unique && body.is_plain() && body.valid)
+            else {
+                continue;
+            };
+            let mut has = body.key_columns();
             has.sort_unstable();
             if has == wanted {
                 return Ok(*oid);
@@ -252,4 +260,26 @@ const fn action(action: ForeignKeyAction) -> ReferentialAction {
         ForeignKeyAction::SetNull => ReferentialAction::SetNull,
         ForeignKeyAction::SetDefault => ReferentialAction::SetDefault,
     }
+}
+
+/// 42601 for an action that would write a generated column.
+fn refuse_generated(relation: &Relation, key: &aegis_catalog::ForeignKey) -> SqlResult<()> {
+    use aegis_catalog::ReferentialAction as Action;
+    let generated = |number: &i16| relation.column(*number).is_some_and(|column| column.generated);
+    if !key.columns.iter().any(generated) {
+        return Ok(());
+    }
+    let refuse = |when: &str| {
+        Err(SqlError::new(
+            SqlState::SyntaxError,
+            format!("invalid {when} action for foreign key constraint containing generated column"),
+        ))
+    };
+    if matches!(key.on_update, Action::Cascade | Action::SetNull | Action::SetDefault) {
+        return refuse("ON UPDATE");
+    }
+    if matches!(key.on_delete, Action::SetNull | Action::SetDefault) {
+        return refuse("ON DELETE");
+    }
+    Ok(())
 }

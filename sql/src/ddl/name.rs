@@ -18,16 +18,25 @@ const NAME_BYTES_MAX: usize = 63;
 
 impl Ddl<'_> {
     /// The schema that a new relation goes into.
-    pub(super) fn creation_schema(&self, name: &RangeVar) -> SqlResult<Oid> {
-        match name.persistence {
-            RelPersistence::Permanent => {}
-            RelPersistence::Unlogged => return Err(SqlError::unsupported("UNLOGGED")),
-            RelPersistence::Temporary => return Err(SqlError::unsupported("TEMPORARY")),
-        }
+    pub(super) fn creation_schema(&mut self, name: &RangeVar) -> SqlResult<Oid> {
         self.check_database(name)?;
+        let wrong = |message: &str| {
+            Err(SqlError::new(SqlState::InvalidTableDefinition, message).at(name.location))
+        };
+        if self.is_temporary(name) {
+            if name.persistence == RelPersistence::Unlogged {
+                return wrong("only temporary relations may be created in temporary schemas");
+            }
+            return self.temporary_schema();
+        }
+        if name.persistence == RelPersistence::Temporary {
+            return wrong("cannot create temporary relation in non-temporary schema");
+        }
+        let catalog = &self.context.catalog;
+        let mut path = self.search_path.iter().filter(|oid| !catalog.is_temporary_schema(**oid));
         let schema = match &name.schema {
             Some(schema) => self.schema(schema).map_err(|error| error.at(name.location))?,
-            None => *self.search_path.first().ok_or_else(|| {
+            None => *path.next().ok_or_else(|| {
                 SqlError::new(
                     SqlState::InvalidSchemaName,
                     "no schema has been selected to create in",
@@ -71,6 +80,7 @@ impl Ddl<'_> {
 
     /// The schema with this name: 3F000 without.
     pub(super) fn schema(&self, name: &str) -> SqlResult<Oid> {
+        let name = if name == "pg_temp" { &self.temporary_schema_name } else { name };
         self.context.catalog.schema_named(self.context.database, name).ok_or_else(|| {
             SqlError::new(SqlState::InvalidSchemaName, format!("schema \"{name}\" does not exist"))
         })

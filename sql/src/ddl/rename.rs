@@ -74,9 +74,7 @@ impl Ddl<'_> {
                     "sequences",
                 ));
             }
-            RelationBody::Index(_) => {
-                return Err(SqlError::unsupported("renaming the column of an index"));
-            }
+            RelationBody::Index(_) => return self.rename_index_column(relation, old, new),
         }
         let Some(column) = relation.column_named(old) else {
             if is_system_column(old) {
@@ -99,6 +97,29 @@ impl Ddl<'_> {
         }
         let named = |column: &mut aegis_catalog::Column| new.clone_into(&mut column.name);
         self.change_column(relation.oid, column.number, named).map(drop)
+    }
+
+    fn rename_index_column(&mut self, index: &Relation, old: &str, new: &str) -> SqlResult<()> {
+        let mut changed = index.clone();
+        let RelationBody::Index(body) = &mut changed.body else {
+            return Err(SqlError::internal("this is no index"));
+        };
+        let table = self.relation(body.table)?;
+        let names = body.column_names(&table);
+        let at = names.iter().position(|name| name == old).ok_or_else(|| {
+            SqlError::new(SqlState::UndefinedColumn, format!("column \"{old}\" does not exist"))
+        })?;
+        if names.iter().any(|name| name == new) {
+            return Err(SqlError::new(
+                SqlState::DuplicateColumn,
+                format!("column \"{new}\" of relation \"{}\" already exists", index.name),
+            ));
+        }
+        let Some(key) = body.keys.get_mut(at) else {
+            return Err(SqlError::unsupported("renaming an included column of an index"));
+        };
+        key.name = Some(new.to_owned());
+        self.put_relation(changed).map(drop)
     }
 
     async fn rename_constraint(

@@ -96,7 +96,11 @@ impl Ddl<'_> {
             columns: Vec::new(),
             options: Vec::new(),
             body: RelationBody::Sequence(body),
-            ..Relation::default()
+            persistence: if self.context.catalog.is_temporary_schema(schema) {
+                aegis_catalog::Persistence::Temporary
+            } else {
+                aegis_catalog::Persistence::Permanent
+            },
         };
         self.put_relation(relation)
     }

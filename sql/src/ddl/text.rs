@@ -83,6 +83,18 @@ impl Ddl<'_> {
         self.deparser(&self.context.catalog, &settings).query_uses(&query)
     }
 
+    /// Whether a query reads a temporary relation.
+    pub(super) fn names_temporary(&self, query: &bound::Query) -> SqlResult<bool> {
+        let settings = FormatSettings::default();
+        let uses = self.deparser(&self.context.catalog, &settings).query_uses(query)?;
+        let catalog = &self.context.catalog;
+        Ok(uses.iter().any(|(oid, _)| {
+            catalog.relation(*oid).is_some_and(|relation| {
+                relation.persistence == aegis_catalog::Persistence::Temporary
+            })
+        }))
+    }
+
     /// The relations that a default or a condition names.
     pub(super) fn text_uses(
         &self,
@@ -141,7 +153,24 @@ impl Ddl<'_> {
                 let text = deparser.view(&stored.query(definition)?, None)?;
                 *definition = text.trim_start().to_owned();
             }
-            RelationBody::Sequence(_) | RelationBody::Index(_) => {}
+            RelationBody::Index(body) => {
+                let (Some(old), Some(new)) =
+                    (before.relation(body.table), self.context.catalog.relation(body.table))
+                else {
+                    return Ok(None);
+                };
+                let again = |text: &str| -> SqlResult<String> {
+                    deparser.expression(&stored.expression(text, old)?, Some(new))
+                };
+                let expressions = body.keys.iter_mut().filter_map(|key| key.expression.as_mut());
+                for expression in expressions {
+                    expression.text = again(&expression.text)?;
+                }
+                if let Some(predicate) = &mut body.predicate {
+                    predicate.text = again(&predicate.text)?;
+                }
+            }
+            RelationBody::Sequence(_) => {}
         }
         Ok((changed != **new).then_some(changed))
     }

@@ -64,7 +64,7 @@ impl Ddl<'_> {
         Ok("TRUNCATE TABLE")
     }
 
-    async fn empty_table(&mut self, table: Oid) -> SqlResult<()> {
+    pub(super) async fn empty_table(&mut self, table: Oid) -> SqlResult<()> {
         let mut relation = (*self.relation(table)?).clone();
         let RelationBody::Table(body) = &mut relation.body else {
             return Err(SqlError::internal("only tables are truncated"));

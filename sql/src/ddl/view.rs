@@ -14,9 +14,6 @@ use crate::ast::{CreateViewStmt, RelPersistence, SelectBody, Statement, ViewChec
 impl Ddl<'_> {
     /// `CREATE [OR REPLACE] VIEW`
     pub(super) async fn create_view(&mut self, create: &CreateViewStmt) -> SqlResult<&'static str> {
-        if create.view.persistence != RelPersistence::Permanent {
-            return Err(SqlError::unsupported("TEMPORARY VIEW"));
-        }
         if create.check_option != ViewCheckOption::None {
             return Err(SqlError::unsupported("WITH CHECK OPTION"));
         }
@@ -35,8 +32,16 @@ impl Ddl<'_> {
         let statement = Statement::Select(Box::new(create.query.clone()));
         let output = self.analyzer().analyze(&statement)?.columns;
         let columns = view_columns(&output, &create.aliases)?;
-        let schema = self.creation_schema(&create.view)?;
         let name = &create.view.name;
+        let mut target = create.view.clone();
+        if !self.is_temporary(&target) && self.names_temporary(&query)? {
+            target.persistence = RelPersistence::Temporary;
+            if target.schema.is_none() {
+                let message = format!("view \"{name}\" will be a temporary view");
+                self.notice(SqlState::SuccessfulCompletion, message);
+            }
+        }
+        let schema = self.creation_schema(&target)?;
         let definition = self.query_text(&query)?;
         let Some(old) = self.claim(schema, name).await? else {
             self.new_view(schema, name, columns, definition)?;
@@ -76,7 +81,11 @@ impl Ddl<'_> {
             columns,
             options: Vec::new(),
             body: RelationBody::View { definition },
-            ..Relation::default()
+            persistence: if self.context.catalog.is_temporary_schema(schema) {
+                aegis_catalog::Persistence::Temporary
+            } else {
+                aegis_catalog::Persistence::Permanent
+            },
         };
         self.put_relation(relation).map(drop)
     }

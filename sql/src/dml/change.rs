@@ -35,6 +35,7 @@ impl Changes<'_> {
                 for (place, value) in places.iter().zip(batch.row(at)) {
                     row[*place] = value;
                 }
+                table.generate(&mut row, &self.evaluation())?;
                 let written = match &mut conflict {
                     None => {
                         self.insert_row(&table, &row, None).await?;
@@ -58,8 +59,9 @@ impl Changes<'_> {
     ///
     /// # Errors
     /// As [`Changes::insert_row`].
-    pub async fn copy_row(&mut self, table: &TableAccess, row: &[Datum]) -> SqlResult<()> {
-        self.insert_row(table, row, None).await.map(drop)
+    pub async fn copy_row(&mut self, table: &TableAccess, mut row: Vec<Datum>) -> SqlResult<()> {
+        table.generate(&mut row, &self.evaluation())?;
+        self.insert_row(table, &row, None).await.map(drop)
     }
 
     async fn insert_or_resolve(
@@ -111,6 +113,7 @@ impl Changes<'_> {
                 for (number, value) in update.columns.iter().zip(&found[1..]) {
                     row[position(*number)] = value.clone();
                 }
+                table.generate(&mut row, &self.evaluation())?;
                 self.update_row(&table, &old, &row).await?;
                 changed.rows += 1;
                 returning.push(&row, &found, &self.evaluation(), &mut changed)?;
@@ -223,8 +226,8 @@ fn touches_unique_key(table: &TableAccess, columns: &[i16]) -> bool {
     table
         .indexes
         .iter()
-        .filter(|index| index.unique)
-        .any(|index| index.keys.iter().any(|part| columns.contains(&part.column)))
+        .filter(|index| index.is_referable())
+        .any(|index| index.columns.iter().any(|column| columns.contains(column)))
 }
 
 /// 21000 for a second change of one row by `ON CONFLICT DO UPDATE`.

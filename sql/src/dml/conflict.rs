@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use aegis_catalog::IndexKey;
 use aegis_storage::{RowLockMode, RowLockOutcome};
 use aegis_types::{Datum, Oid, SqlResult};
 
@@ -111,6 +110,7 @@ impl Changes<'_> {
         for (place, program) in &update.assignments {
             row[*place] = program.evaluate(&inputs, &evaluation)?;
         }
+        table.generate(&mut row, &evaluation)?;
         conflict.written.insert(holder.to_vec());
         self.update_row(table, &old, &row).await?;
         Ok(Some(row))
@@ -118,8 +118,8 @@ impl Changes<'_> {
 }
 
 fn update_touches_keys(update: &UpdatePlan, table: &TableAccess) -> bool {
-    let assigns = |part: &IndexKey| {
-        update.assignments.iter().any(|(place, _)| *place == position(part.column))
-    };
-    table.indexes.iter().filter(|index| index.unique).any(|index| index.keys.iter().any(assigns))
+    let assigns =
+        |column: &i16| update.assignments.iter().any(|(place, _)| *place == position(*column));
+    let mut indexes = table.indexes.iter().filter(|index| index.is_referable());
+    indexes.any(|index| index.columns.iter().any(assigns))
 }

@@ -195,7 +195,9 @@ impl Changes<'_> {
         let Some(probe) = self.parent_probe(key, child, &parent, row)? else {
             return Ok(false);
         };
-        let entry = index.encode_key(&parent.layout, &probe, &[])?;
+        let Some(entry) = index.encode_key(&probe, &[], &self.evaluation())? else {
+            return Ok(false);
+        };
         // The entry may move to another row while we wait for that row's lock: look again then.
         loop {
             let Some(row_key) = self.holder(index, &entry.bytes)? else {
@@ -355,7 +357,9 @@ impl Changes<'_> {
         for (number, (_, value)) in key.target_columns.iter().zip(old) {
             probe[position(*number)] = value.clone();
         }
-        let entry = index.encode_key(&parent.layout, &probe, &[])?;
+        let Some(entry) = index.encode_key(&probe, &[], &self.evaluation())? else {
+            return Ok(false);
+        };
         Ok(self.holder(index, &entry.bytes)?.is_some())
     }
 

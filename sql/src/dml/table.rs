@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{
-    CatalogSnapshot, ConstraintKind, ForeignKey, IndexKey, Relation, RelationBody,
-};
+use aegis_catalog::{CatalogSnapshot, ConstraintKind, ForeignKey, Relation, RelationBody};
 use aegis_storage::TreeId;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io, key};
 
@@ -28,6 +26,8 @@ pub struct TableAccess {
     /// Its indexes.
     pub indexes: Vec<IndexAccess>,
     checks: Vec<Check>,
+    /// Generated columns: places in the row, and what computes them.
+    generated: Vec<(usize, Program)>,
     /// Its foreign keys, with the constraint's name.
     pub foreign_keys: Vec<(String, ForeignKey)>,
     /// Foreign keys of other tables (or its own) that point here: table and constraint.
@@ -42,14 +42,31 @@ pub struct IndexAccess {
     pub name: String,
     /// The tree of its entries; the table's own where the primary key is the row key.
     pub tree: TreeId,
-    /// Its columns.
-    pub keys: Vec<IndexKey>,
+    /// The columns of its key, 0 for expressions.
+    pub columns: Vec<i16>,
     /// Whether it refuses equal keys.
     pub unique: bool,
     /// Whether NULLs count as equal.
     pub nulls_not_distinct: bool,
     /// Whether its entries are the rows themselves.
     pub is_row_key: bool,
+    parts: Vec<KeyPart>,
+    /// Which rows have an entry; all without.
+    predicate: Option<Program>,
+}
+
+/// A column of an index's key.
+struct KeyPart {
+    source: KeySource,
+    ty: TypeRef,
+    descending: bool,
+    nulls_first: bool,
+}
+
+enum KeySource {
+    /// A place in the row.
+    Column(usize),
+    Expression(Program),
 }
 
 struct Check {
@@ -72,8 +89,9 @@ impl TableAccess {
             .indexes
             .iter()
             .filter_map(|oid| catalog.relation(*oid))
-            .filter_map(|index| index_access(index, tree))
-            .collect();
+            .filter(|index| index.as_index().is_some())
+            .map(|index| index_access(index, relation, tree, context))
+            .collect::<SqlResult<_>>()?;
         let mut checks = Vec::new();
         let mut foreign_keys = Vec::new();
         for constraint in &table.constraints {
@@ -94,6 +112,15 @@ impl TableAccess {
                 ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } => {}
             }
         }
+        let mut generated = Vec::new();
+        for column in relation.live_columns().filter(|column| column.generated) {
+            if let Some(text) = &column.default {
+                let target = Some((column.ty, column.name.as_str()));
+                let place = ExprPlace::Generated;
+                let program = compile_over_row(text, relation, place, target, context)?;
+                generated.push((position(column.number), program));
+            }
+        }
         checks.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(Self {
             schema_name: schema_name(catalog, relation.schema),
@@ -102,6 +129,7 @@ impl TableAccess {
             row_key: table.row_key.iter().map(|number| position(*number)).collect(),
             indexes,
             checks,
+            generated,
             foreign_keys,
             referenced_by: table.referenced_by.clone(),
             relation: relation.clone(),
@@ -129,7 +157,7 @@ impl TableAccess {
                 .ok_or_else(|| SqlError::internal("an identity column has no sequence"))?;
             Some(format!("pg_catalog.nextval('{}'::pg_catalog.regclass)", sequence.oid))
         } else {
-            column.default.clone()
+            column.default.clone().filter(|_| !column.generated)
         };
         let target = (column.ty, column.name.as_str());
         text.map(|text| {
@@ -145,6 +173,17 @@ impl TableAccess {
     pub fn encode_row_key(&self, row: &[Datum], out: &mut Vec<u8>) -> SqlResult<()> {
         for at in &self.row_key {
             key::encode(self.layout.column_type(*at).oid, &row[*at], false, false, out)?;
+        }
+        Ok(())
+    }
+
+    /// Computes the generated columns of a row.
+    ///
+    /// # Errors
+    /// Whatever their expressions raise.
+    pub fn generate(&self, row: &mut [Datum], evaluation: &Evaluation<'_>) -> SqlResult<()> {
+        for (at, program) in &self.generated {
+            row[*at] = program.evaluate(row, evaluation)?;
         }
         Ok(())
     }
@@ -194,6 +233,62 @@ impl TableAccess {
         format!("Failing row contains ({}).", values.join(", "))
     }
 
+    /// 23505 for two rows that a new unique index would hold under one key.
+    ///
+    /// # Errors
+    /// Whatever an expression of the index raises.
+    pub(crate) fn not_unique(
+        &self,
+        index: &IndexAccess,
+        row: &[Datum],
+        context: &StatementContext,
+    ) -> SqlResult<SqlError> {
+        let detail = self.index_key_detail(index, row, context)?;
+        Ok(SqlError::new(
+            SqlState::UniqueViolation,
+            format!("could not create unique index \"{}\"", index.name),
+        )
+        .detail(format!("{detail} is duplicated."))
+        .table(&self.schema_name, &self.relation.name)
+        .constraint(&index.name))
+    }
+
+    /// `Key (a, lower(b))=(1, x)`, as the detail of a broken unique index begins.
+    ///
+    /// # Errors
+    /// Whatever an expression of the index raises.
+    pub(crate) fn index_key_detail(
+        &self,
+        index: &IndexAccess,
+        row: &[Datum],
+        context: &StatementContext,
+    ) -> SqlResult<String> {
+        let evaluation = context.evaluation();
+        if !index.columns.contains(&0) {
+            return Ok(self.key_detail(&index.columns, row, &evaluation));
+        }
+        let stored = context.catalog.relation(index.oid).and_then(|index| index.as_index());
+        let keys = stored.map(|body| body.keys.as_slice()).unwrap_or_default();
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for (part, key) in index.parts.iter().zip(keys) {
+            let (name, value) = match (&part.source, &key.expression) {
+                (KeySource::Expression(program), Some(expression)) => {
+                    let text = shown_expression(&expression.text, &self.relation, context)?;
+                    let text = if expression.is_call { text } else { format!("({text})") };
+                    (text, program.evaluate(row, &evaluation)?)
+                }
+                _ => {
+                    let column = self.relation.column(key.column);
+                    let name = column.map_or_else(String::new, |column| column.name.clone());
+                    (name, row[position(key.column)].clone())
+                }
+            };
+            names.push(name);
+            values.push(text_of(part.ty, &value, &evaluation));
+        }
+        Ok(format!("Key ({})=({})", names.join(", "), values.join(", ")))
+    }
+
     /// `Key (a, b)=(1, 2)`, as the detail of a broken unique or foreign key begins.
     pub(crate) fn key_detail(
         &self,
@@ -224,6 +319,38 @@ fn shown(ty: TypeRef, value: &Datum, evaluation: &Evaluation<'_>) -> String {
     text
 }
 
+/// A kept expression over a relation, as messages show it.
+fn shown_expression(
+    text: &str,
+    relation: &Arc<Relation>,
+    context: &StatementContext,
+) -> SqlResult<String> {
+    let path = [aegis_catalog::snapshot::PG_CATALOG];
+    let stored = crate::deparse::Stored {
+        context: AnalyzerContext {
+            catalog: &context.catalog,
+            database: context.database,
+            search_path: &path,
+            system_relations: &*context.system_relations,
+            eval: context.eval(),
+            parameters: Vec::new(),
+            infer_parameters: false,
+        },
+    };
+    let expr = stored.expression(text, relation)?;
+    let deparser = crate::deparse::Deparser {
+        names: aegis_catalog::system::Names {
+            catalog: &context.catalog,
+            database: context.database,
+            search_path: &path,
+            text: &aegis_catalog::system::AsStored,
+        },
+        eval: context.eval(),
+        layout: crate::deparse::Layout::PRETTY,
+    };
+    deparser.expression(&expr, Some(relation))
+}
+
 fn text_of(ty: TypeRef, value: &Datum, evaluation: &Evaluation<'_>) -> String {
     if value.is_null() {
         return "null".to_owned();
@@ -233,49 +360,85 @@ fn text_of(ty: TypeRef, value: &Datum, evaluation: &Evaluation<'_>) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn index_access(index: &Relation, table_tree: TreeId) -> Option<IndexAccess> {
-    let body = index.as_index()?;
+fn index_access(
+    index: &Relation,
+    table: &Arc<Relation>,
+    table_tree: TreeId,
+    context: &StatementContext,
+) -> SqlResult<IndexAccess> {
+    let body = index.as_index().ok_or_else(|| SqlError::internal("no index"))?;
     let is_row_key = body.tree == 0;
-    Some(IndexAccess {
+    let mut parts = Vec::with_capacity(body.keys.len());
+    for (key, ty) in body.keys.iter().zip(body.key_types(table)) {
+        let source = match &key.expression {
+            None => KeySource::Column(position(key.column)),
+            Some(expression) => {
+                let place = ExprPlace::IndexExpression;
+                let text = &expression.text;
+                KeySource::Expression(compile_over_row(text, table, place, None, context)?)
+            }
+        };
+        let (descending, nulls_first) = (key.descending, key.nulls_first);
+        parts.push(KeyPart { source, ty, descending, nulls_first });
+    }
+    let predicate = body.predicate.as_ref().map(|predicate| {
+        compile_over_row(&predicate.text, table, ExprPlace::IndexPredicate, None, context)
+    });
+    Ok(IndexAccess {
         oid: index.oid,
         name: index.name.clone(),
         tree: if is_row_key { table_tree } else { TreeId(body.tree) },
-        keys: body.keys.clone(),
+        columns: body.key_columns(),
         unique: body.unique,
         nulls_not_distinct: body.nulls_not_distinct,
         is_row_key,
+        parts,
+        predicate: predicate.transpose()?,
     })
 }
 
 impl IndexAccess {
-    /// The key of a row's entry, and whether two rows may not share it.
+    /// The key of a row's entry, and whether two rows may not share it; `None` where the row is not
+    /// among those that the index is over.
     ///
     /// # Errors
-    /// 0A000 for a type without a key form.
+    /// 0A000 for a type without a key form; whatever an expression of the index raises.
     pub(crate) fn encode_key(
         &self,
-        layout: &RowLayout,
         row: &[Datum],
         row_key: &[u8],
-    ) -> SqlResult<EntryKey> {
+        evaluation: &Evaluation<'_>,
+    ) -> SqlResult<Option<EntryKey>> {
+        if let Some(predicate) = &self.predicate
+            && !predicate.is_true(row, evaluation)?
+        {
+            return Ok(None);
+        }
         let mut bytes = Vec::with_capacity(32);
         let mut has_null = false;
-        for part in &self.keys {
-            let at = position(part.column);
-            has_null |= row[at].is_null();
-            let ty = layout.column_type(at).oid;
-            key::encode(ty, &row[at], part.descending, part.nulls_first, &mut bytes)?;
+        for part in &self.parts {
+            let (oid, descending, nulls_first) = (part.ty.oid, part.descending, part.nulls_first);
+            let computed;
+            let value = match &part.source {
+                KeySource::Column(at) => &row[*at],
+                KeySource::Expression(program) => {
+                    computed = program.evaluate(row, evaluation)?;
+                    &computed
+                }
+            };
+            has_null |= value.is_null();
+            key::encode(oid, value, descending, nulls_first, &mut bytes)?;
         }
         let exclusive = self.unique && (self.nulls_not_distinct || !has_null);
         if !exclusive && !self.is_row_key {
             bytes.extend_from_slice(row_key);
         }
-        Ok(EntryKey { bytes, exclusive })
+        Ok(Some(EntryKey { bytes, exclusive }))
     }
 
-    /// The numbers of its columns.
-    pub(crate) fn columns(&self) -> Vec<i16> {
-        self.keys.iter().map(|part| part.column).collect()
+    /// Whether a foreign key can rest on it: unique over plain columns of every row.
+    pub(crate) fn is_referable(&self) -> bool {
+        self.unique && self.predicate.is_none() && !self.columns.contains(&0)
     }
 }
 

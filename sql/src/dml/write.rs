@@ -38,28 +38,31 @@ impl Changes<'_> {
     ) -> SqlResult<InsertOutcome> {
         table.check_row(row, &self.evaluation())?;
         let row_key = self.new_row_key(table, row)?;
-        let entries: Vec<EntryKey> = table
+        let evaluation = self.evaluation();
+        let entries: Vec<Option<EntryKey>> = table
             .indexes
             .iter()
-            .map(|index| index.encode_key(&table.layout, row, &row_key))
+            .map(|index| index.encode_key(row, &row_key, &evaluation))
             .collect::<SqlResult<_>>()?;
         for (index, entry) in table.indexes.iter().zip(&entries) {
-            if !entry.exclusive {
+            let Some(entry) = entry.as_ref().filter(|entry| entry.exclusive) else {
                 continue;
-            }
+            };
             let Some(holder) = self.lock_unique(index, entry).await? else {
                 continue;
             };
             if arbiters.is_some_and(|arbiters| arbiters.contains(&index.oid)) {
                 return Ok(InsertOutcome::Conflict(holder));
             }
-            return Err(self.unique_violation(table, index, row));
+            return Err(self.unique_violation(table, index, row)?);
         }
         let mut value = Vec::with_capacity(64);
         table.layout.encode(row, &mut value)?;
         self.txn.put(table.tree, &row_key, &value)?;
         for (index, entry) in table.indexes.iter().zip(&entries) {
-            self.put_entry(index, entry, &row_key)?;
+            if let Some(entry) = entry {
+                self.put_entry(index, entry, &row_key)?;
+            }
         }
         self.check_references(table, row, None).await?;
         Ok(InsertOutcome::Inserted(row_key))
@@ -85,24 +88,28 @@ impl Changes<'_> {
         let moved = row_key != old.key;
         let mut writes = Vec::new();
         for index in &table.indexes {
-            let before = index.encode_key(&table.layout, &old.values, &old.key)?;
-            let after = index.encode_key(&table.layout, row, &row_key)?;
+            let evaluation = self.evaluation();
+            let before = index.encode_key(&old.values, &old.key, &evaluation)?;
+            let after = index.encode_key(row, &row_key, &evaluation)?;
             if before == after && !moved {
                 continue;
             }
-            if after.exclusive
-                && before.bytes != after.bytes
-                && self.lock_unique(index, &after).await?.is_some()
+            let bytes = |entry: &Option<EntryKey>| entry.as_ref().map(|entry| entry.bytes.clone());
+            let same = bytes(&before) == bytes(&after);
+            if let Some(after) = after.as_ref().filter(|after| after.exclusive && !same)
+                && self.lock_unique(index, after).await?.is_some()
             {
-                return Err(self.unique_violation(table, index, row));
+                return Err(self.unique_violation(table, index, row)?);
             }
-            if before.exclusive && before.bytes != after.bytes && !index.is_row_key {
-                self.lock_entry(index, &before).await?;
+            if let Some(before) = before.as_ref().filter(|before| before.exclusive && !same)
+                && !index.is_row_key
+            {
+                self.lock_entry(index, before).await?;
             }
             writes.push((index, before, after));
         }
         for (index, before, _) in &writes {
-            if !index.is_row_key {
+            if let Some(before) = before.as_ref().filter(|_| !index.is_row_key) {
                 self.txn.delete(index.tree, &before.bytes)?;
             }
         }
@@ -113,7 +120,9 @@ impl Changes<'_> {
         table.layout.encode(row, &mut value)?;
         self.txn.put(table.tree, &row_key, &value)?;
         for (index, _, after) in &writes {
-            self.put_entry(index, after, &row_key)?;
+            if let Some(after) = after {
+                self.put_entry(index, after, &row_key)?;
+            }
         }
         self.check_references(table, row, Some(&old.values)).await?;
         self.referenced_row_changed(table, &old.values, Some(row)).await
@@ -128,7 +137,8 @@ impl Changes<'_> {
             if index.is_row_key {
                 continue;
             }
-            let entry = index.encode_key(&table.layout, &old.values, &old.key)?;
+            let entry = index.encode_key(&old.values, &old.key, &self.evaluation())?;
+            let Some(entry) = entry else { continue };
             if entry.exclusive {
                 self.lock_entry(index, &entry).await?;
             }
@@ -191,15 +201,15 @@ impl Changes<'_> {
         table: &TableAccess,
         index: &IndexAccess,
         row: &[Datum],
-    ) -> SqlError {
-        let detail = table.key_detail(&index.columns(), row, &self.evaluation());
-        SqlError::new(
+    ) -> SqlResult<SqlError> {
+        let detail = table.index_key_detail(index, row, self.context)?;
+        Ok(SqlError::new(
             SqlState::UniqueViolation,
             format!("duplicate key value violates unique constraint \"{}\"", index.name),
         )
         .detail(format!("{detail} already exists."))
         .table(&table.schema_name, &table.relation.name)
-        .constraint(&index.name)
+        .constraint(&index.name))
     }
 
     /// Locks a row that the statement's view shows, and reads it.

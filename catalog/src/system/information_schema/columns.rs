@@ -108,9 +108,13 @@ fn row(
     );
     let identity = column.and_then(|column| column.identity);
     let default = column
-        .filter(|column| column.identity.is_none())
+        .filter(|column| column.identity.is_none() && !column.generated)
         .and_then(|column| column.default.as_deref())
         .map(|text| default_text(names, text));
+    let generated = column
+        .filter(|column| column.generated)
+        .and_then(|column| column.default.as_deref())
+        .map(|text| names.text.expression(names, text, names.catalog.relation(table.oid), false));
     let is_array = aegis_types::io::element_type(ty.oid).is_some();
     let data_type = match builtins().type_row(ty.oid) {
         _ if is_array => "ARRAY".to_owned(),
@@ -171,8 +175,8 @@ fn row(
         sequence.map(|sequence| sequence.maximum.to_string()),
         sequence.map(|sequence| sequence.minimum.to_string()),
         yes(sequence.is_some_and(|sequence| sequence.cycle)),
-        "NEVER",
-        NULL,
+        if generated.is_some() { "ALWAYS" } else { "NEVER" },
+        generated,
         yes(!table.is_view),
     ]);
     row

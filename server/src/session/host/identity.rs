@@ -12,7 +12,9 @@ pub(super) static FUNCTIONS: HostTable = &[
     ("current_user", |call| Ok(Datum::text(call.host.identity.user.as_str()))),
     ("session_user", |call| Ok(Datum::text(call.host.identity.user.as_str()))),
     ("current_schema", |call| {
-        let first = call.seen.search_path.first();
+        let catalog = &call.seen.catalog;
+        let mut path = call.seen.search_path.iter();
+        let first = path.find(|oid| !catalog.is_temporary_schema(**oid));
         Ok(text_or_null(first.and_then(|oid| call.seen.catalog.schema_name(*oid))))
     }),
     ("current_schemas", schemas),
@@ -26,9 +28,15 @@ pub(super) static FUNCTIONS: HostTable = &[
     ("pg_is_in_recovery", |_| Ok(Datum::Bool(false))),
     ("pg_postmaster_start_time", start_time),
     ("pg_conf_load_time", start_time),
-    // There are no temporary schemas.
-    ("pg_my_temp_schema", |_| Ok(Datum::Oid(Oid::NONE))),
-    ("pg_is_other_temp_schema", |_| Ok(Datum::Bool(false))),
+    ("pg_my_temp_schema", |call| {
+        let own = call.seen.catalog.temporary_schema_in(&call.seen.search_path);
+        Ok(Datum::Oid(own.unwrap_or(Oid::NONE)))
+    }),
+    ("pg_is_other_temp_schema", |call| {
+        let own = call.seen.catalog.temporary_schema_in(&call.seen.search_path);
+        let asked = call.oid(0);
+        Ok(Datum::Bool(call.seen.catalog.is_temporary_schema(asked) && own != Some(asked)))
+    }),
     ("pg_encoding_to_char", |call| {
         let name = match call.arg(0) {
             Datum::Int4(number) => usize::try_from(*number).ok().and_then(|at| ENCODINGS.get(at)),
@@ -125,7 +133,9 @@ fn schemas(call: &Call<'_>) -> SqlResult<Datum> {
     let path: Vec<Oid> = if call.boolean(0) {
         names.effective_path().collect()
     } else {
-        call.seen.search_path.clone()
+        let catalog = &call.seen.catalog;
+        let path = call.seen.search_path.iter().copied();
+        path.filter(|oid| !catalog.is_temporary_schema(*oid)).collect()
     };
     let schemas = path
         .into_iter()
