@@ -66,6 +66,8 @@ pub enum RelationKind {
     Sequence,
     /// `i`
     Index,
+    /// `m`
+    MaterializedView,
 }
 
 impl RelationKind {
@@ -77,6 +79,7 @@ impl RelationKind {
             Self::View => b'v',
             Self::Sequence => b'S',
             Self::Index => b'i',
+            Self::MaterializedView => b'm',
         }
     }
 }
@@ -184,6 +187,48 @@ pub struct TableBody {
     /// `ON COMMIT`, of a temporary table.
     #[serde(default)]
     pub on_commit: OnCommit,
+    /// `REPLICA IDENTITY`: kept and shown.
+    #[serde(default)]
+    pub replica_identity: ReplicaIdentity,
+    /// The query whose rows these are: then it is a materialized view.
+    #[serde(default)]
+    pub materialized: Option<Materialized>,
+}
+
+/// `relreplident`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplicaIdentity {
+    /// `d`
+    #[default]
+    Default,
+    /// `f`
+    Full,
+    /// `n`
+    Nothing,
+    /// `i`
+    Index,
+}
+
+impl ReplicaIdentity {
+    /// The letter of `pg_class.relreplident`.
+    #[must_use]
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Default => b'd',
+            Self::Full => b'f',
+            Self::Nothing => b'n',
+            Self::Index => b'i',
+        }
+    }
+}
+
+/// What makes a table a materialized view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Materialized {
+    /// The text of the `SELECT`.
+    pub definition: String,
+    /// Whether it has been filled.
+    pub populated: bool,
 }
 
 /// `pg_attribute` with `pg_attrdef`.
@@ -208,6 +253,12 @@ pub struct Column {
     /// `GENERATED ALWAYS AS (…) STORED`: the default is the expression, over the row's other columns.
     #[serde(default)]
     pub generated: bool,
+    /// `SET STATISTICS`: kept and shown.
+    #[serde(default)]
+    pub statistics: Option<i32>,
+    /// `SET STORAGE`, the letter of `attstorage`: kept and shown.
+    #[serde(default)]
+    pub storage: Option<u8>,
     /// What rows older than that show, in the type's binary form: the default at `ADD COLUMN`.
     pub missing: Option<Vec<u8>>,
 }
@@ -315,6 +366,9 @@ pub struct Constraint {
     pub name: String,
     /// What it demands.
     pub kind: ConstraintKind,
+    /// Whether every row keeps it: not after `NOT VALID`.
+    #[serde(default = "yes")]
+    pub validated: bool,
 }
 
 /// What a constraint demands.
@@ -502,6 +556,9 @@ impl Relation {
     #[must_use]
     pub const fn kind(&self) -> RelationKind {
         match self.body {
+            RelationBody::Table(TableBody { materialized: Some(_), .. }) => {
+                RelationKind::MaterializedView
+            }
             RelationBody::Table(_) => RelationKind::Table,
             RelationBody::View { .. } => RelationKind::View,
             RelationBody::Sequence(_) => RelationKind::Sequence,
@@ -532,6 +589,21 @@ impl Relation {
         match &self.body {
             RelationBody::Table(table) => Some(table),
             _ => None,
+        }
+    }
+
+    /// What makes it a materialized view, if it is one.
+    #[must_use]
+    pub fn as_materialized(&self) -> Option<&Materialized> {
+        self.as_table()?.materialized.as_ref()
+    }
+
+    /// The text of its query, if it is a view, materialized or not.
+    #[must_use]
+    pub fn query_text(&self) -> Option<&str> {
+        match &self.body {
+            RelationBody::View { definition } => Some(definition),
+            _ => self.as_materialized().map(|view| view.definition.as_str()),
         }
     }
 

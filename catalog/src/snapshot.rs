@@ -42,6 +42,8 @@ pub const PG_TYPE: Oid = Oid(1247);
 pub const PG_AUTHID: Oid = Oid(1260);
 /// `pg_proc`
 pub const PG_PROC: Oid = Oid(1255);
+/// `pg_rewrite`
+pub const PG_REWRITE: Oid = Oid(2618);
 /// `pg_attrdef`
 pub const PG_ATTRDEF: Oid = Oid(2604);
 

@@ -38,6 +38,7 @@ mod pg_description;
 mod pg_index;
 mod pg_indexes;
 mod pg_locks;
+mod pg_matviews;
 mod pg_namespace;
 mod pg_operator;
 mod pg_prepared_statements;
@@ -247,7 +248,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_language", |_| stored::rows("pg_language")),
     ("pg_catalog.pg_largeobject_metadata", none),
     ("pg_catalog.pg_locks", pg_locks::rows),
-    ("pg_catalog.pg_matviews", none),
+    ("pg_catalog.pg_matviews", pg_matviews::rows),
     ("pg_catalog.pg_namespace", pg_namespace::rows),
     ("pg_catalog.pg_opclass", |_| stored::rows("pg_opclass")),
     ("pg_catalog.pg_operator", pg_operator::rows),

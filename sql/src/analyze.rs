@@ -54,6 +54,7 @@ mod locking;
 mod assignment;
 mod insert;
 mod conflict;
+mod updatable;
 mod update;
 
 mod walk;
@@ -78,6 +79,7 @@ pub use implication::{implies, same_expression};
 pub use relation::ResolvedRelation;
 pub use standalone::ExprPlace;
 pub use types::format_type;
+pub use updatable::Updatable;
 
 use scope::Scope;
 

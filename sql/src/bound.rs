@@ -725,6 +725,17 @@ pub struct Insert {
     pub on_conflict: Option<OnConflict>,
     /// `RETURNING`: entry 0 of the range table is the new row.
     pub returning: Vec<Target>,
+    /// What the views that it goes through ask of the new row, which is entry 0.
+    pub view_checks: Vec<ViewCheck>,
+}
+
+/// `WITH CHECK OPTION`: what a view asks of a row that is written through it.
+#[derive(Clone, Debug)]
+pub struct ViewCheck {
+    /// The view's name.
+    pub view: String,
+    /// The condition, over the new row, which is entry 0.
+    pub condition: Expr,
 }
 
 /// `ON CONFLICT`.
@@ -760,6 +771,8 @@ pub struct Update {
     /// `RETURNING`: entry `entry` is the new row; columns of other entries are [`Expr::Slot`]s, the
     /// source's targets.
     pub returning: Vec<Target>,
+    /// As [`Insert::view_checks`].
+    pub view_checks: Vec<ViewCheck>,
 }
 
 /// `DELETE`.

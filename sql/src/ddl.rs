@@ -18,9 +18,11 @@ mod schema;
 mod database;
 mod view;
 mod create_as;
+mod materialized;
 
 mod rewrite;
 mod alter_table;
+mod alter_storage;
 mod alter_type;
 mod rename;
 
@@ -133,6 +135,8 @@ impl Ddl<'_> {
                 _ => return Err(SqlError::internal("a query is no definition")),
             },
             Statement::CreateIndex(create) => self.create_index(create).await?,
+            Statement::RefreshMatView(refresh) => self.refresh_view(refresh).await?,
+            Statement::Cluster(cluster) => self.cluster(cluster).await?,
             Statement::Reindex(reindex) => self.reindex(reindex).await?,
             Statement::CreateSchema(create) => self.create_schema(create).await?,
             Statement::CreateView(create) => self.create_view(create).await?,
@@ -168,7 +172,6 @@ impl Ddl<'_> {
 fn statement_words(statement: &Statement) -> &'static str {
     match statement {
         Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
-        Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
         Statement::CreateEnum(_) => "CREATE TYPE ... AS ENUM",
         Statement::AlterEnum(_) => "ALTER TYPE",
         Statement::CreateCompositeType(_) => "CREATE TYPE ... AS",
@@ -190,7 +193,6 @@ fn statement_words(statement: &Statement) -> &'static str {
         Statement::AlterFunction(_) => "ALTER FUNCTION",
         Statement::CreateTrigger(_) => "CREATE TRIGGER",
         Statement::CreateRule(_) => "CREATE RULE",
-        Statement::Cluster(_) => "CLUSTER",
         _ => "this statement",
     }
 }

@@ -21,8 +21,8 @@ mod from;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aegis_catalog::Relation;
 use aegis_catalog::system::Names;
-use aegis_catalog::{Relation, RelationBody};
 use aegis_types::{EvalContext, Oid, SqlError, SqlResult};
 
 use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
@@ -135,9 +135,9 @@ impl Stored<'_> {
     /// # Errors
     /// What parsing and analyzing raise.
     pub fn view(&self, view: &Relation) -> SqlResult<Query> {
-        match &view.body {
-            RelationBody::View { definition } => self.query(definition),
-            _ => Err(SqlError::internal(format!("\"{}\" is no view", view.name))),
+        match view.query_text() {
+            Some(definition) => self.query(definition),
+            None => Err(SqlError::internal(format!("\"{}\" is no view", view.name))),
         }
     }
 

@@ -75,7 +75,12 @@ fn constraint() -> impl Strategy<Value = Constraint> {
         oid().prop_map(|index| ConstraintKind::PrimaryKey { index }),
         oid().prop_map(|index| ConstraintKind::Unique { index }),
     ];
-    (oid(), text(), kind).prop_map(|(oid, name, kind)| Constraint { oid, name, kind })
+    (oid(), text(), kind).prop_map(|(oid, name, kind)| Constraint {
+        oid,
+        name,
+        kind,
+        validated: true,
+    })
 }
 
 fn body() -> impl Strategy<Value = RelationBody> {

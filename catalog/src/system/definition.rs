@@ -6,7 +6,7 @@ use aegis_types::functions::{quote_ident, quote_literal};
 
 use super::Names;
 use crate::descriptor::{
-    Constraint, ConstraintKind, ForeignKey, IndexKey, ReferentialAction, Relation, RelationBody,
+    Constraint, ConstraintKind, ForeignKey, IndexKey, ReferentialAction, Relation,
 };
 
 /// `CREATE INDEX`. With `pretty` the table is qualified only where it is not visible.
@@ -120,7 +120,8 @@ pub fn constraint_definition(
     constraint: &Constraint,
     pretty: bool,
 ) -> String {
-    match &constraint.kind {
+    let not_valid = if constraint.validated { "" } else { " NOT VALID" };
+    let text = match &constraint.kind {
         ConstraintKind::Check { expression, .. } => {
             let relation = names.catalog.relation(table.oid);
             let shown = names.text.expression(names, expression, relation, pretty);
@@ -139,7 +140,8 @@ pub fn constraint_definition(
             format!("UNIQUE {nulls}{}", index_columns(names, table, *index))
         }
         ConstraintKind::ForeignKey(key) => foreign_key(names, table, key),
-    }
+    };
+    text + not_valid
 }
 
 fn index_columns(names: &Names<'_>, table: &Relation, index: Oid) -> String {
@@ -201,12 +203,8 @@ pub fn view_definition(
     pretty: bool,
     wrap_column: i32,
 ) -> Option<String> {
-    match &view.body {
-        RelationBody::View { .. } => {
-            Some(format!("{};", names.text.view(names, view, pretty, wrap_column)))
-        }
-        _ => None,
-    }
+    view.query_text()?;
+    Some(format!("{};", names.text.view(names, view, pretty, wrap_column)))
 }
 
 /// A default as it is shown.

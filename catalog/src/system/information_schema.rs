@@ -50,6 +50,7 @@ fn tables_and_views<'a>(
 ) -> impl Iterator<Item = TableLike<'a>> + use<'a> {
     let stored = context.relations().filter_map(|relation| {
         let is_view = match relation.body {
+            RelationBody::Table(_) if relation.as_materialized().is_some() => return None,
             RelationBody::Table(_) => false,
             RelationBody::View { .. } => true,
             RelationBody::Sequence(_) | RelationBody::Index(_) => return None,
@@ -69,6 +70,18 @@ fn tables_and_views<'a>(
         is_view: relation.kind == b'v',
         stored: None,
     }))
+}
+
+impl TableLike<'_> {
+    /// For each column, whether it can be assigned to; `None` for a view that cannot be changed
+    /// through, and for computed relations.
+    fn updatable_columns(&self, context: &SystemContext<'_>) -> Option<Vec<bool>> {
+        let relation = context.catalog().relation(self.oid)?;
+        if self.is_view {
+            return context.names.text.updatable_columns(&context.names, relation);
+        }
+        Some(relation.columns.iter().map(|column| !column.dropped).collect())
+    }
 }
 
 /// The name of the session's database: the catalog, in the standard's words.

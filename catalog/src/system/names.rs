@@ -8,7 +8,7 @@ use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::{relation, relation_by_oid, relation_of_row_type};
-use crate::descriptor::{Relation, RelationBody};
+use crate::descriptor::Relation;
 use crate::snapshot::{CatalogSnapshot, PG_CATALOG};
 
 /// A catalog, and how its names are searched.
@@ -36,6 +36,13 @@ pub trait StoredText: Sync {
         pretty: bool,
     ) -> String;
 
+    /// The stored relations (column 0) and their columns that a view's query names.
+    fn view_uses(&self, names: &Names<'_>, view: &Relation) -> Vec<(Oid, i16)>;
+
+    /// For each column of a view, whether it can be assigned to; `None` for a view that cannot be
+    /// changed through.
+    fn updatable_columns(&self, names: &Names<'_>, view: &Arc<Relation>) -> Option<Vec<bool>>;
+
     /// A view's query, as far as the semicolon behind it. Lists are broken beyond `wrap_column`.
     fn view(&self, names: &Names<'_>, view: &Relation, pretty: bool, wrap_column: i32) -> String;
 }
@@ -49,11 +56,16 @@ impl StoredText for AsStored {
         text.to_owned()
     }
 
+    fn view_uses(&self, _: &Names<'_>, _: &Relation) -> Vec<(Oid, i16)> {
+        Vec::new()
+    }
+
+    fn updatable_columns(&self, _: &Names<'_>, _: &Arc<Relation>) -> Option<Vec<bool>> {
+        None
+    }
+
     fn view(&self, _: &Names<'_>, view: &Relation, _: bool, _: i32) -> String {
-        match &view.body {
-            RelationBody::View { definition } => definition.clone(),
-            _ => String::new(),
-        }
+        view.query_text().unwrap_or_default().to_owned()
     }
 }
 

@@ -24,6 +24,8 @@ struct Attribute<'a> {
     has_missing: bool,
     identity: u8,
     generated: bool,
+    statistics: i32,
+    storage: Option<u8>,
     dropped: bool,
     collation: Option<Oid>,
 }
@@ -41,6 +43,8 @@ impl Attribute<'_> {
             has_missing: false,
             identity: 0,
             generated: false,
+            statistics: -1,
+            storage: None,
             dropped: false,
             collation: None,
         }
@@ -54,7 +58,7 @@ impl Attribute<'_> {
             self.relation,
             self.name,
             if self.dropped { Oid::NONE } else { self.ty.oid },
-            if self.dropped { 0_i32 } else { -1 },
+            if self.dropped { 0 } else { self.statistics },
             form.map_or(-1_i16, |row| row.length),
             self.number,
             self.dimensions,
@@ -62,7 +66,7 @@ impl Attribute<'_> {
             self.ty.typmod,
             form.is_some_and(|row| row.by_value),
             form_of(|row| row.align, b'd'),
-            form_of(|row| row.storage, b'x'),
+            self.storage.unwrap_or_else(|| form_of(|row| row.storage, b'x')),
             0_u8,
             self.not_null,
             self.has_default,
@@ -140,6 +144,8 @@ fn columns(relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
             has_missing: column.missing.is_some() && !column.dropped,
             identity: identity_letter(column.identity),
             generated: column.generated,
+            statistics: column.statistics.unwrap_or(-1),
+            storage: column.storage,
             dropped: column.dropped,
             ..Attribute::plain(relation.oid, column.number, &column.name, column.ty)
         };

@@ -84,7 +84,7 @@ fn row(context: &SystemContext<'_>, table: &Relation, constraint: &Constraint) -
         letter(&constraint.kind),
         false,
         false,
-        true,
+        constraint.validated,
         table.oid,
         Oid::NONE,
         index(&constraint.kind),

@@ -1,5 +1,5 @@
-//! `pg_depend`: what belongs to what. Of what a view, a default or a check names there is no row:
-//! that is bound anew where it matters.
+//! `pg_depend`: what belongs to what, and what views read. Of what a default or a check names there is
+//! no row: that is bound anew where it matters.
 
 use aegis_types::{Datum, Oid};
 
@@ -8,7 +8,7 @@ use super::pg_attrdef::default_oid;
 use super::pg_attribute::has_default;
 use super::pg_constraint::columns;
 use crate::descriptor::{ConstraintKind, Relation, RelationBody, TableBody};
-use crate::snapshot::{PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, PG_NAMESPACE};
+use crate::snapshot::{PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, PG_NAMESPACE, PG_REWRITE};
 
 const AUTO: u8 = b'a';
 const INTERNAL: u8 = b'i';
@@ -22,6 +22,9 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let mut rows = Vec::new();
     for relation in context.relations() {
         let object = (PG_CLASS, relation.oid);
+        if relation.query_text().is_some() {
+            view_rows(context, relation, &mut rows);
+        }
         match &relation.body {
             RelationBody::Table(table) => table_rows(context, relation, table, &mut rows),
             RelationBody::View { .. } => {}
@@ -63,6 +66,18 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         ]);
     }
     rows
+}
+
+/// The rule of a view belongs to it, and depends on what its query names.
+fn view_rows(context: &SystemContext<'_>, view: &Relation, rows: &mut Vec<Vec<Datum>>) {
+    let rule = (PG_REWRITE, view.oid);
+    rows.push(on_column(rule, view.oid, 0, INTERNAL));
+    for (table, column) in context.names.text.view_uses(&context.names, view) {
+        // A column stands for its table.
+        if column != 0 {
+            rows.push(on_column(rule, table, column, NORMAL));
+        }
+    }
 }
 
 /// The constraint that an index was made for.

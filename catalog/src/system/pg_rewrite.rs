@@ -4,23 +4,13 @@ use aegis_types::Datum;
 
 use super::SystemContext;
 use super::cell::NULL;
-use crate::descriptor::RelationBody;
 
 pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     context
         .relations()
-        .filter_map(|relation| match &relation.body {
-            RelationBody::View { definition } => Some(row![
-                relation.oid,
-                "_RETURN",
-                relation.oid,
-                b'1',
-                b'O',
-                true,
-                NULL,
-                definition,
-            ]),
-            _ => None,
+        .filter_map(|relation| {
+            let definition = relation.query_text()?;
+            Some(row![relation.oid, "_RETURN", relation.oid, b'1', b'O', true, NULL, definition,])
         })
         .collect()
 }

@@ -12,7 +12,9 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let owner = |oid: Oid| catalog.role(oid).map(|role| role.name.as_str());
     let mut rows = Vec::new();
     for relation in context.relations() {
-        let Some(table) = relation.as_table() else { continue };
+        let Some(table) = relation.as_table().filter(|table| table.materialized.is_none()) else {
+            continue;
+        };
         rows.push(row![
             catalog.schema_name(relation.schema),
             &relation.name,

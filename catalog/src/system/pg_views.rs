@@ -10,6 +10,9 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let catalog = context.catalog();
     let mut rows = Vec::new();
     for relation in context.relations() {
+        if relation.as_materialized().is_some() {
+            continue;
+        }
         let Some(definition) = view_definition(&context.names, relation, false, 0) else {
             continue;
         };

@@ -132,7 +132,12 @@ fn table(constraints: Vec<Constraint>) -> RelationBody {
 /// A table with a key, a check, a reference to itself and a default, an index, a view, a sequence.
 fn catalog() -> CatalogSnapshot {
     let mut catalog = CatalogSnapshot::default();
-    let constraint = |oid, name: &str, kind| Constraint { oid: Oid(oid), name: name.into(), kind };
+    let constraint = |oid, name: &str, kind| Constraint {
+        oid: Oid(oid),
+        name: name.into(),
+        kind,
+        validated: true,
+    };
     let mut with_default = column(2, "Amount", TypeRef::with_typmod(t::NUMERIC, (8 << 16) + 2 + 4));
     with_default.default = Some("nextval('public.s'::regclass)".into());
     let columns = vec![column(1, "id", TypeRef::plain(t::INT4)), with_default];

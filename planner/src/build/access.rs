@@ -142,6 +142,13 @@ impl Builder {
             }
             Chosen::Key(candidate, used) => (candidate, used),
         };
+        if let Some((predicate, _)) = &candidate.partial {
+            // What the index's condition says of every row in it need not be looked at.
+            let predicate = over_entry(predicate, at);
+            let known = [&predicate];
+            let implied = filters.iter().enumerate().filter(|(_, f)| implies(&known, f));
+            best.decided.extend(implied.map(|(place, _)| place));
+        }
         let mut plan = candidate.plan;
         for condition in used.iter().map(|at| &conditions[*at]) {
             best.decided.push(condition.place);

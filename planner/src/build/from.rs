@@ -10,7 +10,7 @@ use aegis_sql::bound::{
 use aegis_sql::row::RowLayout;
 use aegis_storage::TreeId;
 use aegis_types::builtin::{Implementation, builtins};
-use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, type_oid};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::access::{Around, Wish, equality_of, passing, undecided};
 use super::semi::Semi;
@@ -460,7 +460,16 @@ impl Builder {
         let entry = &scope.query.range_table[at];
         let wanted = wanted_columns(at, scope.needed);
         let (plan, layout) = match &entry.kind {
-            RteKind::Relation(relation) => return self.table(at, relation, filters, scope),
+            RteKind::Relation(relation) => {
+                if relation.as_materialized().is_some_and(|view| !view.populated) {
+                    return Err(SqlError::new(
+                        SqlState::ObjectNotInPrerequisiteState,
+                        format!("materialized view \"{}\" has not been populated", relation.name),
+                    )
+                    .hint("Use the REFRESH MATERIALIZED VIEW command."));
+                }
+                return self.table(at, relation, filters, scope);
+            }
             RteKind::System(name) => {
                 let columns: Vec<usize> = (0..entry.columns.len()).collect();
                 let types = entry.columns.iter().map(|column| column.ty).collect();

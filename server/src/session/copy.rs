@@ -393,6 +393,10 @@ fn refuse_kind(relation: &Relation, is_from: bool) -> SqlResult<()> {
             wrong("view").hint("To enable copying to a view, provide an INSTEAD OF INSERT trigger.")
         }
         RelationKind::View => wrong("view").hint("Try the COPY (SELECT ...) TO variant."),
+        RelationKind::MaterializedView if is_from => wrong("materialized view"),
+        RelationKind::MaterializedView => {
+            wrong("materialized view").hint("Try the COPY (SELECT ...) TO variant.")
+        }
         RelationKind::Sequence => wrong("sequence"),
         RelationKind::Index => {
             SqlError::new(SqlState::WrongObjectType, format!("\"{}\" is an index", relation.name))

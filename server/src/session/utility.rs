@@ -578,6 +578,7 @@ fn ddl_name(statement: &Statement) -> &'static str {
         Statement::CreateSchema(_) => "CREATE SCHEMA",
         Statement::Drop(_) => "DROP",
         Statement::Reindex(_) => "REINDEX",
+        Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
         Statement::Truncate(_) => "TRUNCATE TABLE",
         Statement::Comment(_) => "COMMENT",
         _ => "this command",

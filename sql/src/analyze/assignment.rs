@@ -39,6 +39,12 @@ impl Analyzer<'_> {
                 ))
             }
             ResolvedRelation::Stored(relation) => match &relation.body {
+                RelationBody::Table(_) if relation.as_materialized().is_some() => {
+                    Err(SqlError::new(
+                        SqlState::WrongObjectType,
+                        format!("cannot change materialized view \"{}\"", relation.name),
+                    ))
+                }
                 RelationBody::Table(_) => Ok(relation),
                 RelationBody::View { .. } => {
                     Err(SqlError::unsupported(format_args!("{verb} on a view")).at(at))

@@ -156,6 +156,8 @@ impl Analyzer<'_> {
             ..self.context.clone()
         };
         let parsed = crate::parser::parse_expr(text)?;
+        // Through a view, the columns have other names here.
+        let table = self.context.catalog.relation(table.oid).unwrap_or(table);
         Analyzer::new(context).analyze_expr_over_relation(&parsed, table, place, None)
     }
 

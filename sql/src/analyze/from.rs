@@ -154,7 +154,7 @@ impl Analyzer<'_> {
     }
 
     /// A view's query, bound as when it was defined: nothing but its own text counts.
-    fn view(&mut self, relation: &Relation, definition: &str) -> SqlResult<Query> {
+    pub(super) fn view(&mut self, relation: &Relation, definition: &str) -> SqlResult<Query> {
         if self.views.contains(&relation.oid) || self.views.len() >= VIEW_NESTING_MAX {
             return Err(SqlError::new(
                 SqlState::InvalidObjectDefinition,

@@ -12,6 +12,7 @@ use super::node::Node;
 use super::scope::{Clause, EntryInfo};
 use super::select::finished_ctes;
 use super::set_operation::target_places;
+use super::updatable::{Changed, Updatable};
 use crate::ast::{self, Expr as Ast, InsertStmt, OverridingKind, SelectBody, SelectStmt};
 use crate::bound::{Expr, Insert, JoinTree, Query, RangeTableEntry, RteColumn, RteKind, Target};
 
@@ -40,17 +41,17 @@ impl Analyzer<'_> {
         if let Some(with) = &insert.with {
             self.with_clause(with)?;
         }
-        let table = self.target_table(&insert.relation, "INSERT")?;
-        let columns = self.insert_columns(&table, insert)?;
+        let Changed { table, named, view } = self.changed(&insert.relation, "INSERT")?;
+        let columns = self.insert_columns(&named, insert, view.as_ref())?;
         self.scope().insert_target = Some(RangeTableEntry {
-            alias: alias_name(insert.relation.alias.as_ref(), &table.name),
+            alias: alias_name(insert.relation.alias.as_ref(), &named.name),
             kind: RteKind::Row(table.clone()),
-            columns: relation_columns(&table),
+            columns: relation_columns(&named),
             lateral: false,
         });
         let rows = self.insert_rows(insert, &columns)?;
         self.scope().insert_target = None;
-        let source = self.insert_source(&table, &columns, rows, insert.overriding)?;
+        let source = self.insert_source(&named, &columns, rows, insert.overriding)?;
 
         // ON CONFLICT and RETURNING see the row itself, not the source's tables.
         let kept = std::mem::take(&mut self.scope().range_table);
@@ -58,13 +59,16 @@ impl Analyzer<'_> {
         self.scope().namespace.clear();
         self.scope().has_aggregates = false;
         let set_functions = self.scope().has_set_functions;
-        let entry = self.target_entry(&table, &insert.relation, RteKind::Row(table.clone()));
-        let item = self.entry_item(entry);
+        let entry = self.target_entry(&named, &insert.relation, RteKind::Row(table.clone()));
+        let mut item = self.entry_item(entry);
+        if let Some(view) = &view {
+            view.rename(&mut item, entry);
+        }
         let on_conflict = match &insert.on_conflict {
             None => None,
             Some(conflict) => {
                 self.scope().namespace = vec![item.clone()];
-                Some(self.on_conflict(&table, conflict)?)
+                Some(self.on_conflict(&named, conflict)?)
             }
         };
         self.scope().namespace = vec![item];
@@ -73,7 +77,8 @@ impl Analyzer<'_> {
         scope.range_table = kept;
         scope.entries = infos;
         scope.has_set_functions = set_functions;
-        Ok(Insert { table, source: Arc::new(source), on_conflict, returning })
+        let view_checks = view.map(|view| view.checks()).unwrap_or_default();
+        Ok(Insert { table, source: Arc::new(source), on_conflict, returning, view_checks })
     }
 
     /// The columns named, or all.
@@ -81,12 +86,28 @@ impl Analyzer<'_> {
         &self,
         table: &Arc<Relation>,
         insert: &InsertStmt,
+        view: Option<&Updatable>,
     ) -> SqlResult<Vec<(Column, Option<u32>)>> {
         if insert.columns.is_empty() {
-            return Ok(table.live_columns().map(|column| (column.clone(), None)).collect());
+            let Some(view) = view else {
+                return Ok(table.live_columns().map(|column| (column.clone(), None)).collect());
+            };
+            // As far as there are values, each column must be one of the table.
+            let mut columns = Vec::new();
+            for (name, base) in view.base_columns() {
+                match base.and_then(|number| table.column(number)) {
+                    Some(column) => columns.push((column.clone(), None)),
+                    None if gives_less(insert, columns.len()) => break,
+                    None => view.refuse_column(&name, &table.name, "INSERT")?,
+                }
+            }
+            return Ok(columns);
         }
         let mut columns: Vec<(Column, Option<u32>)> = Vec::with_capacity(insert.columns.len());
         for target in &insert.columns {
+            if let Some(view) = view {
+                view.refuse_column(&target.name, &table.name, "INSERT")?;
+            }
             let column = self.target_column(table, target)?;
             if columns.iter().any(|(other, _)| other.number == column.number) {
                 return Err(SqlError::new(
@@ -308,6 +329,18 @@ impl Analyzer<'_> {
 fn source_column(entry: usize, at: usize, ty: aegis_types::TypeRef) -> Expr {
     let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
     Expr::Column { entry, column, levels_up: 0, ty }
+}
+
+/// Whether an INSERT of plain rows, or of none, has no value for the column at a place.
+fn gives_less(insert: &InsertStmt, at: usize) -> bool {
+    match insert.source.as_ref().map(|select| &select.body) {
+        None => true,
+        Some(SelectBody::Values(rows)) => rows.iter().all(|row| row.len() <= at),
+        Some(SelectBody::Simple(simple)) => {
+            simple.targets.len() <= at && !simple.targets.is_empty()
+        }
+        Some(SelectBody::SetOperation(_)) => false,
+    }
 }
 
 /// 42601 for more values than columns, or fewer than are named.

@@ -113,6 +113,12 @@ fn mark_entry(
     marks: &mut Vec<RowMark>,
 ) -> SqlResult<()> {
     match &entry.kind {
+        RteKind::Relation(relation) if relation.as_materialized().is_some() => {
+            return Err(SqlError::new(
+                SqlState::WrongObjectType,
+                format!("cannot lock rows in materialized view \"{}\"", relation.name),
+            ));
+        }
         RteKind::Relation(_) => add_mark(marks, path, clause),
         RteKind::Subquery(query) => {
             check_lockable(query, clause)?;

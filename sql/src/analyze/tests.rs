@@ -97,6 +97,7 @@ fn primary_key(oid: u32, name: &str, on: u32) -> (Descriptor, Constraint) {
         oid: Oid(oid + 5),
         name: name.to_owned(),
         kind: ConstraintKind::PrimaryKey { index: Oid(oid) },
+        validated: true,
     };
     let Descriptor::Relation(mut relation) =
         relation(oid, name, Vec::new(), RelationBody::Index(index))

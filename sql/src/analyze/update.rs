@@ -8,8 +8,9 @@ use super::Analyzer;
 use super::node::same;
 use super::scope::Clause;
 use super::select::finished_ctes;
+use super::updatable::{Changed, Updatable};
 use super::walk::{children_mut, visit_expr};
-use crate::ast::{DeleteStmt, UpdateStmt};
+use crate::ast::{Assignment, DeleteStmt, UpdateStmt};
 use crate::bound::{Delete, Expr, JoinTree, Query, ROW_KEY, RteKind, Target, Update};
 
 impl Analyzer<'_> {
@@ -26,14 +27,21 @@ impl Analyzer<'_> {
         if let Some(with) = &update.with {
             self.with_clause(with)?;
         }
-        let table = self.target_table(&update.relation, "UPDATE")?;
+        let Changed { table, named, view } = self.changed(&update.relation, "UPDATE")?;
         let kind = RteKind::Relation(table.clone());
-        let entry = self.target_entry(&table, &update.relation, kind);
-        let item = self.entry_item(entry);
+        let entry = self.target_entry(&named, &update.relation, kind);
+        let mut item = self.entry_item(entry);
+        if let Some(view) = &view {
+            view.rename(&mut item, entry);
+            for target in update.assignments.iter().flat_map(Assignment::targets) {
+                view.refuse_column(&target.name, &named.name, "UPDATE")?;
+            }
+        }
         let mut from = vec![JoinTree::Entry(entry)];
         from.extend(self.other_tables(&item, &update.from)?);
-        let set = self.set_list(&table, &update.assignments)?;
+        let set = self.set_list(&named, &update.assignments)?;
         let filter = self.condition(update.where_clause.as_ref(), Clause::Where)?;
+        let filter = with_view(filter, view.as_ref(), entry);
         let mut targets = vec![row_key(entry)];
         let mut columns = Vec::with_capacity(set.len());
         for (number, expr) in set {
@@ -44,7 +52,8 @@ impl Analyzer<'_> {
         let mut returning = self.returning(&update.returning)?;
         self.carry_other_columns(entry, &mut returning, &mut targets)?;
         let source = Query { from, filter, targets, ..Query::default() };
-        Ok(Update { table, entry, source: Arc::new(source), columns, returning })
+        let view_checks = view.map(|view| view.checks()).unwrap_or_default();
+        Ok(Update { table, entry, source: Arc::new(source), columns, returning, view_checks })
     }
 
     /// `DELETE`.
@@ -60,13 +69,17 @@ impl Analyzer<'_> {
         if let Some(with) = &delete.with {
             self.with_clause(with)?;
         }
-        let table = self.target_table(&delete.relation, "DELETE")?;
+        let Changed { table, named, view } = self.changed(&delete.relation, "DELETE")?;
         let kind = RteKind::Relation(table.clone());
-        let entry = self.target_entry(&table, &delete.relation, kind);
-        let item = self.entry_item(entry);
+        let entry = self.target_entry(&named, &delete.relation, kind);
+        let mut item = self.entry_item(entry);
+        if let Some(view) = &view {
+            view.rename(&mut item, entry);
+        }
         let mut from = vec![JoinTree::Entry(entry)];
         from.extend(self.other_tables(&item, &delete.using)?);
         let filter = self.condition(delete.where_clause.as_ref(), Clause::Where)?;
+        let filter = with_view(filter, view.as_ref(), entry);
         let mut targets = vec![row_key(entry)];
         let mut returning = self.returning(&delete.returning)?;
         self.carry_other_columns(entry, &mut returning, &mut targets)?;
@@ -113,6 +126,16 @@ impl Analyzer<'_> {
             carry(&mut target.expr, entry, targets);
         }
         Ok(())
+    }
+}
+
+/// The conditions of the views that a statement goes through, and its own.
+fn with_view(filter: Option<Expr>, view: Option<&Updatable>, entry: usize) -> Option<Expr> {
+    let mut all = view.map(|view| view.filters(entry)).unwrap_or_default();
+    all.extend(filter);
+    match all.len() {
+        0 | 1 => all.pop(),
+        _ => Some(Expr::And(all)),
     }
 }
 

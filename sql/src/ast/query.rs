@@ -583,6 +583,17 @@ pub enum Assignment {
     },
 }
 
+impl Assignment {
+    /// The columns that it assigns to.
+    #[must_use]
+    pub fn targets(&self) -> &[AssignTarget] {
+        match self {
+            Self::Single { target, .. } => std::slice::from_ref(target),
+            Self::Multi { targets, .. } => targets,
+        }
+    }
+}
+
 /// `UPDATE`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateStmt {

@@ -29,13 +29,32 @@ impl Ddl<'_> {
             ObjectType::View => "ALTER VIEW",
             ObjectType::Sequence => "ALTER SEQUENCE",
             ObjectType::Index => "ALTER INDEX",
+            ObjectType::MatView => "ALTER MATERIALIZED VIEW",
             other => return Err(SqlError::unsupported(format!("ALTER {}", other.words()))),
         };
         let Some(relation) = self.alterable(&alter.relation, alter.missing_ok).await? else {
             return Ok(tag);
         };
+        if alter.object_type == ObjectType::MatView && relation.as_materialized().is_none() {
+            return Err(super::name::wrong_kind(&relation, "a materialized view"));
+        }
         for command in &alter.commands {
-            if relation.as_table().is_none() && !matches!(command, AlterTableCmd::ChangeOwner(_)) {
+            if relation.as_materialized().is_some() && !is_for_materialized(command) {
+                return Err(SqlError::new(
+                    SqlState::WrongObjectType,
+                    format!(
+                        "ALTER action {} cannot be performed on relation \"{}\"",
+                        action_words(command),
+                        relation.name
+                    ),
+                )
+                .detail("This operation is not supported for materialized views."));
+            }
+            let is_view = relation.kind() == aegis_catalog::RelationKind::View;
+            if relation.as_table().is_none()
+                && !is_view
+                && !matches!(command, AlterTableCmd::ChangeOwner(_))
+            {
                 return Err(SqlError::unsupported(format!("this form of {tag}")));
             }
         }
@@ -80,6 +99,11 @@ impl Ddl<'_> {
 
     async fn alter_command(&mut self, table: Oid, command: &AlterTableCmd) -> SqlResult<()> {
         let relation = self.relation(table)?;
+        if relation.kind() == aegis_catalog::RelationKind::View
+            && !matches!(command, AlterTableCmd::ChangeOwner(_))
+        {
+            return self.alter_view(&relation, command);
+        }
         match command {
             AlterTableCmd::AddColumn { column, missing_ok } => {
                 self.add_column(&relation, column, *missing_ok).await
@@ -120,7 +144,9 @@ impl Ddl<'_> {
             AlterTableCmd::ValidateConstraint(name) => match constraint_named(&relation, name) {
                 None => Err(missing_constraint(&relation, name)),
                 Some(stored) => match stored.kind {
-                    ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => Ok(()),
+                    ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => {
+                        self.validate_constraint(table, stored.oid).await
+                    }
                     _ => Err(SqlError::new(
                         SqlState::WrongObjectType,
                         format!(
@@ -163,10 +189,8 @@ impl Ddl<'_> {
             AlterTableCmd::EnableTrigger {
                 which: TriggerSelector::All | TriggerSelector::User,
                 ..
-            }
-            | AlterTableCmd::DropCluster
-            | AlterTableCmd::SetLogged => Ok(()),
-            _ => Err(SqlError::unsupported("this form of ALTER TABLE")),
+            } => Ok(()),
+            other => self.alter_storage(&relation, other),
         }
     }
 
@@ -362,6 +386,49 @@ impl Ddl<'_> {
             column.identity = None;
         })
         .map(drop)
+    }
+}
+
+/// Whether a command can be given to a materialized view.
+const fn is_for_materialized(command: &AlterTableCmd) -> bool {
+    matches!(
+        command,
+        AlterTableCmd::ChangeOwner(_)
+            | AlterTableCmd::SetOptions(_)
+            | AlterTableCmd::ResetOptions(_)
+            | AlterTableCmd::SetStatistics { .. }
+            | AlterTableCmd::SetStorage { .. }
+            | AlterTableCmd::SetCompression { .. }
+            | AlterTableCmd::SetColumnOptions { .. }
+            | AlterTableCmd::ClusterOn(_)
+            | AlterTableCmd::DropCluster
+            | AlterTableCmd::SetAccessMethod(_)
+            | AlterTableCmd::SetTableSpace(_)
+    )
+}
+
+/// What messages call a command (`alter_table_type_to_string`).
+const fn action_words(command: &AlterTableCmd) -> &'static str {
+    match command {
+        AlterTableCmd::AddColumn { .. } => "ADD COLUMN",
+        AlterTableCmd::ColumnDefault { .. } => "ALTER COLUMN ... SET DEFAULT",
+        AlterTableCmd::DropNotNull { .. } => "ALTER COLUMN ... DROP NOT NULL",
+        AlterTableCmd::SetNotNull { .. } => "ALTER COLUMN ... SET NOT NULL",
+        AlterTableCmd::DropExpression { .. } => "ALTER COLUMN ... DROP EXPRESSION",
+        AlterTableCmd::DropColumn { .. } => "DROP COLUMN",
+        AlterTableCmd::AlterColumnType { .. } => "ALTER COLUMN ... SET DATA TYPE",
+        AlterTableCmd::AddConstraint(_) => "ADD CONSTRAINT",
+        AlterTableCmd::AlterConstraint { .. } => "ALTER CONSTRAINT",
+        AlterTableCmd::ValidateConstraint(_) => "VALIDATE CONSTRAINT",
+        AlterTableCmd::DropConstraint { .. } => "DROP CONSTRAINT",
+        AlterTableCmd::AddIdentity { .. } => "ALTER COLUMN ... ADD IDENTITY",
+        AlterTableCmd::SetIdentity { .. } => "ALTER COLUMN ... SET",
+        AlterTableCmd::DropIdentity { .. } => "ALTER COLUMN ... DROP IDENTITY",
+        AlterTableCmd::SetLogged => "SET LOGGED",
+        AlterTableCmd::SetUnlogged => "SET UNLOGGED",
+        AlterTableCmd::ReplicaIdentity(_) => "REPLICA IDENTITY",
+        AlterTableCmd::RowSecurity(_) => "ENABLE ROW SECURITY",
+        _ => "of this kind",
     }
 }
 

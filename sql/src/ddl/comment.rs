@@ -46,6 +46,7 @@ impl Ddl<'_> {
         let wanted = match kind {
             ObjectType::Table => Some((RelationKind::Table, "a table")),
             ObjectType::View => Some((RelationKind::View, "a view")),
+            ObjectType::MatView => Some((RelationKind::MaterializedView, "a materialized view")),
             ObjectType::Index => Some((RelationKind::Index, "an index")),
             ObjectType::Sequence => Some((RelationKind::Sequence, "a sequence")),
             _ => None,

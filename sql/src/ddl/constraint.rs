@@ -23,11 +23,13 @@ impl Ddl<'_> {
         validate: bool,
     ) -> SqlResult<()> {
         refuse_deferrable(constraint)?;
-        if constraint.not_valid {
-            return Err(SqlError::unsupported("NOT VALID").at(constraint.location));
-        }
+        // A new table has no rows to be looked at: NOT VALID says nothing of it.
+        let unchecked = constraint.not_valid && validate;
         match &constraint.kind {
-            ConstraintKind::Check(expr) => self.add_check(table, constraint, expr, validate),
+            ConstraintKind::Check(expr) => {
+                self.add_check(table, constraint, expr, validate)?;
+                if unchecked { self.note_unchecked(table) } else { Ok(()) }
+            }
             ConstraintKind::Primary(index) => {
                 self.add_unique(table, constraint, index, column, true, !validate).await
             }
@@ -35,7 +37,10 @@ impl Ddl<'_> {
                 self.add_unique(table, constraint, index, column, false, !validate).await
             }
             ConstraintKind::Foreign(key) => {
-                self.add_foreign_key(table, constraint.name.as_deref(), key, column, validate).await
+                let name = constraint.name.as_deref();
+                let looks = validate && !unchecked;
+                self.add_foreign_key(table, name, key, column, looks).await?;
+                if unchecked { self.note_unchecked(table) } else { Ok(()) }
             }
             ConstraintKind::Exclusion(_) => Err(SqlError::unsupported("EXCLUDE")),
             _ => Err(SqlError::internal("this is no constraint of a table")),
@@ -76,7 +81,7 @@ impl Ddl<'_> {
                 self.free_constraint_name(relation.schema, &parts, false)
             }
         };
-        if validate {
+        if validate && !constraint.not_valid {
             let program = compile_over_row(&bound)?;
             let mut broken = false;
             let evaluation = self.context.evaluation();
@@ -291,7 +296,7 @@ impl Ddl<'_> {
         kind: StoredKind,
     ) -> SqlResult<()> {
         let oid = self.counters.next_oid()?;
-        self.put_constraint_as(table, Stored { oid, name, kind })
+        self.put_constraint_as(table, Stored { oid, name, kind, validated: true })
     }
 
     pub(super) fn put_constraint_as(&mut self, table: Oid, constraint: Stored) -> SqlResult<()> {
@@ -300,6 +305,51 @@ impl Ddl<'_> {
             body.constraints.push(constraint);
         }
         self.put_relation(relation).map(drop)
+    }
+
+    /// Notes that nobody has looked whether the rows keep the constraint that was added last.
+    fn note_unchecked(&mut self, table: Oid) -> SqlResult<()> {
+        let mut relation = (*self.relation(table)?).clone();
+        if let RelationBody::Table(body) = &mut relation.body
+            && let Some(last) = body.constraints.last_mut()
+        {
+            last.validated = false;
+        }
+        self.put_relation(relation).map(drop)
+    }
+
+    /// `VALIDATE CONSTRAINT`, of a check or a foreign key.
+    pub(super) async fn validate_constraint(&mut self, table: Oid, oid: Oid) -> SqlResult<()> {
+        let relation = self.relation(table)?;
+        let body = relation.as_table().ok_or_else(|| SqlError::internal("no table"))?;
+        let stored = body.constraints.iter().find(|stored| stored.oid == oid);
+        let stored = stored.ok_or_else(|| SqlError::internal("a constraint is missing"))?;
+        if stored.validated {
+            return Ok(());
+        }
+        if let StoredKind::Check { expression, .. } = &stored.kind {
+            let parsed = crate::parser::parse_expr(expression)?;
+            let (_, bound, _) = self.check_condition(&parsed, &relation)?;
+            let program = compile_over_row(&bound)?;
+            let mut broken = false;
+            let evaluation = self.context.evaluation();
+            self.each_row(&relation, |_, row| {
+                broken |= matches!(program.evaluate(&row, &evaluation)?, Datum::Bool(false));
+                Ok(!broken)
+            })?;
+            if broken {
+                return Err(self.violated_check(&relation, &stored.name));
+            }
+        } else {
+            self.validate_foreign_key(table, oid).await?;
+        }
+        let mut changed = (*self.relation(table)?).clone();
+        if let RelationBody::Table(body) = &mut changed.body {
+            for stored in body.constraints.iter_mut().filter(|stored| stored.oid == oid) {
+                stored.validated = true;
+            }
+        }
+        self.put_relation(changed).map(drop)
     }
 
     /// Sets NOT NULL, and looks at the rows if there may be some.

@@ -1,5 +1,8 @@
 //! `CREATE TABLE AS` and `SELECT INTO`: a table made of a query's rows.
 
+use std::sync::Arc;
+
+use aegis_catalog::Relation;
 use aegis_storage::TableLockMode;
 use aegis_types::{SqlError, SqlResult, SqlState};
 
@@ -17,8 +20,8 @@ impl Ddl<'_> {
         &mut self,
         create: &CreateTableAsStmt,
     ) -> SqlResult<String> {
-        if create.object_type != ObjectType::Table {
-            return Err(SqlError::unsupported("CREATE MATERIALIZED VIEW"));
+        if create.object_type == ObjectType::MatView {
+            return self.create_materialized(create).await;
         }
         if !matches!(create.query, Statement::Select(_)) {
             return Err(SqlError::unsupported("CREATE TABLE AS EXECUTE"));
@@ -77,8 +80,18 @@ impl Ddl<'_> {
         if into.skip_data {
             return Ok("CREATE TABLE AS".to_owned());
         }
+        let rows = self.insert_rows_of(&*plan, &relation).await?;
+        Ok(format!("SELECT {rows}"))
+    }
+
+    /// Inserts what a plan gives into a table; how many rows that was.
+    pub(super) async fn insert_rows_of(
+        &mut self,
+        plan: &dyn crate::query_engine::QueryPlan,
+        relation: &Arc<Relation>,
+    ) -> SqlResult<u64> {
         let mut stream = plan.execute(&self.context)?;
-        let access = TableAccess::new(&relation, &self.context)?;
+        let access = TableAccess::new(relation, &self.context)?;
         let mut changes =
             Changes::new(self.txn, &self.context, self.engine, self.row_ids, self.lock_timeout);
         let mut rows = 0_u64;
@@ -90,6 +103,6 @@ impl Ddl<'_> {
             self.context.cancel.check()?;
         }
         changes.finish_statement().await?;
-        Ok(format!("SELECT {rows}"))
+        Ok(rows)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use aegis_catalog::snapshot::PG_CLASS;
 use aegis_catalog::{
-    Column, ConstraintKind as StoredKind, Identity, OnCommit, Persistence, Relation, RelationBody,
-    TableBody,
+    Column, Comment, ConstraintKind as StoredKind, Descriptor, Identity, OnCommit, Persistence,
+    Relation, RelationBody, TableBody,
 };
 use aegis_storage::TableLockMode;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
@@ -121,8 +122,14 @@ impl Ddl<'_> {
             }
         }
         for (template, options) in likes {
+            if options.identity {
+                self.copy_identities(&template, relation.oid).await?;
+            }
             if options.constraints || options.indexes {
                 self.copy_constraints(&template, relation.oid, options).await?;
+            }
+            if options.comments {
+                self.copy_comments(&template, relation.oid)?;
             }
         }
         Ok("CREATE TABLE")
@@ -320,10 +327,6 @@ impl Ddl<'_> {
                 "a table, view, materialized view, composite type, or foreign table",
             ));
         }
-        if like.options.identity && template.live_columns().any(|column| column.identity.is_some())
-        {
-            return Err(SqlError::unsupported("LIKE INCLUDING IDENTITY"));
-        }
         let mut columns = Vec::new();
         for column in template.live_columns() {
             let number = column_number(before + columns.len())?;
@@ -341,6 +344,7 @@ impl Ddl<'_> {
                         }
                     }),
                     generated: column.generated && like.options.generated,
+                    storage: column.storage.filter(|_| like.options.storage),
                     identity: None,
                     dropped: false,
                     since_version: 0,
@@ -355,6 +359,42 @@ impl Ddl<'_> {
             });
         }
         Ok((template, columns))
+    }
+
+    /// Gives the columns that are called as identity columns of another table sequences like theirs.
+    async fn copy_identities(&mut self, template: &Relation, table: Oid) -> SqlResult<()> {
+        for column in template.live_columns() {
+            let Some(kind) = column.identity else { continue };
+            let relation = self.relation(table)?;
+            let Some(own) = relation.column_named(&column.name).map(|own| own.number) else {
+                continue;
+            };
+            let sequence = self.owned_sequences(template.oid, Some(column.number)).next();
+            let sequence = sequence.map(|oid| self.relation(oid)).transpose()?;
+            let body = sequence.as_ref().and_then(|sequence| sequence.as_sequence());
+            let options = body.map(super::sequence::options_of).unwrap_or_default();
+            self.change_column(table, own, |column| column.identity = Some(kind))?;
+            let owner = OwnedSequence { table, column: own, internal: true };
+            self.create_owned_sequence(&owner, column.ty.oid, &options).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies the comments on the columns that are called alike.
+    fn copy_comments(&mut self, template: &Relation, table: Oid) -> SqlResult<()> {
+        let relation = self.relation(table)?;
+        for column in template.live_columns() {
+            let number = i32::from(column.number);
+            let comment = self.context.catalog.comment(PG_CLASS, template.oid, number).cloned();
+            if let (Some(comment), Some(own)) = (comment, relation.column_named(&column.name)) {
+                self.put(Descriptor::Comment(Arc::new(Comment {
+                    object: table,
+                    column: i32::from(own.number),
+                    ..(*comment).clone()
+                })))?;
+            }
+        }
+        Ok(())
     }
 
     async fn copy_constraints(

@@ -269,7 +269,7 @@ impl Ddl<'_> {
     pub(super) fn views_using(&self, relation: &Relation, column: i16) -> SqlResult<Vec<Oid>> {
         let mut found = Vec::new();
         for view in self.context.catalog.relations_of(relation.database) {
-            let RelationBody::View { definition } = &view.body else { continue };
+            let Some(definition) = view.query_text() else { continue };
             if definition.contains(relation.name.split('"').next().unwrap_or_default())
                 && self.view_uses(view)?.contains(&(relation.oid, column))
             {

@@ -21,6 +21,7 @@ impl Ddl<'_> {
             ObjectType::View => (Some(RelationKind::View), "DROP VIEW"),
             ObjectType::Index => (Some(RelationKind::Index), "DROP INDEX"),
             ObjectType::Sequence => (Some(RelationKind::Sequence), "DROP SEQUENCE"),
+            ObjectType::MatView => (Some(RelationKind::MaterializedView), "DROP MATERIALIZED VIEW"),
             ObjectType::Schema => (None, "DROP SCHEMA"),
             other => return self.drop_absent(other, drop),
         };
@@ -188,9 +189,6 @@ impl Ddl<'_> {
     /// `DROP` of kinds of which there can be none.
     fn drop_absent(&mut self, kind: ObjectType, drop: &DropStmt) -> SqlResult<&'static str> {
         let (word, code, tag) = match kind {
-            ObjectType::MatView => {
-                ("materialized view", SqlState::UndefinedTable, "DROP MATERIALIZED VIEW")
-            }
             ObjectType::ForeignTable => {
                 ("foreign table", SqlState::UndefinedTable, "DROP FOREIGN TABLE")
             }
@@ -323,5 +321,6 @@ const fn with_article(kind: RelationKind) -> &'static str {
         RelationKind::View => "a view",
         RelationKind::Sequence => "a sequence",
         RelationKind::Index => "an index",
+        RelationKind::MaterializedView => "a materialized view",
     }
 }

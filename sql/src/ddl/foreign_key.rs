@@ -26,7 +26,7 @@ impl Ddl<'_> {
         validate: bool,
     ) -> SqlResult<()> {
         let target = self.open(&key.referenced, TableLockMode::ShareRowExclusive).await?;
-        if target.as_table().is_none() {
+        if target.kind() != aegis_catalog::RelationKind::Table {
             return Err(wrong_kind(&target, "a table").message_of_reference(&target));
         }
         let relation = self.relation(table)?;
@@ -94,7 +94,10 @@ impl Ddl<'_> {
             refuse_generated(&*self.relation(table)?, key)?;
         }
         self.check_reference(&*self.relation(table)?, &target)?;
-        self.put_constraint_as(table, aegis_catalog::Constraint { oid, name, kind })?;
+        self.put_constraint_as(
+            table,
+            aegis_catalog::Constraint { oid, name, kind, validated: true },
+        )?;
         let mut target = (*self.relation(target.oid)?).clone();
         if let RelationBody::Table(body) = &mut target.body {
             body.referenced_by.push((table, oid));
@@ -181,7 +184,11 @@ impl Ddl<'_> {
     }
 
     /// Looks for a row without its referenced row: 23503.
-    async fn validate_foreign_key(&mut self, table: Oid, constraint: Oid) -> SqlResult<()> {
+    pub(super) async fn validate_foreign_key(
+        &mut self,
+        table: Oid,
+        constraint: Oid,
+    ) -> SqlResult<()> {
         let mut only = (*self.relation(table)?).clone();
         if let RelationBody::Table(body) = &mut only.body {
             body.constraints.retain(|stored| stored.oid == constraint);

@@ -303,7 +303,7 @@ impl Ddl<'_> {
         mode: TableLockMode,
     ) -> SqlResult<Arc<Relation>> {
         let relation = self.open(name, mode).await?;
-        if relation.as_table().is_none() {
+        if relation.kind() != RelationKind::Table {
             return Err(wrong_kind(&relation, "a table"));
         }
         Ok(relation)
@@ -340,6 +340,7 @@ pub(super) const fn kind_word(kind: RelationKind) -> &'static str {
         RelationKind::View => "view",
         RelationKind::Sequence => "sequence",
         RelationKind::Index => "index",
+        RelationKind::MaterializedView => "materialized view",
     }
 }
 

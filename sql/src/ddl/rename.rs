@@ -265,6 +265,7 @@ fn relation_tag(kind: ObjectType) -> SqlResult<&'static str> {
         ObjectType::Table => "ALTER TABLE",
         ObjectType::Index => "ALTER INDEX",
         ObjectType::View => "ALTER VIEW",
+        ObjectType::MatView => "ALTER MATERIALIZED VIEW",
         ObjectType::Sequence => "ALTER SEQUENCE",
         other => return Err(SqlError::unsupported(format!("ALTER {}", other.words()))),
     })
@@ -275,11 +276,13 @@ fn check_kind(relation: &Relation, kind: ObjectType) -> SqlResult<()> {
     let fits = match kind {
         ObjectType::View => matches!(relation.body, RelationBody::View { .. }),
         ObjectType::Sequence => matches!(relation.body, RelationBody::Sequence(_)),
+        ObjectType::MatView => relation.as_materialized().is_some(),
         _ => true,
     };
     match kind {
         _ if fits => Ok(()),
         ObjectType::View => Err(wrong_kind(relation, "a view")),
+        ObjectType::MatView => Err(wrong_kind(relation, "a materialized view")),
         _ => Err(wrong_kind(relation, "a sequence")),
     }
 }

@@ -409,3 +409,17 @@ fn number(name: &str, value: &DefValue) -> SqlResult<i64> {
     let name = name.to_owned();
     DefElem { namespace: None, name, value: Some(value.clone()), location: 0 }.int64()
 }
+
+/// The options that make a sequence like this one.
+pub(super) fn options_of(body: &SequenceBody) -> Vec<SequenceOption> {
+    let number = |value: i64| DefValue::Float(value.to_string());
+    let kinds = [
+        SequenceOptionKind::Increment(number(body.increment)),
+        SequenceOptionKind::MinValue(Some(number(body.minimum))),
+        SequenceOptionKind::MaxValue(Some(number(body.maximum))),
+        SequenceOptionKind::Start(number(body.start)),
+        SequenceOptionKind::Cache(number(body.cache)),
+        SequenceOptionKind::Cycle(body.cycle),
+    ];
+    kinds.into_iter().map(|kind| SequenceOption { kind, location: 0 }).collect()
+}

@@ -83,6 +83,12 @@ impl Ddl<'_> {
         self.deparser(&self.context.catalog, &settings).query_uses(&query)
     }
 
+    /// What a kept query means.
+    pub(super) fn view_query(&self, definition: &str) -> SqlResult<bound::Query> {
+        let settings = FormatSettings::default();
+        self.stored(&self.context.catalog, &settings).query(definition)
+    }
+
     /// Whether a query reads a temporary relation.
     pub(super) fn names_temporary(&self, query: &bound::Query) -> SqlResult<bool> {
         let settings = FormatSettings::default();
@@ -143,6 +149,10 @@ impl Ddl<'_> {
         }
         match &mut changed.body {
             RelationBody::Table(body) => {
+                if let Some(view) = &mut body.materialized {
+                    let text = deparser.view(&stored.query(&view.definition)?, None)?;
+                    text.trim_start().clone_into(&mut view.definition);
+                }
                 for constraint in &mut body.constraints {
                     if let ConstraintKind::Check { expression, .. } = &mut constraint.kind {
                         *expression = again(expression)?;

@@ -9,16 +9,18 @@ use super::Ddl;
 use super::create_table::{check_columns, column_number};
 use super::name::{relation_exists, wrong_kind};
 use crate::analyze::{OutputColumn, format_type};
-use crate::ast::{CreateViewStmt, RelPersistence, SelectBody, Statement, ViewCheckOption};
+use crate::ast::{
+    AlterTableCmd, CreateViewStmt, DefElem, RelPersistence, SelectBody, Statement, ViewCheckOption,
+};
 
 impl Ddl<'_> {
     /// `CREATE [OR REPLACE] VIEW`
     pub(super) async fn create_view(&mut self, create: &CreateViewStmt) -> SqlResult<&'static str> {
-        if create.check_option != ViewCheckOption::None {
-            return Err(SqlError::unsupported("WITH CHECK OPTION"));
-        }
-        if let Some(option) = create.options.first() {
-            return Err(SqlError::unsupported(format!("the view option \"{}\"", option.name)));
+        let mut options = view_options(&create.options)?;
+        match create.check_option {
+            ViewCheckOption::None => {}
+            ViewCheckOption::Local => options.push("check_option=local".to_owned()),
+            ViewCheckOption::Cascaded => options.push("check_option=cascaded".to_owned()),
         }
         if let SelectBody::Simple(simple) = &create.query.body
             && simple.into.is_some()
@@ -29,6 +31,7 @@ impl Ddl<'_> {
             ));
         }
         let query = self.analyzer().analyze_view(&create.query)?;
+        self.check_option_fits(&query, &options)?;
         let statement = Statement::Select(Box::new(create.query.clone()));
         let output = self.analyzer().analyze(&statement)?.columns;
         let columns = view_columns(&output, &create.aliases)?;
@@ -44,7 +47,7 @@ impl Ddl<'_> {
         let schema = self.creation_schema(&target)?;
         let definition = self.query_text(&query)?;
         let Some(old) = self.claim(schema, name).await? else {
-            self.new_view(schema, name, columns, definition)?;
+            self.new_view(schema, name, columns, definition, options)?;
             return Ok("CREATE VIEW");
         };
         if !create.replace {
@@ -58,6 +61,10 @@ impl Ddl<'_> {
         self.check_replaceable(&old, &columns)?;
         let mut changed = (*old).clone();
         changed.columns = columns;
+        for (column, old) in changed.columns.iter_mut().zip(&old.columns) {
+            column.default.clone_from(&old.default);
+        }
+        changed.options = options;
         changed.body = RelationBody::View { definition };
         self.put_relation(changed)?;
         Ok("CREATE VIEW")
@@ -69,6 +76,7 @@ impl Ddl<'_> {
         name: &str,
         columns: Vec<Column>,
         definition: String,
+        options: Vec<String>,
     ) -> SqlResult<()> {
         let relation = Relation {
             oid: self.counters.next_oid()?,
@@ -79,7 +87,7 @@ impl Ddl<'_> {
             row_type: self.counters.next_oid()?,
             row_array_type: self.counters.next_oid()?,
             columns,
-            options: Vec::new(),
+            options,
             body: RelationBody::View { definition },
             persistence: if self.context.catalog.is_temporary_schema(schema) {
                 aegis_catalog::Persistence::Temporary
@@ -88,6 +96,66 @@ impl Ddl<'_> {
             },
         };
         self.put_relation(relation).map(drop)
+    }
+
+    /// 0A000 for a check option of a view that cannot be changed through.
+    pub(super) fn check_option_fits(
+        &self,
+        query: &crate::bound::Query,
+        options: &[String],
+    ) -> SqlResult<()> {
+        if !options.iter().any(|option| option.starts_with("check_option=")) {
+            return Ok(());
+        }
+        match self.analyzer().updatable_query(query)? {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "WITH CHECK OPTION is supported only on automatically updatable views",
+            )
+            .hint(reason)),
+        }
+    }
+
+    /// `ALTER VIEW`, one command.
+    pub(super) fn alter_view(
+        &mut self,
+        view: &std::sync::Arc<Relation>,
+        command: &AlterTableCmd,
+    ) -> SqlResult<()> {
+        let mut changed = (**view).clone();
+        match command {
+            AlterTableCmd::SetOptions(options) => {
+                for option in view_options(options)? {
+                    let name = option.split_once('=').map_or("", |(name, _)| name).to_owned();
+                    changed.options.retain(|old| !old.starts_with(&format!("{name}=")));
+                    changed.options.push(option);
+                }
+                if let RelationBody::View { definition } = &changed.body {
+                    let query = self.view_query(definition)?;
+                    self.check_option_fits(&query, &changed.options)?;
+                }
+            }
+            AlterTableCmd::ResetOptions(options) => {
+                for option in options {
+                    let name = format!("{}=", option.name);
+                    changed.options.retain(|old| !old.starts_with(&name));
+                }
+            }
+            AlterTableCmd::ColumnDefault { column, default } => {
+                let found = view
+                    .column_named(column)
+                    .ok_or_else(|| super::alter_table::missing_column(view, column))?;
+                let (number, ty) = (found.number, found.ty);
+                let text = match default {
+                    Some(expr) => self.default(expr, view, ty, column)?.map(|(text, _)| text),
+                    None => None,
+                };
+                return self.set_default(view.oid, number, text).map(drop);
+            }
+            _ => return Err(SqlError::unsupported("this form of ALTER VIEW")),
+        }
+        self.put_relation(changed).map(drop)
     }
 
     /// 42P16 unless the old columns stay, in name and type.
@@ -118,6 +186,36 @@ impl Ddl<'_> {
         }
         Ok(())
     }
+}
+
+/// The options of a view, checked and as they are kept.
+fn view_options(options: &[DefElem]) -> SqlResult<Vec<String>> {
+    let bad = |message: String| SqlError::new(SqlState::InvalidParameterValue, message);
+    let mut kept = Vec::new();
+    for option in options {
+        let value = option.value.as_ref().map_or_else(|| "true".to_owned(), |value| value.text());
+        let name = option.name.as_str();
+        match name {
+            "check_option" if matches!(value.as_str(), "local" | "cascaded") => {}
+            "check_option" => {
+                return Err(bad(format!(
+                    "invalid value for enum option \"check_option\": {value}"
+                ))
+                .detail("Valid values are \"local\" and \"cascaded\"."));
+            }
+            "security_barrier" | "security_invoker" => {
+                let known = ["true", "false", "on", "off", "1", "0", "yes", "no"];
+                if !known.contains(&value.to_ascii_lowercase().as_str()) {
+                    return Err(bad(format!(
+                        "invalid value for boolean option \"{name}\": {value}"
+                    )));
+                }
+            }
+            _ => return Err(bad(format!("unrecognized parameter \"{name}\""))),
+        }
+        kept.push(format!("{name}={value}"));
+    }
+    Ok(kept)
 }
 
 fn view_columns(output: &[OutputColumn], aliases: &[String]) -> SqlResult<Vec<Column>> {

@@ -10,7 +10,7 @@ use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use super::conflict::ConflictPlan;
 use super::recheck::Traced;
 use super::returning::Returning;
-use super::table::{TableAccess, position};
+use super::table::{TableAccess, ViewChecks, position};
 use super::write::{InsertOutcome, LockedRow, OldRow};
 use super::{Changed, Changes, ReturnedRows};
 use crate::bound::{Delete, Insert, KnownRow, Query, Target, Update};
@@ -24,6 +24,7 @@ impl Changes<'_> {
     pub async fn insert(&mut self, insert: &Insert) -> SqlResult<Changed> {
         let table = TableAccess::new(&insert.table, self.context)?;
         let returning = Returning::compile(&insert.returning, 0, &table)?;
+        let view_checks = ViewChecks::compile(&insert.view_checks)?;
         let mut conflict =
             insert.on_conflict.as_ref().map(|c| ConflictPlan::new(c, &table)).transpose()?;
         let places = live_positions(&insert.table);
@@ -44,6 +45,7 @@ impl Changes<'_> {
                     Some(conflict) => self.insert_or_resolve(&table, conflict, row).await?,
                 };
                 if let Some(row) = written {
+                    view_checks.check(&table, &row, &self.evaluation())?;
                     changed.rows += 1;
                     returning.push(&row, &[], &self.evaluation(), &mut changed)?;
                 }
@@ -88,6 +90,7 @@ impl Changes<'_> {
     pub async fn update(&mut self, update: &Update) -> SqlResult<Changed> {
         let table = TableAccess::new(&update.table, self.context)?;
         let returning = Returning::compile(&update.returning, update.entry, &table)?;
+        let view_checks = ViewChecks::compile(&update.view_checks)?;
         let mode = if touches_unique_key(&table, &update.columns) {
             RowLockMode::ForUpdate
         } else {
@@ -115,6 +118,7 @@ impl Changes<'_> {
                 }
                 table.generate(&mut row, &self.evaluation())?;
                 self.update_row(&table, &old, &row).await?;
+                view_checks.check(&table, &row, &self.evaluation())?;
                 changed.rows += 1;
                 returning.push(&row, &found, &self.evaluation(), &mut changed)?;
             }

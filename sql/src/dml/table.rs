@@ -69,6 +69,43 @@ enum KeySource {
     Expression(Program),
 }
 
+/// The check options of the views that a statement goes through.
+pub(super) struct ViewChecks(Vec<(String, Program)>);
+
+impl ViewChecks {
+    pub(super) fn compile(checks: &[crate::bound::ViewCheck]) -> SqlResult<Self> {
+        let compiled = checks.iter().map(|check| {
+            let program = Program::compile(&check.condition, &mut |_, column, _| {
+                if column <= 0 {
+                    return Err(SqlError::unsupported("this column in WITH CHECK OPTION"));
+                }
+                Ok(position(column))
+            })?;
+            Ok((check.view.clone(), program))
+        });
+        Ok(Self(compiled.collect::<SqlResult<_>>()?))
+    }
+
+    /// Refuses a row that a view would not show.
+    pub(super) fn check(
+        &self,
+        table: &TableAccess,
+        row: &[Datum],
+        evaluation: &Evaluation<'_>,
+    ) -> SqlResult<()> {
+        for (view, program) in &self.0 {
+            if !program.is_true(row, evaluation)? {
+                return Err(SqlError::new(
+                    SqlState::WithCheckOptionViolation,
+                    format!("new row violates check option for view \"{view}\""),
+                )
+                .detail(table.failing_row(row, evaluation)));
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Check {
     name: String,
     program: Program,

@@ -62,6 +62,8 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "pg_get_function_sqlbody",
     "pg_describe_object",
     "pg_relation_is_publishable",
+    "pg_relation_is_updatable",
+    "pg_column_is_updatable",
     "pg_table_is_visible",
     "pg_type_is_visible",
     "pg_function_is_visible",

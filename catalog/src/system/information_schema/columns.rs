@@ -12,8 +12,9 @@ use crate::descriptor::{Column, Identity, SequenceBody};
 pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let mut rows = Vec::new();
     for table in tables_and_views(context) {
+        let updatable = if table.is_view { table.updatable_columns(context) } else { None };
         for (number, name, ty) in context.names.columns(table.oid) {
-            rows.push(row(context, &table, number, name, ty));
+            rows.push(row(context, &table, number, name, ty, updatable.as_ref()));
         }
     }
     rows
@@ -95,6 +96,7 @@ fn row(
     number: i16,
     name: &str,
     ty: TypeRef,
+    updatable: Option<&Vec<bool>>,
 ) -> Vec<Datum> {
     let names = &context.names;
     let catalog = catalog_name(names);
@@ -115,6 +117,9 @@ fn row(
         .filter(|column| column.generated)
         .and_then(|column| column.default.as_deref())
         .map(|text| names.text.expression(names, text, names.catalog.relation(table.oid), false));
+    let at = usize::try_from(number - 1).unwrap_or_default();
+    let is_updatable =
+        table.is_view && updatable.and_then(|columns| columns.get(at)).copied().unwrap_or_default();
     let is_array = aegis_types::io::element_type(ty.oid).is_some();
     let data_type = match builtins().type_row(ty.oid) {
         _ if is_array => "ARRAY".to_owned(),
@@ -177,7 +182,7 @@ fn row(
         yes(sequence.is_some_and(|sequence| sequence.cycle)),
         if generated.is_some() { "ALWAYS" } else { "NEVER" },
         generated,
-        yes(!table.is_view),
+        yes(!table.is_view || is_updatable),
     ]);
     row
 }

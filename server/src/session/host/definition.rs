@@ -88,11 +88,38 @@ pub(super) static FUNCTIONS: HostTable = &[
     // No function here is written in SQL.
     ("pg_get_function_sqlbody", |_| Ok(Datum::Null)),
     ("pg_describe_object", describe),
+    // Bits of UPDATE (4), INSERT (8) and DELETE (16).
+    ("pg_relation_is_updatable", |call| {
+        Ok(Datum::Int4(match updatable_columns(call) {
+            Some(columns) if columns.contains(&true) => 28,
+            Some(_) => 16,
+            None => 0,
+        }))
+    }),
+    ("pg_column_is_updatable", |call| {
+        let at = match call.arg(1) {
+            Datum::Int2(number) => usize::try_from(*number).ok().and_then(|at| at.checked_sub(1)),
+            _ => None,
+        };
+        let columns = updatable_columns(call).unwrap_or_default();
+        Ok(Datum::Bool(at.and_then(|at| columns.get(at)).copied().unwrap_or_default()))
+    }),
     ("pg_relation_is_publishable", |call| {
         let relation = call.seen.catalog.relation(call.oid(0));
         Ok(Datum::Bool(relation.is_some_and(|found| found.kind() == RelationKind::Table)))
     }),
 ];
+
+/// For each column of a table or a view, whether it can be assigned to.
+fn updatable_columns(call: &Call<'_>) -> Option<Vec<bool>> {
+    let names = call.names();
+    let relation = call.seen.catalog.relation(call.oid(0))?;
+    match relation.kind() {
+        RelationKind::Table => Some(relation.columns.iter().map(|c| !c.dropped).collect()),
+        RelationKind::View => names.text.updatable_columns(&names, relation),
+        _ => None,
+    }
+}
 
 fn of_function(
     call: &Call<'_>,
@@ -140,6 +167,7 @@ const fn kind_word(kind: RelationKind) -> &'static str {
         RelationKind::View => "view",
         RelationKind::Sequence => "sequence",
         RelationKind::Index => "index",
+        RelationKind::MaterializedView => "materialized view",
     }
 }
 

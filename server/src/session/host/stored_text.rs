@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aegis_catalog::snapshot::PG_CATALOG;
 use aegis_catalog::system::{self, Names, StoredText};
 use aegis_catalog::{CatalogSnapshot, Relation};
-use aegis_sql::analyze::AnalyzerContext;
+use aegis_sql::analyze::{Analyzer, AnalyzerContext};
 use aegis_sql::deparse::{Deparser, Layout, Stored};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
 use aegis_types::{Datum, EvalContext, FormatSettings, Host, Oid, SqlError, SqlResult, TypeRef};
@@ -39,6 +39,20 @@ impl StoredText for Shown {
         shown.unwrap_or_else(|_| text.to_owned())
     }
 
+    fn view_uses(&self, names: &Names<'_>, view: &Relation) -> Vec<(Oid, i16)> {
+        let found = with_tools(names, Layout::PLAIN, |stored, deparser| {
+            deparser.query_uses(&stored.view(view)?)
+        });
+        found.map(|uses| uses.into_iter().collect()).unwrap_or_default()
+    }
+
+    fn updatable_columns(&self, names: &Names<'_>, view: &Arc<Relation>) -> Option<Vec<bool>> {
+        let found = with_tools(names, Layout::PLAIN, |stored, _| {
+            Analyzer::new(stored.context.clone()).updatable_view(view)
+        });
+        Some(found.ok()?.ok()?.updatable_columns())
+    }
+
     fn view(&self, names: &Names<'_>, view: &Relation, pretty: bool, wrap_column: i32) -> String {
         let columns: Vec<String> = view.columns.iter().map(|column| column.name.clone()).collect();
         let shown =
@@ -49,11 +63,11 @@ impl StoredText for Shown {
     }
 }
 
-fn with_tools(
+fn with_tools<T>(
     names: &Names<'_>,
     layout: Layout,
-    print: impl FnOnce(&Stored<'_>, &Deparser<'_>) -> SqlResult<String>,
-) -> SqlResult<String> {
+    print: impl FnOnce(&Stored<'_>, &Deparser<'_>) -> SqlResult<T>,
+) -> SqlResult<T> {
     let catalog: Arc<CatalogSnapshot> = Arc::new(names.catalog.clone());
     let settings = FormatSettings::default();
     let host = NamesHost(*names);
