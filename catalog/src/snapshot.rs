@@ -230,6 +230,16 @@ impl CatalogSnapshot {
         path.iter().copied().find(|oid| self.is_temporary_schema(*oid))
     }
 
+    /// A search path without the schema of temporary relations at its head, which comes even before
+    /// `pg_catalog`, and that schema.
+    #[must_use]
+    pub fn split_path<'p>(&self, path: &'p [Oid]) -> (Option<Oid>, &'p [Oid]) {
+        match path.split_first() {
+            Some((first, rest)) if self.is_temporary_schema(*first) => (Some(*first), rest),
+            _ => (None, path),
+        }
+    }
+
     /// Whether a schema is one of temporary relations.
     #[must_use]
     pub fn is_temporary_schema(&self, oid: Oid) -> bool {

@@ -77,9 +77,9 @@ fn is_true_array(row: &TypeRow) -> bool {
 impl<'a> Names<'a> {
     /// The schemas that names are searched in, in order.
     pub fn effective_path(&self) -> impl Iterator<Item = Oid> + 'a {
-        let path = self.search_path;
+        let (own, path) = self.catalog.split_path(self.search_path);
         let implicit = (!path.contains(&PG_CATALOG)).then_some(PG_CATALOG);
-        implicit.into_iter().chain(path.iter().copied())
+        own.into_iter().chain(implicit).chain(path.iter().copied())
     }
 
     /// The schema with this name.

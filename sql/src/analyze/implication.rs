@@ -66,7 +66,7 @@ fn refuses_null(condition: &Expr, value: &Expr) -> bool {
     };
     match condition {
         Expr::Call(call) => strict(call),
-        Expr::ArrayComparison { operator, .. } => strict(operator),
+        Expr::ArrayComparison { operator, all: false, .. } => strict(operator),
         Expr::BooleanTest { arg, test: crate::ast::BoolTestType::IsTrue } => {
             refuses_null(arg, value)
         }

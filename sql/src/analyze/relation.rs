@@ -84,9 +84,9 @@ impl Analyzer<'_> {
 
     /// The schemas that unqualified names are searched in, in order.
     pub(super) fn effective_path(&self) -> impl Iterator<Item = Oid> + '_ {
-        let path = self.context.search_path;
+        let (own, path) = self.context.catalog.split_path(self.context.search_path);
         let implicit = (!path.contains(&PG_CATALOG)).then_some(PG_CATALOG);
-        implicit.into_iter().chain(path.iter().copied())
+        own.into_iter().chain(implicit).chain(path.iter().copied())
     }
 
     /// The schema with this name.

@@ -35,6 +35,11 @@ impl Ddl<'_> {
         let Some(relation) = self.alterable(&alter.relation, alter.missing_ok).await? else {
             return Ok(tag);
         };
+        if alter.object_type == ObjectType::View
+            && relation.kind() != aegis_catalog::RelationKind::View
+        {
+            return Err(super::name::wrong_kind(&relation, "a view"));
+        }
         if alter.object_type == ObjectType::MatView && relation.as_materialized().is_none() {
             return Err(super::name::wrong_kind(&relation, "a materialized view"));
         }

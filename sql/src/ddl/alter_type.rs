@@ -163,7 +163,8 @@ impl Ddl<'_> {
                     SqlError::new(
                         SqlState::DatatypeMismatch,
                         format!(
-                            "default for column \"{name}\" cannot be cast automatically to type {}",
+                            "{} for column \"{name}\" cannot be cast automatically to type {}",
+                            if column.generated { "generation expression" } else { "default" },
                             self.type_name(ty.oid)
                         ),
                     )

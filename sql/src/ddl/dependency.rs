@@ -34,6 +34,19 @@ pub(super) enum Item {
     Column(Oid, i16),
 }
 
+impl Item {
+    /// The OID of the item, or of the table that it is a part of.
+    const fn oid(self) -> Oid {
+        match self {
+            Self::Schema(oid)
+            | Self::Relation(oid)
+            | Self::Constraint(_, oid)
+            | Self::Default(oid, _)
+            | Self::Column(oid, _) => oid,
+        }
+    }
+}
+
 /// What is dropped together.
 pub(super) struct Closure {
     /// Everything, the objects that were named first.
@@ -107,6 +120,8 @@ impl Ddl<'_> {
             Item::Column(table, number) => self.column_dependents(table, number, &mut found)?,
             Item::Default(..) => {}
         }
+        // As PostgreSQL tells them: the oldest first.
+        found.sort_by_key(|(item, _)| item.oid());
         stack.extend(found.into_iter().rev().map(|(item, silent)| (item, on, silent)));
         Ok(())
     }

@@ -190,6 +190,9 @@ pub(super) fn is_volatile(expr: &bound::Expr) -> bool {
     found
 }
 
+/// `textanycat` and `anytextcat`.
+const TEXT_CONCATENATIONS: [Oid; 2] = [Oid(2003), Oid(2004)];
+
 /// Whether an expression gives the same value for the same row for ever.
 pub(super) fn is_immutable(expr: &bound::Expr) -> bool {
     let is_function = |oid: Oid| {
@@ -197,15 +200,16 @@ pub(super) fn is_immutable(expr: &bound::Expr) -> bool {
             .function(oid)
             .is_some_and(|function| function.volatility == Volatility::Immutable)
     };
+    let io =
+        |oid: Oid, at: usize| builtins().type_row(oid).is_none_or(|row| is_function(row.io[at]));
     let own = match expr {
-        bound::Expr::Call(call) => is_function(call.function),
-        bound::Expr::ConvertViaText { arg, ty, .. } => {
-            // Through the output function of the one and the input function of the other type.
-            let io = |oid: Oid, at: usize| {
-                builtins().type_row(oid).is_none_or(|row| is_function(row.io[at]))
-            };
-            io(arg.ty().oid, 1) && io(ty.oid, 0)
+        // `text || any` converts by the other's output function, whatever it is marked as.
+        bound::Expr::Call(call) if TEXT_CONCATENATIONS.contains(&call.function) => {
+            call.args.iter().all(|arg| io(arg.ty().oid, 1))
         }
+        bound::Expr::Call(call) => is_function(call.function),
+        // Through the output function of the one and the input function of the other type.
+        bound::Expr::ConvertViaText { arg, ty, .. } => io(arg.ty().oid, 1) && io(ty.oid, 0),
         bound::Expr::NextValue { .. } | bound::Expr::SqlValue { .. } => false,
         _ => true,
     };

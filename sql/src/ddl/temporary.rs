@@ -116,6 +116,21 @@ impl Ddl<'_> {
             .collect();
         for relation in tables {
             let Some(table) = relation.as_table() else { continue };
+            for (other, _) in &table.referenced_by {
+                let other = self.relation(*other)?;
+                let alike = other.as_table().is_some_and(|o| o.on_commit == table.on_commit);
+                if table.on_commit == OnCommit::DeleteRows && !alike {
+                    return Err(SqlError::new(
+                        SqlState::FeatureNotSupported,
+                        "unsupported ON COMMIT and foreign key combination",
+                    )
+                    .detail(format!(
+                        "Table \"{}\" references \"{}\", but they do not have the same ON COMMIT \
+                         setting.",
+                        other.name, relation.name
+                    )));
+                }
+            }
             if table.on_commit == OnCommit::Drop {
                 let closure = self.closure(&[Item::Relation(relation.oid)])?;
                 self.drop_closure(&closure).await?;
