@@ -418,7 +418,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
     let life = tokio::time::timeout(PATIENCE, life);
     tokio::select! {
         ended = life => {
-            let said = running.lock().take().map(|instance| doings(&instance));
+            let said = running.lock().as_deref().map(doings);
             assert!(
                 ended.is_ok(),
                 "round {round}, power off: {}, it hangs {}: {said:#?}",
@@ -429,6 +429,10 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
         // The process would end here: whoever waits for a lock of a commit of unknown outcome
         // would wait for ever.
         () = fatal.notified() => assert!(disk.is_off(), "it stops though nothing failed"),
+    }
+    // Store and log hold each other until one is told to let go, as an exit of the process would.
+    if let Some(instance) = running.lock().take() {
+        drop(tokio::spawn(async move { instance.shutdown().await }));
     }
     works.into_inner()
 }
