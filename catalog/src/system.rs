@@ -157,6 +157,8 @@ pub struct PreparedRow {
     pub prepare_time: i64,
     /// `parameter_types`
     pub parameter_types: Vec<Oid>,
+    /// `from_sql`
+    pub from_sql: bool,
 }
 
 /// A column of a computed relation.

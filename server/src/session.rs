@@ -45,6 +45,8 @@ pub struct Prepared {
     pub statement: Option<Arc<Statement>>,
     /// When, in microseconds since 2000-01-01 UTC.
     pub prepare_time: i64,
+    /// Whether PREPARE made it, and not the protocol.
+    pub from_sql: bool,
     /// The types of `$1`, `$2`, …
     pub parameter_types: Vec<TypeRef>,
     /// The columns that it returns; `None` if it returns no rows (`NoData`).
@@ -129,6 +131,7 @@ mod block;
 mod bound_relations;
 mod copy;
 mod host;
+mod prepared;
 mod run;
 mod startup;
 mod utility;
@@ -181,33 +184,6 @@ impl Session {
     /// a block.
     pub fn share_transaction(&mut self, statements: usize) {
         self.several_statements = statements > 1;
-    }
-
-    /// The prepared statement with this name; the empty name is the unnamed one.
-    #[must_use]
-    pub fn statement(&self, name: &str) -> Option<Arc<Prepared>> {
-        self.statements.lock().get(name).cloned()
-    }
-
-    /// Keeps a prepared statement. The unnamed one replaces its predecessor.
-    ///
-    /// # Errors
-    /// 42P05 if the name is taken.
-    pub fn store_statement(&mut self, name: &str, prepared: Arc<Prepared>) -> SqlResult<()> {
-        let mut statements = self.statements.lock();
-        if !name.is_empty() && statements.contains_key(name) {
-            return Err(SqlError::new(
-                SqlState::DuplicatePstatement,
-                format!("prepared statement \"{name}\" already exists"),
-            ));
-        }
-        statements.insert(name.to_owned(), prepared);
-        Ok(())
-    }
-
-    /// Forgets a prepared statement, if it is there.
-    pub fn drop_statement(&mut self, name: &str) {
-        self.statements.lock().remove(name);
     }
 
     /// `I` idle, `T` in a transaction block, `E` in a failed one.

@@ -60,6 +60,9 @@ pub struct Ddl<'a> {
     pub role: Oid,
     /// `lock_timeout`
     pub lock_timeout: Option<Duration>,
+    /// The types of the parameters of a query that is made a table: the arguments of
+    /// `CREATE TABLE AS EXECUTE`.
+    pub parameter_types: Vec<Option<Oid>>,
     /// What the client is to be told beside the tag.
     pub notices: Vec<Notice>,
     /// What has changed, for the session to see it until the commit is published.

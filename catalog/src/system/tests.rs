@@ -40,6 +40,7 @@ impl ServerState for NoServer {
             statement: "SELECT $1".into(),
             prepare_time: 0,
             parameter_types: vec![t::TEXT],
+            from_sql: true,
         }]
     }
 

@@ -54,11 +54,19 @@ impl Session {
                 Some(vec![text_column("name"), text_column("setting"), text_column("description")])
             }
             Statement::VariableShow(show) => Some(vec![text_column(&shown_name(&show.name))]),
+            Statement::Execute(execute) => {
+                self.statement(&execute.name).and_then(|prepared| prepared.columns.clone())
+            }
             _ => None,
         })
     }
 
-    pub(super) async fn run_utility(&mut self, statement: &Arc<Statement>) -> SqlResult<Outcome> {
+    /// Runs a statement that has no bound tree; `source` is the text that it was parsed from.
+    pub(super) async fn run_utility(
+        &mut self,
+        statement: &Arc<Statement>,
+        source: &Arc<str>,
+    ) -> SqlResult<Outcome> {
         match &**statement {
             Statement::VariableSet(set) => self.set_variable(set).await,
             Statement::VariableShow(show) => self.show(&show.name),
@@ -86,22 +94,13 @@ impl Session {
             Statement::DeclareCursor(_) | Statement::Fetch(_) | Statement::ClosePortal(_) => {
                 Err(SqlError::unsupported("a cursor declared in SQL"))
             }
-            Statement::Deallocate(None) => {
-                self.statements.lock().clear();
-                Ok(Outcome::Done("DEALLOCATE ALL".to_owned()))
-            }
-            Statement::Deallocate(Some(name)) => {
-                self.statements.lock().remove(name).ok_or_else(|| {
-                    SqlError::new(
-                        SqlState::InvalidSqlStatementName,
-                        format!("prepared statement \"{name}\" does not exist"),
-                    )
-                })?;
-                Ok(Outcome::Done("DEALLOCATE".to_owned()))
-            }
-            Statement::Prepare(_) | Statement::Execute(_) => {
-                Err(SqlError::unsupported("a statement prepared in SQL"))
-            }
+            Statement::Prepare(prepare) => self.prepare_statement(prepare, source),
+            Statement::Execute(execute) => self.execute_statement(execute).await,
+            Statement::Deallocate(name) => self.deallocate(name.as_deref()),
+            Statement::CreateTableAs(create) => match &create.query {
+                Statement::Execute(execute) => self.create_table_as_execute(create, execute).await,
+                _ => self.define(statement).await,
+            },
             Statement::Unsupported(unsupported) => Err(SqlError::unsupported(&unsupported.feature)),
             _ => self.define(statement).await,
         }
@@ -125,22 +124,34 @@ impl Session {
             search_path,
             role: self.role,
             lock_timeout: self.duration("lock_timeout"),
+            parameter_types: Vec::new(),
             notices: Vec::new(),
             changes: Vec::new(),
         }
     }
 
     /// Runs a definition in the transaction.
-    async fn define(&mut self, statement: &Arc<Statement>) -> SqlResult<Outcome> {
+    async fn define(&mut self, statement: &Statement) -> SqlResult<Outcome> {
+        self.define_with(statement, Vec::new(), Arc::new([])).await
+    }
+
+    /// Likewise one whose query has parameters.
+    pub(super) async fn define_with(
+        &mut self,
+        statement: &Statement,
+        parameter_types: Vec<Option<Oid>>,
+        parameters: Arc<[Datum]>,
+    ) -> SqlResult<Outcome> {
         self.refuse_in_read_only(ddl_name(statement))?;
         let catalog = self.current_catalog();
         let search_path = self.search_path(&catalog);
-        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let context = self.statement_context(catalog, parameters).await?;
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let mut ddl = self.ddl(txn, &instance, context, search_path);
+        ddl.parameter_types = parameter_types;
         let result = ddl.run(statement).await;
         let (notices, changes) = (ddl.notices, ddl.changes);
         self.notices.extend(notices);
@@ -359,12 +370,14 @@ impl Session {
                 return Err(SqlError::unsupported(format!("EXPLAIN option \"{name}\"")));
             }
         }
-        if !is_plannable(&explain.query) {
-            return Err(SqlError::unsupported("EXPLAIN of this statement"));
-        }
+        let (query, types, parameters) = match &explain.query {
+            Statement::Execute(execute) => self.bound_execute(execute)?,
+            query if is_plannable(query) => (Arc::new(query.clone()), Vec::new(), Vec::new()),
+            _ => return Err(SqlError::unsupported("EXPLAIN of this statement")),
+        };
         let catalog = self.current_catalog();
-        let analyzed = self.analyze(&explain.query, Vec::new(), false, &catalog)?;
-        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let analyzed = self.analyze(&query, types, false, &catalog)?;
+        let context = self.statement_context(catalog, parameters.into()).await?;
         let (head, query) = match &analyzed.statement {
             BoundStatement::Query(query) => (None, query),
             BoundStatement::Insert(insert) => {

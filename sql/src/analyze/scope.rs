@@ -38,6 +38,7 @@ pub(super) enum Clause {
     IndexExpression,
     IndexPredicate,
     AlterTransform,
+    ExecuteParameter,
 }
 
 impl Clause {
@@ -70,6 +71,7 @@ impl Clause {
             Self::IndexExpression => "index expression",
             Self::IndexPredicate => "index predicate",
             Self::AlterTransform => "USING",
+            Self::ExecuteParameter => "EXECUTE",
         }
     }
 
@@ -83,6 +85,7 @@ impl Clause {
             Self::IndexExpression => "index expressions",
             Self::IndexPredicate => "index predicates",
             Self::AlterTransform => "transform expressions",
+            Self::ExecuteParameter => "EXECUTE parameters",
             _ => return None,
         })
     }

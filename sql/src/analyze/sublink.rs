@@ -127,6 +127,7 @@ impl Analyzer<'_> {
             Clause::IndexExpression => "index expression",
             Clause::IndexPredicate => "index predicate",
             Clause::AlterTransform => "transform expression",
+            Clause::ExecuteParameter => "EXECUTE parameter",
             _ => return Ok(()),
         };
         Err(SqlError::new(SqlState::FeatureNotSupported, format!("cannot use subquery in {place}"))

@@ -26,7 +26,7 @@ impl Ddl<'_> {
             search_path,
             system_relations: &*self.context.system_relations,
             eval: self.context.eval(),
-            parameters: Vec::new(),
+            parameters: self.parameter_types.clone(),
             infer_parameters: false,
         })
     }

@@ -68,6 +68,7 @@ impl ServerState for SessionRelations {
             statement: prepared.source.to_string(),
             prepare_time: prepared.prepare_time,
             parameter_types: prepared.parameter_types.iter().map(|ty| ty.oid).collect(),
+            from_sql: prepared.from_sql,
         };
         statements.iter().map(row).collect()
     }
