@@ -53,7 +53,7 @@ pub struct Instance {
     /// Who plans queries.
     pub engine: Arc<dyn QueryEngine>,
     /// Hidden row ids.
-    pub row_ids: RowIds,
+    pub row_ids: Arc<RowIds>,
     /// Sequences and OIDs.
     pub counters: Arc<Counters>,
     /// Bytes that one query may hold before it spills.
@@ -191,7 +191,7 @@ impl Instance {
             .build()?;
         let instance = Arc::new(Self {
             engine: Arc::new(DataFusionEngine::new(query_runtime.handle().clone())),
-            row_ids: RowIds::default(),
+            row_ids: Arc::default(),
             counters: Arc::new(Counters::new(store.clone(), tokio::runtime::Handle::current())),
             query_memory_bytes,
             temporary_files: temporary_files.into(),

@@ -130,7 +130,10 @@ mod activity;
 mod block;
 mod bound_relations;
 mod copy;
+pub(crate) mod cursor;
+mod declare;
 mod host;
+pub(crate) mod portal;
 mod prepared;
 mod run;
 mod startup;
@@ -151,6 +154,7 @@ pub struct Session {
     host: Arc<host::SessionHost>,
     block: Option<block::Block>,
     statements: Arc<PreparedStatements>,
+    portals: Arc<Mutex<portal::Portals>>,
     notices: Vec<Notice>,
     cancel: CancelFlag,
     statement_timestamp: i64,

@@ -760,6 +760,9 @@ pub struct Update {
     /// `RETURNING`: entry `entry` is the new row; columns of other entries are [`Expr::Slot`]s, the
     /// source's targets.
     pub returning: Vec<Target>,
+    /// `WHERE CURRENT OF` this cursor: then the source has no filter of its own, and its entry `entry`
+    /// is to be made the cursor's current row.
+    pub current_of: Option<String>,
 }
 
 /// `DELETE`.
@@ -774,6 +777,8 @@ pub struct Delete {
     pub source: Arc<Query>,
     /// `RETURNING`, as [`Update::returning`] over the old row.
     pub returning: Vec<Target>,
+    /// As in [`Update`].
+    pub current_of: Option<String>,
 }
 
 impl Expr {

@@ -28,6 +28,8 @@ mod drop;
 mod comment;
 mod truncate;
 
+pub use expression::is_volatile;
+
 use std::sync::Arc;
 use std::time::Duration;
 

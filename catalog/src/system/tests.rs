@@ -44,6 +44,17 @@ impl ServerState for NoServer {
         }]
     }
 
+    fn cursors(&self) -> Vec<CursorRow> {
+        vec![CursorRow {
+            name: "c".into(),
+            statement: "DECLARE c CURSOR FOR SELECT 1".into(),
+            is_holdable: false,
+            is_binary: false,
+            is_scrollable: true,
+            creation_time: 0,
+        }]
+    }
+
     fn locks(&self) -> Vec<LockReport> {
         let waiter = |object, behind| LockReport {
             object,

@@ -9,6 +9,7 @@ use aegis_storage::{IsolationLevel, Savepoint, Transaction, TxnOptions};
 use aegis_types::{SqlError, SqlResult, SqlState};
 use tokio::sync::Mutex;
 
+use super::cursor::HoldContext;
 use super::{Outcome, Session};
 
 /// A transaction, shared with the row locks of a running query.
@@ -136,7 +137,11 @@ impl Session {
     pub async fn finish(&mut self) -> SqlResult<()> {
         match &self.block {
             Some(block) if !block.explicit => self.commit().await,
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => {
+                self.portals.lock().end_transaction();
+                Ok(())
+            }
         }
     }
 
@@ -147,6 +152,8 @@ impl Session {
         match &mut self.block {
             Some(block) if block.explicit => {
                 block.failed = true;
+                // Streams read what the transaction sees: they end before it does.
+                self.portals.lock().fail(block.savepoints.len());
                 let mut guard = block.txn.lock().await;
                 let undone = match (block.savepoints.last(), guard.as_mut()) {
                     (Some(savepoint), Some(txn)) => txn.rollback_to(savepoint.mark).is_ok(),
@@ -157,11 +164,45 @@ impl Session {
                 }
             }
             Some(_) => self.roll_back().await,
-            None => {}
+            None => self.portals.lock().end_transaction(),
         }
     }
 
+    /// How many savepoints are set.
+    pub(super) fn savepoint_level(&self) -> usize {
+        self.block.as_ref().map_or(0, |block| block.savepoints.len())
+    }
+
+    /// Reads the cursors that outlive the transaction to their ends.
+    async fn hold_cursors(&mut self) -> SqlResult<()> {
+        let to_hold = self.portals.lock().to_hold();
+        let context = HoldContext {
+            memory_bytes: self.instance.query_memory_bytes,
+            temporary_files: self.instance.temporary_files.clone(),
+        };
+        for (_, cursor) in &to_hold {
+            let mut cursor = cursor.lock().await;
+            self.cancel.carry(cursor.flag());
+            cursor.hold(&context).await?;
+        }
+        for (name, _) in &to_hold {
+            if let Some(portal) = self.portals.lock().get_mut(name) {
+                portal.held = true;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn commit(&mut self) -> SqlResult<()> {
+        if self.block.is_none() {
+            self.portals.lock().end_transaction();
+            return Ok(());
+        }
+        if let Err(error) = self.hold_cursors().await {
+            self.roll_back().await;
+            return Err(error);
+        }
+        self.portals.lock().end_transaction();
         let Some(block) = self.block.take() else {
             return Ok(());
         };
@@ -175,6 +216,7 @@ impl Session {
     }
 
     pub(super) async fn roll_back(&mut self) {
+        self.portals.lock().end_transaction();
         let Some(block) = self.block.take() else {
             return;
         };
@@ -356,12 +398,15 @@ impl Session {
         if let Some(txn) = block.txn.lock().await.as_mut() {
             txn.release(found.mark)?;
         }
+        self.portals.lock().release(at);
         Ok("RELEASE")
     }
 
     async fn rollback_to(&mut self, name: &str) -> SqlResult<&'static str> {
+        let portals = Arc::clone(&self.portals);
         let block = self.block_for_savepoint("ROLLBACK TO SAVEPOINT")?;
         let at = block.find_savepoint(name)?;
+        portals.lock().roll_back_to(at + 1);
         block.savepoints.truncate(at + 1);
         let found = &block.savepoints[at];
         if let Some(txn) = block.txn.lock().await.as_mut() {

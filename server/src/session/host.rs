@@ -42,6 +42,8 @@ pub(super) struct Identity {
     pub(super) instance: Arc<Instance>,
     /// Its named prepared statements.
     pub(super) statements: Arc<PreparedStatements>,
+    /// Its portals.
+    pub(super) portals: Arc<Mutex<super::portal::Portals>>,
     /// What others stop it with.
     pub(super) stop_handle: StopHandle,
     /// The database that it is connected to.

@@ -72,7 +72,10 @@ impl Session {
         let Some(statement) = prepared.statement.clone() else {
             return Ok(prepared);
         };
-        if utility::is_plannable(&statement) {
+        if let Statement::DeclareCursor(declare) = &*statement {
+            let query = self.analyze_declared(declare, prepared.source.clone(), parameter_types)?;
+            prepared.parameter_types = query.parameter_types;
+        } else if utility::is_plannable(&statement) {
             let known = parameter_types.unwrap_or_default().iter();
             let known = known.map(|oid| oid.is_some().then_some(*oid)).collect();
             let infer = parameter_types.is_some();
@@ -196,6 +199,9 @@ impl Session {
         self.refuse_in_failed_block()?;
         self.ensure_transaction()?;
         self.note_deadlock_timeout().await?;
+        if let Statement::DeclareCursor(declare) = &**statement {
+            return self.declare_cursor(declare, prepared, parameters).await;
+        }
         if !utility::is_plannable(statement) {
             return self.run_utility(statement, &prepared.source).await;
         }
@@ -220,7 +226,7 @@ impl Session {
     }
 
     /// Locks the statement's tables and analyzes it again until the catalog stays the same.
-    async fn settled_analysis(
+    pub(super) async fn settled_analysis(
         &mut self,
         prepared: &Prepared,
         statement: &Statement,
@@ -338,6 +344,15 @@ impl Session {
             _ => "DELETE",
         };
         self.refuse_in_read_only(word)?;
+        let statement = match &analyzed.statement {
+            BoundStatement::Update(update) => {
+                BoundStatement::Update(self.update_at(update, &context).await?)
+            }
+            BoundStatement::Delete(delete) => {
+                BoundStatement::Delete(self.delete_at(delete, &context).await?)
+            }
+            other => other.clone(),
+        };
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
@@ -345,7 +360,7 @@ impl Session {
         let lock_timeout = self.duration("lock_timeout");
         let mut changes =
             Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
-        let changed: Changed = match &analyzed.statement {
+        let changed: Changed = match &statement {
             BoundStatement::Insert(insert) => changes.insert(insert).await?,
             BoundStatement::Update(update) => changes.update(update).await?,
             BoundStatement::Delete(delete) => changes.delete(delete).await?,

@@ -63,9 +63,11 @@ impl Session {
             settings.set_startup(name, value).map_err(SqlError::fatal)?;
         }
         let statements = Arc::new(PreparedStatements::default());
+        let portals = Arc::<parking_lot::Mutex<super::portal::Portals>>::default();
         let host = host::SessionHost::new(host::Identity {
             instance: instance.clone(),
             statements: Arc::clone(&statements),
+            portals: Arc::clone(&portals),
             stop_handle: startup.stop_handle.clone(),
             database: database.oid,
             database_name: database.name.clone(),
@@ -84,6 +86,7 @@ impl Session {
             host: Arc::new(host),
             block: None,
             statements,
+            portals,
             notices: Vec::new(),
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),

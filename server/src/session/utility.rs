@@ -57,6 +57,7 @@ impl Session {
             Statement::Execute(execute) => {
                 self.statement(&execute.name).and_then(|prepared| prepared.columns.clone())
             }
+            Statement::Fetch(fetch) => self.fetched_columns(fetch),
             _ => None,
         })
     }
@@ -91,9 +92,8 @@ impl Session {
             Statement::Listen(_) | Statement::Unlisten(_) | Statement::Notify(_) => {
                 Err(SqlError::unsupported("LISTEN and NOTIFY"))
             }
-            Statement::DeclareCursor(_) | Statement::Fetch(_) | Statement::ClosePortal(_) => {
-                Err(SqlError::unsupported("a cursor declared in SQL"))
-            }
+            Statement::Fetch(fetch) => self.fetch(fetch).await,
+            Statement::ClosePortal(name) => self.close_cursor(name.as_deref()).await,
             Statement::Prepare(prepare) => self.prepare_statement(prepare, source),
             Statement::Execute(execute) => self.execute_statement(execute).await,
             Statement::Deallocate(name) => self.deallocate(name.as_deref()),
@@ -259,7 +259,7 @@ impl Session {
     }
 
     /// Whether statements share a transaction: a block, or a string of several statements.
-    fn in_block(&self) -> bool {
+    pub(super) fn in_block(&self) -> bool {
         self.several_statements || self.block.as_ref().is_some_and(|block| block.explicit)
     }
 
@@ -345,6 +345,7 @@ impl Session {
         let tag = match target {
             ast::DiscardTarget::All => {
                 self.refuse_in_block("DISCARD ALL")?;
+                self.drop_portals();
                 self.statements.lock().clear();
                 self.host.forget_sequences();
                 self.settings.reset_all();

@@ -6,7 +6,6 @@
 //!                           └─ fatal, gone, shutdown ──► last words, the session closes
 //! ```
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,7 +18,6 @@ use tracing::{debug, error};
 use super::Socket;
 use super::frame::{Frame, FrameError};
 use super::output::character_position;
-use super::portal::{Portal, PortalState};
 use crate::cancel::CancelSlot;
 use crate::session::{Prepared, Session};
 use crate::shutdown::administrator_command;
@@ -74,7 +72,6 @@ pub(crate) struct Connection<'a> {
     pub(super) socket: &'a mut Socket,
     pub(super) session: Session,
     slot: CancelSlot,
-    pub(super) portals: HashMap<Box<str>, Portal>,
     /// The unnamed prepared statement. Named ones are the session's: SQL reaches them too.
     pub(super) unnamed: Option<Arc<Prepared>>,
     /// The text that positions of errors count in.
@@ -92,7 +89,6 @@ impl<'a> Connection<'a> {
             socket,
             session,
             slot,
-            portals: HashMap::new(),
             unnamed: None,
             source: Arc::from(""),
             running: None,
@@ -107,7 +103,7 @@ impl<'a> Connection<'a> {
         self.socket.output.backend_key_data(self.slot.process_id(), self.slot.secret());
         let served = self.serve().await;
         self.disarm();
-        self.portals.clear();
+        self.session.drop_portals();
         if let Err(Failure::Sql(error)) = served {
             self.report(&error);
             self.session.fail().await;
@@ -243,9 +239,6 @@ impl<'a> Connection<'a> {
 
     /// Ends the implicit transaction, and with it all portals.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
-        if self.session.transaction_status() == b'I' {
-            self.portals.clear();
-        }
         self.session.finish().await?;
         self.send_notices();
         self.disarm();
@@ -294,14 +287,7 @@ impl<'a> Connection<'a> {
         }
         self.report(&error);
         self.disarm();
-        // Streams read what the transaction sees: they end before it does.
-        for portal in self.portals.values_mut() {
-            portal.state = PortalState::Failed;
-        }
         self.session.fail().await;
-        if self.session.transaction_status() == b'I' {
-            self.portals.clear();
-        }
         self.source = Arc::from("");
         Ok(())
     }

@@ -112,7 +112,7 @@ pub(super) fn collect_columns(expr: &bound::Expr, columns: &mut Vec<i16>) {
 }
 
 /// Whether an expression may give another value each time.
-pub(super) fn is_volatile(expr: &bound::Expr) -> bool {
+pub fn is_volatile(expr: &bound::Expr) -> bool {
     let own = match expr {
         bound::Expr::Call(call) => builtins()
             .function(call.function)
