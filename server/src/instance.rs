@@ -17,6 +17,7 @@ use aegis_storage::{Disk, RealDisk, StorageError, Store, StoreOptions, TxnOption
 use parking_lot::Mutex;
 
 use crate::cancel::StopHandle;
+use crate::notify::NotificationHub;
 
 /// What starting a server can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,8 @@ pub struct Instance {
     pub query_memory_bytes: usize,
     /// Where statements make files without a name.
     pub temporary_files: Arc<Path>,
+    /// LISTEN and NOTIFY.
+    pub notifications: Arc<NotificationHub>,
     /// When the server started, in microseconds since 2000-01-01 UTC.
     pub start_time: i64,
     log: Arc<RaftLog>,
@@ -195,6 +198,7 @@ impl Instance {
             counters: Arc::new(Counters::new(store.clone(), tokio::runtime::Handle::current())),
             query_memory_bytes,
             temporary_files: temporary_files.into(),
+            notifications: Arc::default(),
             start_time: aegis_types::clock::now(),
             log,
             sessions: Mutex::default(),

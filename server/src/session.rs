@@ -25,6 +25,7 @@ use aegis_types::{FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, Type
 use parking_lot::Mutex;
 
 use crate::instance::Instance;
+use crate::notify::Mailbox;
 
 /// A column of a result.
 #[derive(Clone, Debug)]
@@ -209,7 +210,9 @@ impl Session {
             "WARNING" => least != "error",
             _ => !matches!(least, "error" | "warning"),
         };
-        let notices = std::mem::take(&mut self.notices);
+        let mut notices = std::mem::take(&mut self.notices);
+        let warnings = self.host.take_warnings().into_iter();
+        notices.extend(warnings.map(|fields| Notice { severity: "WARNING", fields }));
         notices.into_iter().filter(|notice| passes(notice.severity)).collect()
     }
 
@@ -265,6 +268,12 @@ impl Session {
             .map(Duration::from_millis)
     }
 
+    /// Where notifications arrive: to be sent whenever no transaction is open.
+    #[must_use]
+    pub fn mailbox(&self) -> Arc<Mailbox> {
+        self.host.identity().channels.mailbox()
+    }
+
     fn notice(&mut self, severity: &'static str, code: SqlState, message: impl Into<String>) {
         self.notices.push(Notice { severity, fields: SqlError::new(code, message) });
     }
@@ -278,6 +287,10 @@ impl Session {
 impl Drop for Session {
     /// Whatever ended it, a panic included, nobody finds it connected any more.
     fn drop(&mut self) {
+        let identity = self.host.identity();
+        identity.channels.stop_listening();
+        identity.advisory.end_transaction();
+        identity.advisory.unlock_all();
         self.instance.unregister(self.process_id);
     }
 }

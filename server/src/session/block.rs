@@ -5,12 +5,13 @@ use std::sync::Arc;
 use aegis_catalog::CatalogSnapshot;
 use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt};
 use aegis_sql::ddl::DdlChange;
-use aegis_storage::{IsolationLevel, Savepoint, Transaction, TxnOptions};
+use aegis_storage::{AdvisoryMark, IsolationLevel, Savepoint, Transaction, TxnOptions};
 use aegis_types::{SqlError, SqlResult, SqlState};
 use tokio::sync::Mutex;
 
 use super::cursor::HoldContext;
 use super::{Outcome, Session};
+use crate::notify::NotifyMark;
 
 /// A transaction, shared with the row locks of a running query.
 pub(crate) type SharedTransaction = Arc<Mutex<Option<Transaction>>>;
@@ -40,6 +41,8 @@ struct NamedSavepoint {
     mark: Savepoint,
     ddl_count: usize,
     failed_before: bool,
+    advisory: AdvisoryMark,
+    notify: NotifyMark,
 }
 
 impl Block {
@@ -154,6 +157,11 @@ impl Session {
                 block.failed = true;
                 // Streams read what the transaction sees: they end before it does.
                 self.portals.lock().fail(block.savepoints.len());
+                let identity = self.host.identity();
+                match block.savepoints.last() {
+                    Some(savepoint) => identity.advisory.roll_back_to(savepoint.advisory),
+                    None => identity.advisory.end_transaction(),
+                }
                 let mut guard = block.txn.lock().await;
                 let undone = match (block.savepoints.last(), guard.as_mut()) {
                     (Some(savepoint), Some(txn)) => txn.rollback_to(savepoint.mark).is_ok(),
@@ -174,7 +182,7 @@ impl Session {
     }
 
     /// Reads the cursors that outlive the transaction to their ends.
-    async fn hold_cursors(&mut self) -> SqlResult<()> {
+    async fn hold_cursors(&mut self) -> SqlResult<Vec<Box<str>>> {
         let to_hold = self.portals.lock().to_hold();
         let context = HoldContext {
             memory_bytes: self.instance.query_memory_bytes,
@@ -190,7 +198,7 @@ impl Session {
                 portal.held = true;
             }
         }
-        Ok(())
+        Ok(to_hold.into_iter().map(|(name, _)| name).collect())
     }
 
     pub(super) async fn commit(&mut self) -> SqlResult<()> {
@@ -198,21 +206,49 @@ impl Session {
             self.portals.lock().end_transaction();
             return Ok(());
         }
-        if let Err(error) = self.hold_cursors().await {
-            self.roll_back().await;
-            return Err(error);
-        }
+        let held = match self.hold_cursors().await {
+            Ok(held) => held,
+            Err(error) => {
+                self.roll_back().await;
+                return Err(error);
+            }
+        };
         self.portals.lock().end_transaction();
         let Some(block) = self.block.take() else {
             return Ok(());
         };
         let txn = block.txn.lock().await.take();
-        let result = match txn {
-            Some(txn) => txn.commit().await.map(drop).map_err(SqlError::from),
-            None => Ok(()),
-        };
+        let result = self.commit_and_notify(txn).await;
+        self.host.identity().advisory.end_transaction();
         self.settings.end(result.is_ok());
+        if result.is_err() {
+            // What was to outlive this transaction does so only if it has committed.
+            held.iter().for_each(|name| drop(self.portals.lock().remove(name)));
+        }
         result
+    }
+
+    /// Commits, and then tells those who listen; who notifies does so in turn.
+    async fn commit_and_notify(&mut self, txn: Option<Transaction>) -> SqlResult<()> {
+        let channels = &self.host.identity().channels;
+        let pending = channels.take_pending();
+        let hub = Arc::clone(&self.instance.notifications);
+        let turn = match pending.notifications() {
+            [] => None,
+            notifications => {
+                let turn = hub.turn().await;
+                hub.check_room(self.database, notifications)?;
+                Some(turn)
+            }
+        };
+        if let Some(txn) = txn {
+            txn.commit().await?;
+        }
+        if !pending.is_empty() {
+            channels.committed(pending);
+        }
+        drop(turn);
+        Ok(())
     }
 
     pub(super) async fn roll_back(&mut self) {
@@ -223,6 +259,9 @@ impl Session {
         if let Some(txn) = block.txn.lock().await.take() {
             txn.rollback();
         }
+        // What was pending is forgotten.
+        drop(self.host.identity().channels.take_pending());
+        self.host.identity().advisory.end_transaction();
         self.settings.end(false);
     }
 
@@ -371,6 +410,8 @@ impl Session {
     }
 
     async fn savepoint(&mut self, name: &str) -> SqlResult<&'static str> {
+        let identity = self.host.identity();
+        let (advisory, notify) = (identity.advisory.mark(), identity.channels.mark());
         let block = self.block_for_savepoint("SAVEPOINT")?;
         if block.failed {
             return Err(in_failed_block());
@@ -383,6 +424,8 @@ impl Session {
             mark,
             ddl_count: block.ddl.len(),
             failed_before: false,
+            advisory,
+            notify,
         });
         Ok("SAVEPOINT")
     }
@@ -403,7 +446,7 @@ impl Session {
     }
 
     async fn rollback_to(&mut self, name: &str) -> SqlResult<&'static str> {
-        let portals = Arc::clone(&self.portals);
+        let (portals, host) = (Arc::clone(&self.portals), Arc::clone(&self.host));
         let block = self.block_for_savepoint("ROLLBACK TO SAVEPOINT")?;
         let at = block.find_savepoint(name)?;
         portals.lock().roll_back_to(at + 1);
@@ -412,6 +455,8 @@ impl Session {
         if let Some(txn) = block.txn.lock().await.as_mut() {
             txn.rollback_to(found.mark)?;
         }
+        host.identity().advisory.roll_back_to(found.advisory);
+        host.identity().channels.roll_back_to(found.notify);
         block.ddl.truncate(found.ddl_count);
         block.successor = None;
         block.failed = found.failed_before;

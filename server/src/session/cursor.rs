@@ -86,7 +86,7 @@ pub(super) enum Movement {
 impl Cursor {
     /// The rows of a portal of the protocol.
     #[must_use]
-    pub fn forward_only(rows: Box<dyn RowStream>, flag: CancelFlag) -> Self {
+    pub(crate) fn forward_only(rows: Box<dyn RowStream>, flag: CancelFlag) -> Self {
         Self::new(rows, flag, Vec::new(), Movement::NoScroll, (0, Vec::new()))
     }
 
@@ -121,7 +121,7 @@ impl Cursor {
 
     /// To be shared.
     #[must_use]
-    pub fn shared(self) -> SharedCursor {
+    pub(crate) fn shared(self) -> SharedCursor {
         Arc::new(Mutex::new(self))
     }
 

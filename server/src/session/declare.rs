@@ -9,6 +9,7 @@ use aegis_sql::dml::{LockedRows, with_current_row};
 use aegis_sql::query_engine::StatementContext;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
+use super::bound_relations::locks_of;
 use super::cursor::{Cursor, Fetched, Movement, Rerun, SharedCursor, new_spool};
 use super::portal::{
     Declared, Format, Formats, OpenPortal, Portal, PortalState, PortalTag, cannot_run,
@@ -110,6 +111,7 @@ impl Session {
         let open = OpenPortal { cursor, flag, tag: PortalTag::Counted("SELECT"), ended: true };
         let mut portal = Portal::ready(Arc::new(prepared), Formats::All(format), Vec::new());
         portal.state = PortalState::Open(open);
+        portal.relations = locks_of(&analyzed.statement).keys().map(|oid| Oid(*oid)).collect();
         portal.declared = Some(declared);
         portal.creation_time = self.statement_timestamp;
         self.put_new_portal(name, portal);

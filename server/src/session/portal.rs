@@ -13,11 +13,11 @@
 //! A portal goes with its transaction, or with the savepoint that it was made behind; a cursor WITH
 //! HOLD is read to its end when the transaction commits, and stays until it is closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aegis_sql::query_engine::CancelFlag;
-use aegis_types::{Datum, SqlError, SqlResult, SqlState};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 
 use super::cursor::SharedCursor;
 use super::{Outcome, Prepared, Session};
@@ -36,7 +36,7 @@ impl Format {
     ///
     /// # Errors
     /// 22023 for other codes than 0 and 1.
-    pub fn from_code(code: i16) -> SqlResult<Self> {
+    pub(crate) fn from_code(code: i16) -> SqlResult<Self> {
         match code {
             0 => Ok(Self::Text),
             1 => Ok(Self::Binary),
@@ -59,11 +59,11 @@ pub(crate) enum Formats {
 
 impl Formats {
     /// All columns as text.
-    pub const TEXT: Self = Self::All(Format::Text);
+    pub(crate) const TEXT: Self = Self::All(Format::Text);
 
     /// The format of one column.
     #[must_use]
-    pub fn of(&self, column: usize) -> Format {
+    pub(crate) fn of(&self, column: usize) -> Format {
         match self {
             Self::All(format) => *format,
             // Bind checked that there are as many as columns.
@@ -88,6 +88,8 @@ pub(crate) struct Portal {
     pub(super) level: usize,
     /// Its transaction is over.
     pub(super) held: bool,
+    /// What its query reads, while it does.
+    pub(super) relations: Vec<Oid>,
 }
 
 /// The options of a declared cursor that matter after its beginning.
@@ -134,7 +136,7 @@ pub(crate) enum PortalTag {
 impl Portal {
     /// A portal of the protocol.
     #[must_use]
-    pub fn ready(prepared: Arc<Prepared>, formats: Formats, parameters: Vec<Datum>) -> Self {
+    pub(crate) fn ready(prepared: Arc<Prepared>, formats: Formats, parameters: Vec<Datum>) -> Self {
         Self {
             prepared,
             formats,
@@ -143,12 +145,13 @@ impl Portal {
             creation_time: aegis_types::clock::now(),
             level: 0,
             held: false,
+            relations: Vec::new(),
         }
     }
 
     /// Whether its statement has begun and not ended.
     #[must_use]
-    pub const fn is_suspended(&self) -> bool {
+    pub(crate) const fn is_suspended(&self) -> bool {
         matches!(self.state, PortalState::Open(OpenPortal { ended: false, .. }))
     }
 }
@@ -225,6 +228,12 @@ impl Portals {
             _ => None,
         })
         .collect()
+    }
+
+    /// What open cursors read.
+    pub(super) fn relations(&self) -> BTreeSet<Oid> {
+        let reading = self.0.values().filter(|portal| !portal.held);
+        reading.flat_map(|portal| portal.relations.iter().copied()).collect()
     }
 
     pub(super) fn infos(&self) -> Vec<CursorInfo> {

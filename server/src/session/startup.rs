@@ -11,6 +11,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 use super::{PreparedStatements, Session, host};
 use crate::cancel::StopHandle;
 use crate::instance::{Activity, Instance, SessionEntry};
+use crate::notify::Channels;
 
 /// What StartupMessage asked for.
 #[derive(Clone, Debug)]
@@ -68,6 +69,12 @@ impl Session {
             instance: instance.clone(),
             statements: Arc::clone(&statements),
             portals: Arc::clone(&portals),
+            advisory: instance.store.advisory_locks(startup.process_id),
+            channels: Channels::new(
+                Arc::clone(&instance.notifications),
+                database.oid,
+                startup.process_id,
+            ),
             stop_handle: startup.stop_handle.clone(),
             database: database.oid,
             database_name: database.name.clone(),

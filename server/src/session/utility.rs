@@ -89,8 +89,18 @@ impl Session {
                 self.refuse_database_in_use(statement)?;
                 self.define(statement).await
             }
-            Statement::Listen(_) | Statement::Unlisten(_) | Statement::Notify(_) => {
-                Err(SqlError::unsupported("LISTEN and NOTIFY"))
+            Statement::Listen(channel) => {
+                self.host.identity().channels.listen(channel)?;
+                Ok(Outcome::Done("LISTEN".to_owned()))
+            }
+            Statement::Unlisten(channel) => {
+                self.host.identity().channels.unlisten(channel.as_deref())?;
+                Ok(Outcome::Done("UNLISTEN".to_owned()))
+            }
+            Statement::Notify(notify) => {
+                let payload = notify.payload.as_deref().unwrap_or_default();
+                self.host.identity().channels.notify(&notify.channel, payload)?;
+                Ok(Outcome::Done("NOTIFY".to_owned()))
             }
             Statement::Fetch(fetch) => self.fetch(fetch).await,
             Statement::ClosePortal(name) => self.close_cursor(name.as_deref()).await,
@@ -125,6 +135,7 @@ impl Session {
             role: self.role,
             lock_timeout: self.duration("lock_timeout"),
             parameter_types: Vec::new(),
+            in_use: self.portals.lock().relations(),
             notices: Vec::new(),
             changes: Vec::new(),
         }
@@ -347,6 +358,8 @@ impl Session {
                 self.refuse_in_block("DISCARD ALL")?;
                 self.drop_portals();
                 self.statements.lock().clear();
+                self.host.identity().channels.stop_listening();
+                self.host.identity().advisory.unlock_all();
                 self.host.forget_sequences();
                 self.settings.reset_all();
                 "DISCARD ALL"

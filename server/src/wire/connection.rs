@@ -19,6 +19,7 @@ use super::Socket;
 use super::frame::{Frame, FrameError};
 use super::output::character_position;
 use crate::cancel::CancelSlot;
+use crate::notify::Mailbox;
 use crate::session::{Prepared, Session};
 use crate::shutdown::administrator_command;
 use crate::task;
@@ -167,15 +168,33 @@ impl<'a> Connection<'a> {
             self.socket.flush().await?;
             let shutdown = self.socket.shutdown.clone();
             let idle = self.idle_timeout();
+            let mailbox = self.listens_now().then(|| self.session.mailbox());
             let more = tokio::select! {
                 biased;
                 more = self.socket.read() => more,
                 () = shutdown.begun() => return Err(administrator_command().into()),
                 error = expired(idle) => return Err(error.into()),
+                () = arrived(mailbox) => {
+                    self.send_notifications();
+                    continue;
+                }
             };
             if !more {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Whether notifications may be sent: between transactions, once all has been answered.
+    fn listens_now(&self) -> bool {
+        self.idle && self.session.transaction_status() == b'I'
+    }
+
+    /// NotificationResponse for whatever has arrived.
+    fn send_notifications(&mut self) {
+        for notification in self.session.mailbox().take() {
+            let (channel, payload) = (&*notification.channel, &*notification.payload);
+            self.socket.output.notification(notification.process_id, channel, payload);
         }
     }
 
@@ -250,6 +269,9 @@ impl<'a> Connection<'a> {
         self.send_notices();
         self.send_parameters();
         self.session.note_idle();
+        if self.session.transaction_status() == b'I' {
+            self.send_notifications();
+        }
         self.socket.output.ready_for_query(self.session.transaction_status());
         self.socket.flush().await?;
         self.idle = true;
@@ -303,6 +325,14 @@ pub(crate) fn report(socket: &mut Socket, error: &SqlError, position: Option<usi
     }
     let severity = if fields.fatal { "FATAL" } else { "ERROR" };
     socket.output.report(b'E', severity, fields, position);
+}
+
+async fn arrived(mailbox: Option<Arc<Mailbox>>) {
+    match mailbox {
+        Some(mailbox) if mailbox.is_empty() => mailbox.ready().await,
+        Some(_) => {}
+        None => std::future::pending().await,
+    }
 }
 
 async fn expired(timeout: Option<(Duration, SqlState, &'static str)>) -> SqlError {

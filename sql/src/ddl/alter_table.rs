@@ -34,6 +34,7 @@ impl Ddl<'_> {
         let Some(relation) = self.alterable(&alter.relation, alter.missing_ok).await? else {
             return Ok(tag);
         };
+        self.refuse_in_use(relation.oid, tag)?;
         for command in &alter.commands {
             if relation.as_table().is_none() && !matches!(command, AlterTableCmd::ChangeOwner(_)) {
                 return Err(SqlError::unsupported(format!("this form of {tag}")));

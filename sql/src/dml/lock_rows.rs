@@ -247,7 +247,6 @@ pub fn with_current_row(query: &Arc<Query>) -> (Arc<Query>, Option<Oid>) {
         && !query.has_set_functions
         && query.windows.is_empty()
         && matches!(query.distinct, Distinct::No)
-        && query.targets.iter().all(|target| !target.hidden)
         && query.set_operation.is_none();
     let relation = match query.range_table.first().map(|entry| &entry.kind) {
         Some(RteKind::Relation(relation)) if is_plain && relation.as_table().is_some() => relation,
