@@ -190,6 +190,7 @@ impl Instance {
         store.wait_ready().await?;
         let query_runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("aegis-query")
+            .max_blocking_threads(crate::task::WAITING_THREADS_MAX)
             .enable_all()
             .build()?;
         let instance = Arc::new(Self {

@@ -61,8 +61,18 @@ pub(crate) struct Cursor {
     flag: CancelFlag,
     /// The row that was given last.
     current: Option<(Arc<dyn RowBatch>, usize)>,
-    /// The relations whose row keys lie behind the columns, from this column on.
-    keys: (usize, Vec<Oid>),
+    keys: RowKeys,
+}
+
+/// Which keys of rows lie behind the columns of a cursor.
+#[derive(Default)]
+pub(super) struct RowKeys {
+    /// From this column on.
+    pub(super) first: usize,
+    /// Of rows of these relations.
+    pub(super) relations: Vec<Oid>,
+    /// Whether they are those that FOR UPDATE and its kin name.
+    pub(super) locking: bool,
 }
 
 /// The last step of a FETCH, after which rows are given.
@@ -87,7 +97,7 @@ impl Cursor {
     /// The rows of a portal of the protocol.
     #[must_use]
     pub(crate) fn forward_only(rows: Box<dyn RowStream>, flag: CancelFlag) -> Self {
-        Self::new(rows, flag, Vec::new(), Movement::NoScroll, (0, Vec::new()))
+        Self::new(rows, flag, Vec::new(), Movement::NoScroll, RowKeys::default())
     }
 
     pub(super) fn new(
@@ -95,7 +105,7 @@ impl Cursor {
         flag: CancelFlag,
         types: Vec<TypeRef>,
         movement: Movement,
-        keys: (usize, Vec<Oid>),
+        keys: RowKeys,
     ) -> Self {
         let scroll = match movement {
             Movement::NoScroll => Scroll::No,
@@ -138,9 +148,9 @@ impl Cursor {
     /// The key of a relation's row in the current row: `None` if the relation is not among those
     /// whose rows can be told.
     pub(super) fn current_key(&self, relation: Oid) -> Option<Datum> {
-        let (first, relations) = &self.keys;
-        let at = relations.iter().position(|oid| *oid == relation)?;
-        self.current.as_ref().map(|(batch, row)| batch.datum(*row, first + at))
+        let at = self.keys.relations.iter().position(|oid| *oid == relation)?;
+        let column = self.keys.first + at;
+        self.current.as_ref().map(|(batch, row)| batch.datum(*row, column))
     }
 
     /// Whether it stands on a row.
@@ -148,9 +158,14 @@ impl Cursor {
         !self.at_start && !self.at_end
     }
 
-    /// Whether rows of this relation can be told.
-    pub(super) fn knows_keys_of(&self, relation: Oid) -> bool {
-        self.keys.1.contains(&relation)
+    /// How often its rows name a relation whose rows can be told.
+    pub(super) fn references_to(&self, relation: Oid) -> usize {
+        self.keys.relations.iter().filter(|oid| **oid == relation).count()
+    }
+
+    /// Whether its query locks rows.
+    pub(super) const fn is_locking(&self) -> bool {
+        self.keys.locking
     }
 
     /// Moves as FETCH says, up to the last step, which gives rows: the caller takes them. A MOVE has
@@ -369,7 +384,7 @@ impl Cursor {
             self.flag.clone(),
             self.types.clone(),
             Movement::Scroll(new_spool(self.types.clone(), &context)),
-            (0, Vec::new()),
+            RowKeys::default(),
         );
         let mut rest = Rest::of(i64::try_from(self.read).unwrap_or(i64::MAX));
         while let Some(slice) = again.new_rows(&rest).await? {

@@ -10,7 +10,7 @@ use aegis_sql::query_engine::StatementContext;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::bound_relations::locks_of;
-use super::cursor::{Cursor, Fetched, Movement, Rerun, SharedCursor, new_spool};
+use super::cursor::{Cursor, Fetched, Movement, Rerun, RowKeys, SharedCursor, new_spool};
 use super::portal::{
     Declared, Format, Formats, OpenPortal, Portal, PortalState, PortalTag, cannot_run,
 };
@@ -139,7 +139,7 @@ impl Session {
                 lock_timeout: self.duration("lock_timeout"),
             };
             let (rows, relations) = rows.stream(query)?;
-            let keys = (width, relations);
+            let keys = RowKeys { first: width, relations, locking: true };
             return Ok((Cursor::new(rows, flag, types, Movement::NoScroll, keys).shared(), false));
         }
         let (query, relation) = with_current_row(query);
@@ -155,7 +155,8 @@ impl Session {
         } else {
             Movement::Scroll(new_spool(types.clone(), &context))
         };
-        let keys = (width, relation.into_iter().collect());
+        let relations = relation.into_iter().collect();
+        let keys = RowKeys { first: width, relations, locking: false };
         Ok((Cursor::new(rows, flag, types, movement, keys).shared(), scrollable))
     }
 
@@ -281,8 +282,19 @@ impl Session {
         };
         let cursor = cursor.ok_or_else(not_simple)?;
         let cursor = cursor.lock().await;
-        if !cursor.knows_keys_of(relation) {
-            return Err(not_simple());
+        match (cursor.references_to(relation), cursor.is_locking()) {
+            (1, _) => {}
+            (0, true) => {
+                return Err(cursor_state(format!(
+                    "cursor \"{name}\" does not have a FOR UPDATE/SHARE reference to table \"{table}\""
+                )));
+            }
+            (_, true) => {
+                return Err(cursor_state(format!(
+                    "cursor \"{name}\" has multiple FOR UPDATE/SHARE references to table \"{table}\""
+                )));
+            }
+            (_, false) => return Err(not_simple()),
         }
         match cursor.current_key(relation) {
             Some(Datum::Bytea(key)) if cursor.is_on_row() => Ok(key[..].into()),

@@ -237,15 +237,16 @@ impl Portals {
     }
 
     pub(super) fn infos(&self) -> Vec<CursorInfo> {
-        let info = |(name, portal): (&Box<str>, &Portal)| CursorInfo {
+        let portals = self.0.iter();
+        let info = portals.map(|(name, portal)| CursorInfo {
             name: name.to_string(),
             statement: portal.prepared.source.to_string(),
             is_holdable: portal.declared.is_some_and(|it| it.hold),
             is_binary: portal.declared.is_some_and(|it| it.binary),
             is_scrollable: portal.declared.is_some_and(|it| it.scrollable),
             creation_time: portal.creation_time,
-        };
-        self.0.iter().map(info).collect()
+        });
+        info.collect()
     }
 }
 
