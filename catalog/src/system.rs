@@ -32,6 +32,7 @@ mod pg_authid;
 mod pg_cast;
 mod pg_class;
 mod pg_constraint;
+mod pg_cursors;
 mod pg_database;
 mod pg_depend;
 mod pg_description;
@@ -87,6 +88,9 @@ pub trait ServerState {
 
     /// Every named prepared statement of the session.
     fn prepared_statements(&self) -> Vec<PreparedRow>;
+
+    /// Every portal of the session.
+    fn cursors(&self) -> Vec<CursorRow>;
 
     /// What transactions hold and wait for.
     fn locks(&self) -> Vec<aegis_storage::LockReport>;
@@ -158,6 +162,25 @@ pub struct PreparedRow {
     pub prepare_time: i64,
     /// `parameter_types`
     pub parameter_types: Vec<Oid>,
+    /// `from_sql`
+    pub from_sql: bool,
+}
+
+/// A row of `pg_cursors`.
+#[derive(Clone, Debug)]
+pub struct CursorRow {
+    /// `name`
+    pub name: String,
+    /// `statement`
+    pub statement: String,
+    /// `is_holdable`
+    pub is_holdable: bool,
+    /// `is_binary`
+    pub is_binary: bool,
+    /// `is_scrollable`
+    pub is_scrollable: bool,
+    /// `creation_time`
+    pub creation_time: i64,
 }
 
 /// A column of a computed relation.
@@ -229,6 +252,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_collation", |_| stored::rows("pg_collation")),
     ("pg_catalog.pg_constraint", pg_constraint::rows),
     ("pg_catalog.pg_conversion", none),
+    ("pg_catalog.pg_cursors", pg_cursors::rows),
     ("pg_catalog.pg_database", pg_database::rows),
     ("pg_catalog.pg_db_role_setting", none),
     ("pg_catalog.pg_default_acl", none),

@@ -17,6 +17,7 @@ use aegis_storage::{Disk, RealDisk, StorageError, Store, StoreOptions, TxnOption
 use parking_lot::Mutex;
 
 use crate::cancel::StopHandle;
+use crate::notify::NotificationHub;
 
 /// What starting a server can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -53,13 +54,15 @@ pub struct Instance {
     /// Who plans queries.
     pub engine: Arc<dyn QueryEngine>,
     /// Hidden row ids.
-    pub row_ids: RowIds,
+    pub row_ids: Arc<RowIds>,
     /// Sequences and OIDs.
     pub counters: Arc<Counters>,
     /// Bytes that one query may hold before it spills.
     pub query_memory_bytes: usize,
     /// Where statements make files without a name.
     pub temporary_files: Arc<Path>,
+    /// LISTEN and NOTIFY.
+    pub notifications: Arc<NotificationHub>,
     /// When the server started, in microseconds since 2000-01-01 UTC.
     pub start_time: i64,
     log: Arc<RaftLog>,
@@ -187,14 +190,16 @@ impl Instance {
         store.wait_ready().await?;
         let query_runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("aegis-query")
+            .max_blocking_threads(crate::task::WAITING_THREADS_MAX)
             .enable_all()
             .build()?;
         let instance = Arc::new(Self {
             engine: Arc::new(DataFusionEngine::new(query_runtime.handle().clone())),
-            row_ids: RowIds::default(),
+            row_ids: Arc::default(),
             counters: Arc::new(Counters::new(store.clone(), tokio::runtime::Handle::current())),
             query_memory_bytes,
             temporary_files: temporary_files.into(),
+            notifications: Arc::default(),
             start_time: aegis_types::clock::now(),
             log,
             sessions: Mutex::default(),

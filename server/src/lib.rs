@@ -14,4 +14,5 @@ pub mod cancel;
 pub mod listener;
 pub mod wire;
 pub mod session;
+pub mod notify;
 pub mod instance;

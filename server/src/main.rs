@@ -59,6 +59,7 @@ fn start_log(config: &Config) -> Result<(), Failure> {
 fn run(config: &Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("aegis-connections")
+        .max_blocking_threads(aegis_server::task::WAITING_THREADS_MAX)
         .enable_all()
         .build()?;
     runtime.block_on(serve(config))

@@ -25,6 +25,7 @@ use aegis_types::{FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, Type
 use parking_lot::Mutex;
 
 use crate::instance::Instance;
+use crate::notify::Mailbox;
 
 /// A column of a result.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct Prepared {
     pub statement: Option<Arc<Statement>>,
     /// When, in microseconds since 2000-01-01 UTC.
     pub prepare_time: i64,
+    /// Whether PREPARE made it, and not the protocol.
+    pub from_sql: bool,
     /// The types of `$1`, `$2`, …
     pub parameter_types: Vec<TypeRef>,
     /// The columns that it returns; `None` if it returns no rows (`NoData`).
@@ -129,7 +132,11 @@ mod block;
 mod concurrently;
 mod bound_relations;
 mod copy;
+pub(crate) mod cursor;
+mod declare;
 mod host;
+pub(crate) mod portal;
+mod prepared;
 mod run;
 mod temporary;
 mod startup;
@@ -150,6 +157,7 @@ pub struct Session {
     host: Arc<host::SessionHost>,
     block: Option<block::Block>,
     statements: Arc<PreparedStatements>,
+    portals: Arc<Mutex<portal::Portals>>,
     notices: Vec<Notice>,
     cancel: CancelFlag,
     statement_timestamp: i64,
@@ -187,33 +195,6 @@ impl Session {
         self.several_statements = statements > 1;
     }
 
-    /// The prepared statement with this name; the empty name is the unnamed one.
-    #[must_use]
-    pub fn statement(&self, name: &str) -> Option<Arc<Prepared>> {
-        self.statements.lock().get(name).cloned()
-    }
-
-    /// Keeps a prepared statement. The unnamed one replaces its predecessor.
-    ///
-    /// # Errors
-    /// 42P05 if the name is taken.
-    pub fn store_statement(&mut self, name: &str, prepared: Arc<Prepared>) -> SqlResult<()> {
-        let mut statements = self.statements.lock();
-        if !name.is_empty() && statements.contains_key(name) {
-            return Err(SqlError::new(
-                SqlState::DuplicatePstatement,
-                format!("prepared statement \"{name}\" already exists"),
-            ));
-        }
-        statements.insert(name.to_owned(), prepared);
-        Ok(())
-    }
-
-    /// Forgets a prepared statement, if it is there.
-    pub fn drop_statement(&mut self, name: &str) {
-        self.statements.lock().remove(name);
-    }
-
     /// `I` idle, `T` in a transaction block, `E` in a failed one.
     #[must_use]
     pub fn transaction_status(&self) -> u8 {
@@ -233,7 +214,9 @@ impl Session {
             "WARNING" => least != "error",
             _ => !matches!(least, "error" | "warning"),
         };
-        let notices = std::mem::take(&mut self.notices);
+        let mut notices = std::mem::take(&mut self.notices);
+        let warnings = self.host.take_warnings().into_iter();
+        notices.extend(warnings.map(|fields| Notice { severity: "WARNING", fields }));
         notices.into_iter().filter(|notice| passes(notice.severity)).collect()
     }
 
@@ -289,6 +272,12 @@ impl Session {
             .map(Duration::from_millis)
     }
 
+    /// Where notifications arrive: to be sent whenever no transaction is open.
+    #[must_use]
+    pub fn mailbox(&self) -> Arc<Mailbox> {
+        self.host.identity().channels.mailbox()
+    }
+
     fn notice(&mut self, severity: &'static str, code: SqlState, message: impl Into<String>) {
         self.notices.push(Notice { severity, fields: SqlError::new(code, message) });
     }
@@ -305,6 +294,10 @@ impl Session {
 impl Drop for Session {
     /// Whatever ended it, a panic included, nobody finds it connected any more.
     fn drop(&mut self) {
+        let identity = self.host.identity();
+        identity.channels.stop_listening();
+        identity.advisory.end_transaction();
+        identity.advisory.unlock_all();
         self.instance.unregister(self.process_id);
     }
 }

@@ -5,6 +5,10 @@ use std::future::Future;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+/// How many functions may wait in place at a time, each on a thread that is made for it: sleepers, and
+/// waiters for advisory locks. Of connections there are fewer.
+pub const WAITING_THREADS_MAX: usize = 4096;
+
 /// Starts a task on the current runtime. A panic in it ends it alone; the handle tells.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>

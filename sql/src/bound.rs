@@ -773,6 +773,9 @@ pub struct Update {
     pub returning: Vec<Target>,
     /// As [`Insert::view_checks`].
     pub view_checks: Vec<ViewCheck>,
+    /// `WHERE CURRENT OF` this cursor: then the source has no filter of its own, and its entry `entry`
+    /// is to be made the cursor's current row.
+    pub current_of: Option<String>,
 }
 
 /// `DELETE`.
@@ -787,6 +790,8 @@ pub struct Delete {
     pub source: Arc<Query>,
     /// `RETURNING`, as [`Update::returning`] over the old row.
     pub returning: Vec<Target>,
+    /// As in [`Update`].
+    pub current_of: Option<String>,
 }
 
 impl Expr {

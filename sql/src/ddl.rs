@@ -32,6 +32,9 @@ mod comment;
 mod truncate;
 mod temporary;
 
+pub use expression::is_volatile;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +75,11 @@ pub struct Ddl<'a> {
     pub role: Oid,
     /// `lock_timeout`
     pub lock_timeout: Option<Duration>,
+    /// The types of the parameters of a query that is made a table: the arguments of
+    /// `CREATE TABLE AS EXECUTE`.
+    pub parameter_types: Vec<Option<Oid>>,
+    /// The relations that open cursors of the session read.
+    pub in_use: BTreeSet<Oid>,
     /// What the client is to be told beside the tag.
     pub notices: Vec<Notice>,
     /// What has changed, for the session to see it until the commit is published.
@@ -155,6 +163,21 @@ impl Ddl<'_> {
             other => return Err(SqlError::unsupported(statement_words(other))),
         };
         Ok(tag.to_owned())
+    }
+
+    /// 55006 for a table that an open cursor of the session reads.
+    fn refuse_in_use(&self, relation: Oid, statement: &str) -> SqlResult<()> {
+        if !self.in_use.contains(&relation) {
+            return Ok(());
+        }
+        let name = self.context.catalog.relation(relation).map_or("", |found| &found.name);
+        Err(SqlError::new(
+            SqlState::ObjectInUse,
+            format!(
+                "cannot {statement} \"{name}\" because it is being used by active queries in this \
+                 session"
+            ),
+        ))
     }
 
     fn notice(&mut self, code: SqlState, message: impl Into<String>) {

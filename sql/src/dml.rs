@@ -30,11 +30,12 @@ mod conflict;
 mod foreign_key;
 mod lock_rows;
 mod recheck;
-mod returned;
+pub(crate) mod returned;
 mod returning;
 mod table;
 mod write;
 
+pub use lock_rows::{LockedRows, with_current_row};
 pub use returned::ReturnedRows;
 pub use table::TableAccess;
 pub use write::{InsertOutcome, OldRow};

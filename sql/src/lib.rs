@@ -17,3 +17,4 @@ pub mod counters;
 pub mod dml;
 pub mod ddl;
 pub mod copy;
+pub mod spool;

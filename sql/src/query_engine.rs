@@ -46,12 +46,35 @@ pub struct StatementContext {
 
 /// A flag that a CancelRequest, a timeout or a shutdown sets, with the error to raise.
 #[derive(Clone, Debug, Default)]
-pub struct CancelFlag(Arc<std::sync::OnceLock<SqlError>>);
+pub struct CancelFlag(Arc<Cancelled>);
+
+#[derive(Debug, Default)]
+struct Cancelled {
+    error: std::sync::OnceLock<SqlError>,
+    /// What stops with it.
+    carried: parking_lot::Mutex<Option<CancelFlag>>,
+}
 
 impl CancelFlag {
     /// Asks the statement to stop with this error. The first caller wins.
     pub fn cancel(&self, error: SqlError) {
-        let _already_cancelled = self.0.set(error);
+        let carried = self.0.carried.lock().clone();
+        if let Some(carried) = carried {
+            carried.cancel(error.clone());
+        }
+        let _already_cancelled = self.0.error.set(error);
+    }
+
+    /// From here on the other flag is set together with this one: a FETCH that is cancelled stops
+    /// the query of its cursor, which began under a flag of its own.
+    pub fn carry(&self, other: &Self) {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return;
+        }
+        *self.0.carried.lock() = Some(other.clone());
+        if let Some(error) = self.0.error.get() {
+            other.cancel(error.clone());
+        }
     }
 
     /// The error to stop with, once asked to.
@@ -59,7 +82,7 @@ impl CancelFlag {
     /// # Errors
     /// 57014 and whatever else the flag was set with.
     pub fn check(&self) -> SqlResult<()> {
-        self.0.get().map_or(Ok(()), |error| Err(error.clone()))
+        self.0.error.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
@@ -133,7 +156,7 @@ pub trait RowStream: Send {
 }
 
 /// Some rows, all targets of the query in order, hidden ones left out.
-pub trait RowBatch: Send {
+pub trait RowBatch: Send + Sync {
     /// How many.
     fn len(&self) -> usize;
 

@@ -53,7 +53,8 @@ pub use entry::runs_of_entry;
 pub use error::{Result, StorageError};
 pub use ids::{CommandId, CommitSeq, TransactionId, TreeId};
 pub use locks::{
-    LockReport, LockWait, LockedObject, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode,
+    AdvisoryKey, AdvisoryLevel, AdvisoryLocks, AdvisoryMark, AdvisoryMode, LockReport, LockWait,
+    LockedObject, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode,
 };
 pub use memory_log::MemoryLog;
 pub use range::{Direction, KeyRange};

@@ -19,6 +19,7 @@
 //! **Deadlocks** are looked for by whoever has waited `deadlock_timeout`: with every shard locked,
 //! it follows "waits for" from itself. If that leads back, it gives up (40P01); the others go on.
 
+mod advisory;
 mod held;
 mod modes;
 mod report;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
+pub use advisory::{AdvisoryKey, AdvisoryLevel, AdvisoryLocks, AdvisoryMark, AdvisoryMode};
 pub(crate) use held::{HeldLocks, LockMark};
 pub use modes::{LockWait, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode};
 pub use report::{LockReport, LockedObject};
@@ -47,6 +49,7 @@ pub(crate) enum Tag {
     Table(u64),
     Tree(TreeId),
     Row(TreeId, Key),
+    Advisory(AdvisoryKey),
 }
 
 /// A mode of any tag, as a bit number: of tables the eight modes; of rows the four; of trees the
@@ -56,7 +59,7 @@ pub(crate) type Mode = u8;
 /// The modes of this tag that exclude this one, a bit each.
 fn conflicts(tag: &Tag, mode: Mode) -> u8 {
     match tag {
-        Tag::Table(_) => TableLockMode::ALL[usize::from(mode)].conflicts(),
+        Tag::Table(_) | Tag::Advisory(_) => TableLockMode::ALL[usize::from(mode)].conflicts(),
         Tag::Row(..) => RowLockMode::ALL[usize::from(mode)].conflicts(),
         Tag::Tree(_) => {
             let rows = RowLockMode::ALL[usize::from(mode % 4)].conflicts();
@@ -184,7 +187,12 @@ impl LockTable {
         let held_excludes = (0..8)
             .filter(|held_mode| held & 1 << held_mode != 0)
             .fold(0, |modes, held_mode| modes | conflicts(tag, held_mode));
-        if held != 0 && excluding & !held_excludes == 0 {
+        // Of advisory locks each mode is counted by itself.
+        let is_held = match tag {
+            Tag::Advisory(_) => held & 1 << mode != 0,
+            Tag::Table(_) | Tag::Tree(_) | Tag::Row(..) => excluding & !held_excludes == 0,
+        };
+        if held != 0 && is_held {
             return Asked::Held;
         }
         let waiting = state.waiters.iter().fold(0, |modes, waiter| modes | 1 << waiter.mode);
@@ -276,22 +284,23 @@ impl LockTable {
             if deadline.is_some_and(|deadline| now >= deadline) {
                 return Err(StorageError::LockTimeout);
             }
-            if let Some(detail) = self.deadlock(owner.id) {
+            if let Some(detail) = self.deadlock(Party::of((owner.id, owner.process_id))) {
                 return Err(StorageError::Deadlock { detail });
             }
             detect_at = now.checked_add(owner.deadlock_timeout);
         }
     }
 
-    /// Whether a transaction waits, over whatever many others, for itself; told line by line.
-    fn deadlock(&self, start: TransactionId) -> Option<String> {
+    /// Whether a party waits, over whatever many others, for itself; told line by line.
+    fn deadlock(&self, start: Party) -> Option<String> {
         let shards: Vec<MutexGuard<'_, Shard>> =
             self.shards.iter().map(|shard| shard.lock()).collect();
-        let mut waits: HashMap<TransactionId, (&Tag, &LockState, usize)> = HashMap::new();
+        let mut waits: Waits<'_> = HashMap::new();
         for shard in &shards {
             for (tag, state) in shard.iter() {
                 for (at, waiter) in state.waiters.iter().enumerate() {
-                    waits.insert(waiter.id, (tag, state, at));
+                    let party = Party::of((waiter.id, waiter.process_id));
+                    waits.insert(party, (tag, state, at));
                 }
             }
         }
@@ -304,8 +313,8 @@ impl LockTable {
                     path.pop();
                 }
                 Some(next) if next == start => {
-                    let ids: Vec<TransactionId> = path.iter().map(|(id, _)| *id).collect();
-                    return Some(describe(&waits, &ids));
+                    let cycle: Vec<Party> = path.iter().map(|(party, _)| *party).collect();
+                    return Some(describe(&waits, &cycle));
                 }
                 Some(next) => {
                     if seen.insert(next) {
@@ -318,37 +327,55 @@ impl LockTable {
     }
 }
 
-/// For whom a transaction waits.
-fn blockers(
-    waits: &HashMap<TransactionId, (&Tag, &LockState, usize)>,
-    id: TransactionId,
-) -> Vec<TransactionId> {
-    let Some((tag, state, at)) = waits.get(&id) else {
+/// Who waits and is waited for: a session with its transaction and its advisory locks, or a
+/// transaction that no session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Party {
+    Session(i32),
+    Transaction(TransactionId),
+}
+
+impl Party {
+    const fn of((id, process_id): (TransactionId, i32)) -> Self {
+        if process_id == 0 { Self::Transaction(id) } else { Self::Session(process_id) }
+    }
+}
+
+/// What each party waits for, and at which place in its queue.
+type Waits<'a> = HashMap<Party, (&'a Tag, &'a LockState, usize)>;
+
+/// For whom a party waits.
+fn blockers(waits: &Waits<'_>, party: Party) -> Vec<Party> {
+    let Some((tag, state, at)) = waits.get(&party) else {
         return Vec::new();
     };
-    state.blockers(tag, *at).into_iter().map(|(blocker, _)| blocker).collect()
+    state.blockers(tag, *at).into_iter().map(Party::of).collect()
 }
 
 /// The cycle in the words of PostgreSQL's detail. Rows are told as PostgreSQL tells them: one
 /// waits for the end of the transaction that holds the row.
-fn describe(
-    waits: &HashMap<TransactionId, (&Tag, &LockState, usize)>,
-    cycle: &[TransactionId],
-) -> String {
+fn describe(waits: &Waits<'_>, cycle: &[Party]) -> String {
     let mut detail = String::new();
-    for (nth, id) in cycle.iter().enumerate() {
+    for (nth, party) in cycle.iter().enumerate() {
         let next = cycle[(nth + 1) % cycle.len()];
-        let (tag, state, at) = waits[id];
+        let (tag, state, at) = waits[party];
         let waiter = &state.waiters[at];
+        let blocking = state.blockers(tag, at);
+        let (next_id, blocker) = blocking
+            .into_iter()
+            .find(|blocker| Party::of(*blocker) == next)
+            .expect("the cycle was found along the blockers of each of its parties");
         let (mode, object) = match tag {
             Tag::Table(object_id) => (
                 TableLockMode::ALL[usize::from(waiter.mode)].name(),
                 format!("relation {} of database {}", *object_id as u32, object_id >> 32),
             ),
-            Tag::Row(..) | Tag::Tree(_) => ("ShareLock", format!("transaction {}", next.0)),
+            Tag::Row(..) | Tag::Tree(_) => ("ShareLock", format!("transaction {}", next_id.0)),
+            Tag::Advisory(AdvisoryKey { database, key, class }) => (
+                TableLockMode::ALL[usize::from(waiter.mode)].name(),
+                format!("advisory lock [{database},{},{},{class}]", key >> 32, *key as u32),
+            ),
         };
-        let (_, next_state, next_at) = waits[&next];
-        let blocker = next_state.waiters[next_at].process_id;
         if nth > 0 {
             detail.push('\n');
         }

@@ -436,6 +436,17 @@ impl Store {
         Ok(Transaction::begin(self.shared.clone(), options))
     }
 
+    /// The advisory locks of a session that begins: none yet.
+    #[must_use]
+    pub fn advisory_locks(&self, process_id: i32) -> crate::AdvisoryLocks {
+        let owner = crate::locks::Owner {
+            id: self.shared.next_transaction_id(),
+            process_id,
+            deadlock_timeout: std::time::Duration::from_secs(1),
+        };
+        crate::AdvisoryLocks::new(self.shared.locks.clone(), owner)
+    }
+
     /// The locks that transactions hold and wait for: see [`LockReport`].
     #[must_use]
     pub fn locks(&self) -> Vec<LockReport> {

@@ -22,8 +22,17 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let mut transactions = BTreeSet::new();
     let mut writers = BTreeSet::new();
     for report in &reports {
-        transactions.insert((report.process_id, report.transaction));
+        if !matches!(report.object, LockedObject::Advisory { .. }) {
+            transactions.insert((report.process_id, report.transaction));
+        }
         match &report.object {
+            LockedObject::Advisory { key, mode } => {
+                let of = Oid(key.database);
+                let mut shown = Shown::relation(report, of, Oid::NONE, mode.name());
+                shown.kind = "advisory";
+                shown.numbers = Some(((key.key >> 32) as u32, key.key as u32, key.class));
+                rows.push(shown.row());
+            }
             LockedObject::Table { object_id, mode } => {
                 let (database, relation) = split(*object_id);
                 rows.push(Shown::relation(report, database, relation, mode.name()).row());
@@ -113,6 +122,7 @@ fn waiting_for_row(
 pub(super) fn wait_event(report: &LockReport) -> &'static str {
     match report.object {
         LockedObject::Table { .. } => "relation",
+        LockedObject::Advisory { .. } => "advisory",
         LockedObject::Row { .. } | LockedObject::Tree { .. } => {
             if report.behind == 0 {
                 "transactionid"
@@ -134,6 +144,8 @@ struct Shown {
     relation: Option<(Oid, Oid)>,
     virtual_xid: Option<(i32, TransactionId)>,
     transaction: Option<TransactionId>,
+    /// `classid`, `objid`, `objsubid`
+    numbers: Option<(u32, u32, u16)>,
     owner: (i32, TransactionId),
     mode: &'static str,
     granted: bool,
@@ -147,6 +159,7 @@ impl Shown {
             relation: None,
             virtual_xid: None,
             transaction: None,
+            numbers: None,
             owner: (process_id, transaction),
             mode: EXCLUSIVE,
             granted: true,
@@ -171,14 +184,14 @@ impl Shown {
         row![
             self.kind,
             self.relation.map(|(database, _)| database),
-            self.relation.map(|(_, relation)| relation),
+            self.relation.map(|(_, relation)| relation).filter(|oid| oid.is_some()),
             NULL,
             NULL,
             self.virtual_xid.map(virtual_name),
             self.transaction.map(|transaction| Oid(transaction.0 as u32)),
-            NULL,
-            NULL,
-            NULL,
+            self.numbers.map(|(class, _, _)| Oid(class)),
+            self.numbers.map(|(_, object, _)| Oid(object)),
+            self.numbers.map_or(NULL, |(_, _, sub)| Datum::Int2(sub.cast_signed())),
             virtual_name(self.owner),
             self.owner.0,
             self.mode,

@@ -1,5 +1,5 @@
-//! `pg_prepared_statements`: the session's own, prepared through the protocol. How often each was
-//! planned is not counted: NULL.
+//! `pg_prepared_statements`: the session's own, prepared through the protocol or in SQL. How often
+//! each was planned is not counted: NULL.
 
 use aegis_types::{Datum, type_oid as t};
 
@@ -16,7 +16,7 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 prepared.statement,
                 Datum::Timestamptz(prepared.prepare_time),
                 array(t::REGTYPE, prepared.parameter_types),
-                false,
+                prepared.from_sql,
                 NULL,
                 NULL,
             ]

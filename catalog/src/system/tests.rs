@@ -40,6 +40,18 @@ impl ServerState for NoServer {
             statement: "SELECT $1".into(),
             prepare_time: 0,
             parameter_types: vec![t::TEXT],
+            from_sql: true,
+        }]
+    }
+
+    fn cursors(&self) -> Vec<CursorRow> {
+        vec![CursorRow {
+            name: "c".into(),
+            statement: "DECLARE c CURSOR FOR SELECT 1".into(),
+            is_holdable: false,
+            is_binary: false,
+            is_scrollable: true,
+            creation_time: 0,
         }]
     }
 

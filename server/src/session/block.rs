@@ -5,11 +5,13 @@ use std::sync::Arc;
 use aegis_catalog::CatalogSnapshot;
 use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt};
 use aegis_sql::ddl::DdlChange;
-use aegis_storage::{IsolationLevel, Savepoint, Transaction, TxnOptions};
+use aegis_storage::{AdvisoryMark, IsolationLevel, Savepoint, Transaction, TxnOptions};
 use aegis_types::{SqlError, SqlResult, SqlState};
 use tokio::sync::Mutex;
 
+use super::cursor::HoldContext;
 use super::{Outcome, Session};
+use crate::notify::NotifyMark;
 
 /// A transaction, shared with the row locks of a running query.
 pub(crate) type SharedTransaction = Arc<Mutex<Option<Transaction>>>;
@@ -39,6 +41,8 @@ struct NamedSavepoint {
     mark: Savepoint,
     ddl_count: usize,
     failed_before: bool,
+    advisory: AdvisoryMark,
+    notify: NotifyMark,
 }
 
 impl Block {
@@ -136,7 +140,11 @@ impl Session {
     pub async fn finish(&mut self) -> SqlResult<()> {
         match &self.block {
             Some(block) if !block.explicit => self.commit().await,
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => {
+                self.portals.lock().end_transaction();
+                Ok(())
+            }
         }
     }
 
@@ -147,6 +155,13 @@ impl Session {
         match &mut self.block {
             Some(block) if block.explicit => {
                 block.failed = true;
+                // Streams read what the transaction sees: they end before it does.
+                self.portals.lock().fail(block.savepoints.len());
+                let identity = self.host.identity();
+                match block.savepoints.last() {
+                    Some(savepoint) => identity.advisory.roll_back_to(savepoint.advisory),
+                    None => identity.advisory.end_transaction(),
+                }
                 let mut guard = block.txn.lock().await;
                 let undone = match (block.savepoints.last(), guard.as_mut()) {
                     (Some(savepoint), Some(txn)) => txn.rollback_to(savepoint.mark).is_ok(),
@@ -157,11 +172,49 @@ impl Session {
                 }
             }
             Some(_) => self.roll_back().await,
-            None => {}
+            None => self.portals.lock().end_transaction(),
         }
     }
 
+    /// How many savepoints are set.
+    pub(super) fn savepoint_level(&self) -> usize {
+        self.block.as_ref().map_or(0, |block| block.savepoints.len())
+    }
+
+    /// Reads the cursors that outlive the transaction to their ends.
+    async fn hold_cursors(&mut self) -> SqlResult<Vec<Box<str>>> {
+        let to_hold = self.portals.lock().to_hold();
+        let context = HoldContext {
+            memory_bytes: self.instance.query_memory_bytes,
+            temporary_files: self.instance.temporary_files.clone(),
+        };
+        for (_, cursor) in &to_hold {
+            let mut cursor = cursor.lock().await;
+            self.cancel.carry(cursor.flag());
+            cursor.hold(&context).await?;
+        }
+        for (name, _) in &to_hold {
+            if let Some(portal) = self.portals.lock().get_mut(name) {
+                portal.held = true;
+            }
+        }
+        Ok(to_hold.into_iter().map(|(name, _)| name).collect())
+    }
+
     pub(super) async fn commit(&mut self) -> SqlResult<()> {
+        if self.block.is_none() {
+            self.portals.lock().end_transaction();
+            return Ok(());
+        }
+        // A held cursor keeps its rows, also those of a table that the commit empties or drops.
+        let held = match self.hold_cursors().await {
+            Ok(held) => held,
+            Err(error) => {
+                self.roll_back().await;
+                return Err(error);
+            }
+        };
+        self.portals.lock().end_transaction();
         if let Err(error) = self.commit_temporary().await {
             self.roll_back().await;
             return Err(error);
@@ -170,21 +223,50 @@ impl Session {
             return Ok(());
         };
         let txn = block.txn.lock().await.take();
-        let result = match txn {
-            Some(txn) => txn.commit().await.map(drop).map_err(SqlError::from),
-            None => Ok(()),
-        };
+        let result = self.commit_and_notify(txn).await;
+        self.host.identity().advisory.end_transaction();
         self.settings.end(result.is_ok());
+        if result.is_err() {
+            // What was to outlive this transaction does so only if it has committed.
+            held.iter().for_each(|name| drop(self.portals.lock().remove(name)));
+        }
         result
     }
 
+    /// Commits, and then tells those who listen; who notifies does so in turn.
+    async fn commit_and_notify(&mut self, txn: Option<Transaction>) -> SqlResult<()> {
+        let channels = &self.host.identity().channels;
+        let pending = channels.take_pending();
+        let hub = Arc::clone(&self.instance.notifications);
+        let turn = match pending.notifications() {
+            [] => None,
+            notifications => {
+                let turn = hub.turn().await;
+                hub.check_room(self.database, notifications)?;
+                Some(turn)
+            }
+        };
+        if let Some(txn) = txn {
+            txn.commit().await?;
+        }
+        if !pending.is_empty() {
+            channels.committed(pending);
+        }
+        drop(turn);
+        Ok(())
+    }
+
     pub(super) async fn roll_back(&mut self) {
+        self.portals.lock().end_transaction();
         let Some(block) = self.block.take() else {
             return;
         };
         if let Some(txn) = block.txn.lock().await.take() {
             txn.rollback();
         }
+        // What was pending is forgotten.
+        drop(self.host.identity().channels.take_pending());
+        self.host.identity().advisory.end_transaction();
         self.settings.end(false);
     }
 
@@ -333,6 +415,8 @@ impl Session {
     }
 
     async fn savepoint(&mut self, name: &str) -> SqlResult<&'static str> {
+        let identity = self.host.identity();
+        let (advisory, notify) = (identity.advisory.mark(), identity.channels.mark());
         let block = self.block_for_savepoint("SAVEPOINT")?;
         if block.failed {
             return Err(in_failed_block());
@@ -345,6 +429,8 @@ impl Session {
             mark,
             ddl_count: block.ddl.len(),
             failed_before: false,
+            advisory,
+            notify,
         });
         Ok("SAVEPOINT")
     }
@@ -360,17 +446,22 @@ impl Session {
         if let Some(txn) = block.txn.lock().await.as_mut() {
             txn.release(found.mark)?;
         }
+        self.portals.lock().release(at);
         Ok("RELEASE")
     }
 
     async fn rollback_to(&mut self, name: &str) -> SqlResult<&'static str> {
+        let (portals, host) = (Arc::clone(&self.portals), Arc::clone(&self.host));
         let block = self.block_for_savepoint("ROLLBACK TO SAVEPOINT")?;
         let at = block.find_savepoint(name)?;
+        portals.lock().roll_back_to(at + 1);
         block.savepoints.truncate(at + 1);
         let found = &block.savepoints[at];
         if let Some(txn) = block.txn.lock().await.as_mut() {
             txn.rollback_to(found.mark)?;
         }
+        host.identity().advisory.roll_back_to(found.advisory);
+        host.identity().channels.roll_back_to(found.notify);
         block.ddl.truncate(found.ddl_count);
         block.successor = None;
         block.failed = found.failed_before;

@@ -13,6 +13,7 @@ use aegis_catalog::CatalogSnapshot;
 use aegis_catalog::system::{Names, relation_of_row_type};
 use aegis_sql::query_engine::SystemRelations;
 use aegis_sql::settings::SessionSettings;
+use aegis_storage::AdvisoryLocks;
 use aegis_types::builtin::{FunctionRow, builtins};
 use aegis_types::{Datum, Host, Oid, SqlError, SqlResult, TypeRef};
 use parking_lot::Mutex;
@@ -20,12 +21,15 @@ use parking_lot::Mutex;
 use super::PreparedStatements;
 use crate::cancel::StopHandle;
 use crate::instance::Instance;
+use crate::notify::Channels;
 
+mod advisory;
 mod comment;
 mod definition;
 mod identity;
 mod keyword;
 mod lock;
+mod notify;
 mod privilege;
 mod registered;
 mod sequence;
@@ -36,12 +40,21 @@ mod stored_text;
 mod system;
 mod visibility;
 
+/// How many warnings of functions wait for the client at most.
+const WARNINGS_MAX: usize = 10_000;
+
 /// Who the session is.
 pub(super) struct Identity {
     /// The server.
     pub(super) instance: Arc<Instance>,
     /// Its named prepared statements.
     pub(super) statements: Arc<PreparedStatements>,
+    /// Its portals.
+    pub(super) portals: Arc<Mutex<super::portal::Portals>>,
+    /// Its advisory locks.
+    pub(super) advisory: AdvisoryLocks,
+    /// What it listens to and notifies.
+    pub(super) channels: Channels,
     /// What others stop it with.
     pub(super) stop_handle: StopHandle,
     /// The database that it is connected to.
@@ -73,6 +86,7 @@ pub(super) struct SessionHost {
     observed: Mutex<Arc<Observed>>,
     sequences: Mutex<SequenceMemory>,
     pending: Mutex<Vec<PendingSetting>>,
+    warnings: Mutex<Vec<SqlError>>,
 }
 
 /// What was last observed.
@@ -107,11 +121,13 @@ type HostFunction = fn(&Call<'_>) -> SqlResult<Datum>;
 type HostTable = &'static [(&'static str, HostFunction)];
 
 static TABLES: &[HostTable] = &[
+    advisory::FUNCTIONS,
     comment::FUNCTIONS,
     definition::FUNCTIONS,
     identity::FUNCTIONS,
     keyword::FUNCTIONS,
     lock::FUNCTIONS,
+    notify::FUNCTIONS,
     privilege::FUNCTIONS,
     registered::FUNCTIONS,
     sequence::FUNCTIONS,
@@ -134,6 +150,7 @@ impl SessionHost {
             observed: Mutex::default(),
             sequences: Mutex::default(),
             pending: Mutex::default(),
+            warnings: Mutex::default(),
         }
     }
 
@@ -147,6 +164,24 @@ impl SessionHost {
     ) {
         let observed = Observed { catalog, search_path, settings: settings.clone(), read_only };
         *self.observed.lock() = Arc::new(observed);
+    }
+
+    /// Who the session is, and what it holds.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Tells the client of something that is no error; beyond some, of no more of a statement.
+    fn warn(&self, warning: SqlError) {
+        let mut warnings = self.warnings.lock();
+        if warnings.len() < WARNINGS_MAX {
+            warnings.push(warning);
+        }
+    }
+
+    /// What functions warned of since this was last called, in order.
+    pub(super) fn take_warnings(&self) -> Vec<SqlError> {
+        std::mem::take(&mut self.warnings.lock())
     }
 
     /// What `set_config` asked for since this was last called, in order.

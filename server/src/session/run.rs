@@ -52,7 +52,7 @@ impl Session {
         }
     }
 
-    fn analyze_as_prepared(
+    pub(super) fn analyze_as_prepared(
         &mut self,
         statement: Option<Arc<Statement>>,
         source: Arc<str>,
@@ -63,6 +63,7 @@ impl Session {
             source,
             statement,
             prepare_time: self.statement_timestamp,
+            from_sql: false,
             parameter_types: Vec::new(),
             columns: None,
             analyzed: None,
@@ -71,7 +72,10 @@ impl Session {
         let Some(statement) = prepared.statement.clone() else {
             return Ok(prepared);
         };
-        if utility::is_plannable(&statement) {
+        if let Statement::DeclareCursor(declare) = &*statement {
+            let query = self.analyze_declared(declare, prepared.source.clone(), parameter_types)?;
+            prepared.parameter_types = query.parameter_types;
+        } else if utility::is_plannable(&statement) {
             let known = parameter_types.unwrap_or_default().iter();
             let known = known.map(|oid| oid.is_some().then_some(*oid)).collect();
             let infer = parameter_types.is_some();
@@ -130,11 +134,32 @@ impl Session {
         infer_parameters: bool,
         catalog: &Arc<CatalogSnapshot>,
     ) -> SqlResult<Analyzed> {
+        self.with_context(catalog, parameters, infer_parameters, |context| {
+            Analyzer::new(context).analyze(statement)
+        })
+    }
+
+    /// Lends an analyzer for what has no parameters.
+    pub(super) fn with_analyzer<T>(
+        &mut self,
+        catalog: &Arc<CatalogSnapshot>,
+        analyze: impl FnOnce(Analyzer<'_>) -> SqlResult<T>,
+    ) -> SqlResult<T> {
+        self.with_context(catalog, Vec::new(), false, |context| analyze(Analyzer::new(context)))
+    }
+
+    fn with_context<T>(
+        &mut self,
+        catalog: &Arc<CatalogSnapshot>,
+        parameters: Vec<Option<Oid>>,
+        infer_parameters: bool,
+        analyze: impl FnOnce(AnalyzerContext<'_>) -> SqlResult<T>,
+    ) -> SqlResult<T> {
         let settings = self.settings.format();
         let search_path = self.search_path(catalog);
         let system = self.host.system_relations();
         let host = self.host.clone();
-        Analyzer::new(AnalyzerContext {
+        analyze(AnalyzerContext {
             catalog,
             database: self.database,
             search_path: &search_path,
@@ -148,10 +173,9 @@ impl Session {
             parameters,
             infer_parameters,
         })
-        .analyze(statement)
     }
 
-    fn transaction_timestamp(&self) -> i64 {
+    pub(super) fn transaction_timestamp(&self) -> i64 {
         self.block.as_ref().map_or(self.statement_timestamp, |block| block.timestamp)
     }
 
@@ -168,18 +192,31 @@ impl Session {
             return Ok(Outcome::Empty);
         };
         self.note_active(&prepared.source);
-        if let Statement::Transaction(transaction) = &*statement {
+        self.run_prepared(prepared, &statement, parameters).await
+    }
+
+    /// Runs a statement within what is noted as active.
+    pub(super) async fn run_prepared(
+        &mut self,
+        prepared: &Prepared,
+        statement: &Arc<Statement>,
+        parameters: Vec<Datum>,
+    ) -> SqlResult<Outcome> {
+        if let Statement::Transaction(transaction) = &**statement {
             return self.transaction_statement(transaction).await;
         }
         self.refuse_in_failed_block()?;
         self.ensure_transaction()?;
         self.note_deadlock_timeout().await?;
-        if !utility::is_plannable(&statement) {
-            return self.run_utility(&statement).await;
+        if let Statement::DeclareCursor(declare) = &**statement {
+            return self.declare_cursor(declare, prepared, parameters).await;
+        }
+        if !utility::is_plannable(statement) {
+            return self.run_utility(statement, &prepared.source).await;
         }
         let known: Vec<Option<Oid>> =
             prepared.parameter_types.iter().map(|ty| Some(ty.oid)).collect();
-        let (analyzed, catalog) = self.settled_analysis(prepared, &statement, &known).await?;
+        let (analyzed, catalog) = self.settled_analysis(prepared, statement, &known).await?;
         if let Some(columns) = &prepared.columns {
             refuse_changed_result(columns, &analyzed)?;
         }
@@ -198,7 +235,7 @@ impl Session {
     }
 
     /// Locks the statement's tables and analyzes it again until the catalog stays the same.
-    async fn settled_analysis(
+    pub(super) async fn settled_analysis(
         &mut self,
         prepared: &Prepared,
         statement: &Statement,
@@ -316,6 +353,15 @@ impl Session {
             _ => "DELETE",
         };
         self.refuse_in_read_only(word)?;
+        let statement = match &analyzed.statement {
+            BoundStatement::Update(update) => {
+                BoundStatement::Update(self.update_at(update, &context).await?)
+            }
+            BoundStatement::Delete(delete) => {
+                BoundStatement::Delete(self.delete_at(delete, &context).await?)
+            }
+            other => other.clone(),
+        };
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
@@ -323,7 +369,7 @@ impl Session {
         let lock_timeout = self.duration("lock_timeout");
         let mut changes =
             Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
-        let changed: Changed = match &analyzed.statement {
+        let changed: Changed = match &statement {
             BoundStatement::Insert(insert) => changes.insert(insert).await?,
             BoundStatement::Update(update) => changes.update(update).await?,
             BoundStatement::Delete(delete) => changes.delete(delete).await?,

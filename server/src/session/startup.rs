@@ -11,6 +11,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 use super::{PreparedStatements, Session, host};
 use crate::cancel::StopHandle;
 use crate::instance::{Activity, Instance, SessionEntry};
+use crate::notify::Channels;
 
 /// What StartupMessage asked for.
 #[derive(Clone, Debug)]
@@ -63,9 +64,17 @@ impl Session {
             settings.set_startup(name, value).map_err(SqlError::fatal)?;
         }
         let statements = Arc::new(PreparedStatements::default());
+        let portals = Arc::<parking_lot::Mutex<super::portal::Portals>>::default();
         let host = host::SessionHost::new(host::Identity {
             instance: instance.clone(),
             statements: Arc::clone(&statements),
+            portals: Arc::clone(&portals),
+            advisory: instance.store.advisory_locks(startup.process_id),
+            channels: Channels::new(
+                Arc::clone(&instance.notifications),
+                database.oid,
+                startup.process_id,
+            ),
             stop_handle: startup.stop_handle.clone(),
             database: database.oid,
             database_name: database.name.clone(),
@@ -84,6 +93,7 @@ impl Session {
             host: Arc::new(host),
             block: None,
             statements,
+            portals,
             notices: Vec::new(),
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),

@@ -54,11 +54,20 @@ impl Session {
                 Some(vec![text_column("name"), text_column("setting"), text_column("description")])
             }
             Statement::VariableShow(show) => Some(vec![text_column(&shown_name(&show.name))]),
+            Statement::Execute(execute) => {
+                self.statement(&execute.name).and_then(|prepared| prepared.columns.clone())
+            }
+            Statement::Fetch(fetch) => self.fetched_columns(fetch),
             _ => None,
         })
     }
 
-    pub(super) async fn run_utility(&mut self, statement: &Arc<Statement>) -> SqlResult<Outcome> {
+    /// Runs a statement that has no bound tree; `source` is the text that it was parsed from.
+    pub(super) async fn run_utility(
+        &mut self,
+        statement: &Arc<Statement>,
+        source: &Arc<str>,
+    ) -> SqlResult<Outcome> {
         match &**statement {
             Statement::VariableSet(set) => self.set_variable(set).await,
             Statement::VariableShow(show) => self.show(&show.name),
@@ -99,28 +108,28 @@ impl Session {
                 }
                 self.define(statement).await
             }
-            Statement::Listen(_) | Statement::Unlisten(_) | Statement::Notify(_) => {
-                Err(SqlError::unsupported("LISTEN and NOTIFY"))
+            Statement::Listen(channel) => {
+                self.host.identity().channels.listen(channel)?;
+                Ok(Outcome::Done("LISTEN".to_owned()))
             }
-            Statement::DeclareCursor(_) | Statement::Fetch(_) | Statement::ClosePortal(_) => {
-                Err(SqlError::unsupported("a cursor declared in SQL"))
+            Statement::Unlisten(channel) => {
+                self.host.identity().channels.unlisten(channel.as_deref())?;
+                Ok(Outcome::Done("UNLISTEN".to_owned()))
             }
-            Statement::Deallocate(None) => {
-                self.statements.lock().clear();
-                Ok(Outcome::Done("DEALLOCATE ALL".to_owned()))
+            Statement::Notify(notify) => {
+                let payload = notify.payload.as_deref().unwrap_or_default();
+                self.host.identity().channels.notify(&notify.channel, payload)?;
+                Ok(Outcome::Done("NOTIFY".to_owned()))
             }
-            Statement::Deallocate(Some(name)) => {
-                self.statements.lock().remove(name).ok_or_else(|| {
-                    SqlError::new(
-                        SqlState::InvalidSqlStatementName,
-                        format!("prepared statement \"{name}\" does not exist"),
-                    )
-                })?;
-                Ok(Outcome::Done("DEALLOCATE".to_owned()))
-            }
-            Statement::Prepare(_) | Statement::Execute(_) => {
-                Err(SqlError::unsupported("a statement prepared in SQL"))
-            }
+            Statement::Fetch(fetch) => self.fetch(fetch).await,
+            Statement::ClosePortal(name) => self.close_cursor(name.as_deref()).await,
+            Statement::Prepare(prepare) => self.prepare_statement(prepare, source),
+            Statement::Execute(execute) => self.execute_statement(execute).await,
+            Statement::Deallocate(name) => self.deallocate(name.as_deref()),
+            Statement::CreateTableAs(create) => match &create.query {
+                Statement::Execute(execute) => self.create_table_as_execute(create, execute).await,
+                _ => self.define(statement).await,
+            },
             Statement::Unsupported(unsupported) => Err(SqlError::unsupported(&unsupported.feature)),
             _ => self.define(statement).await,
         }
@@ -147,22 +156,35 @@ impl Session {
             uses_temporary: false,
             role: self.role,
             lock_timeout: self.duration("lock_timeout"),
+            parameter_types: Vec::new(),
+            in_use: self.portals.lock().relations(),
             notices: Vec::new(),
             changes: Vec::new(),
         }
     }
 
     /// Runs a definition in the transaction.
-    async fn define(&mut self, statement: &Arc<Statement>) -> SqlResult<Outcome> {
+    async fn define(&mut self, statement: &Statement) -> SqlResult<Outcome> {
+        self.define_with(statement, Vec::new(), Arc::new([])).await
+    }
+
+    /// Likewise one whose query has parameters.
+    pub(super) async fn define_with(
+        &mut self,
+        statement: &Statement,
+        parameter_types: Vec<Option<Oid>>,
+        parameters: Arc<[Datum]>,
+    ) -> SqlResult<Outcome> {
         self.refuse_in_read_only(ddl_name(statement))?;
         let catalog = self.current_catalog();
         let search_path = self.search_path(&catalog);
-        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let context = self.statement_context(catalog, parameters).await?;
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let mut ddl = self.ddl(txn, &instance, context, search_path);
+        ddl.parameter_types = parameter_types;
         let result = ddl.run(statement).await;
         let (notices, changes) = (ddl.notices, ddl.changes);
         self.uses_temporary |= ddl.uses_temporary;
@@ -271,7 +293,7 @@ impl Session {
     }
 
     /// Whether statements share a transaction: a block, or a string of several statements.
-    fn in_block(&self) -> bool {
+    pub(super) fn in_block(&self) -> bool {
         self.several_statements || self.block.as_ref().is_some_and(|block| block.explicit)
     }
 
@@ -357,7 +379,10 @@ impl Session {
         let tag = match target {
             ast::DiscardTarget::All => {
                 self.refuse_in_block("DISCARD ALL")?;
+                self.drop_portals();
                 self.statements.lock().clear();
+                self.host.identity().channels.stop_listening();
+                self.host.identity().advisory.unlock_all();
                 self.host.forget_sequences();
                 self.settings.reset_all();
                 self.drop_temporary().await?;
@@ -387,12 +412,14 @@ impl Session {
                 return Err(SqlError::unsupported(format!("EXPLAIN option \"{name}\"")));
             }
         }
-        if !is_plannable(&explain.query) {
-            return Err(SqlError::unsupported("EXPLAIN of this statement"));
-        }
+        let (query, types, parameters) = match &explain.query {
+            Statement::Execute(execute) => self.bound_execute(execute)?,
+            query if is_plannable(query) => (Arc::new(query.clone()), Vec::new(), Vec::new()),
+            _ => return Err(SqlError::unsupported("EXPLAIN of this statement")),
+        };
         let catalog = self.current_catalog();
-        let analyzed = self.analyze(&explain.query, Vec::new(), false, &catalog)?;
-        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let analyzed = self.analyze(&query, types, false, &catalog)?;
+        let context = self.statement_context(catalog, parameters.into()).await?;
         let (head, query) = match &analyzed.statement {
             BoundStatement::Query(query) => (None, query),
             BoundStatement::Insert(insert) => {

@@ -6,7 +6,6 @@
 //!                           └─ fatal, gone, shutdown ──► last words, the session closes
 //! ```
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,8 +18,8 @@ use tracing::{debug, error};
 use super::Socket;
 use super::frame::{Frame, FrameError};
 use super::output::character_position;
-use super::portal::{Portal, PortalState};
 use crate::cancel::CancelSlot;
+use crate::notify::Mailbox;
 use crate::session::{Prepared, Session};
 use crate::shutdown::administrator_command;
 use crate::task;
@@ -74,7 +73,6 @@ pub(crate) struct Connection<'a> {
     pub(super) socket: &'a mut Socket,
     pub(super) session: Session,
     slot: CancelSlot,
-    pub(super) portals: HashMap<Box<str>, Portal>,
     /// The unnamed prepared statement. Named ones are the session's: SQL reaches them too.
     pub(super) unnamed: Option<Arc<Prepared>>,
     /// The text that positions of errors count in.
@@ -92,7 +90,6 @@ impl<'a> Connection<'a> {
             socket,
             session,
             slot,
-            portals: HashMap::new(),
             unnamed: None,
             source: Arc::from(""),
             running: None,
@@ -107,7 +104,7 @@ impl<'a> Connection<'a> {
         self.socket.output.backend_key_data(self.slot.process_id(), self.slot.secret());
         let served = self.serve().await;
         self.disarm();
-        self.portals.clear();
+        self.session.drop_portals();
         if let Err(Failure::Sql(error)) = served {
             self.report(&error);
             self.session.fail().await;
@@ -171,15 +168,33 @@ impl<'a> Connection<'a> {
             self.socket.flush().await?;
             let shutdown = self.socket.shutdown.clone();
             let idle = self.idle_timeout();
+            let mailbox = self.listens_now().then(|| self.session.mailbox());
             let more = tokio::select! {
                 biased;
                 more = self.socket.read() => more,
                 () = shutdown.begun() => return Err(administrator_command().into()),
                 error = expired(idle) => return Err(error.into()),
+                () = arrived(mailbox) => {
+                    self.send_notifications();
+                    continue;
+                }
             };
             if !more {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Whether notifications may be sent: between transactions, once all has been answered.
+    fn listens_now(&self) -> bool {
+        self.idle && self.session.transaction_status() == b'I'
+    }
+
+    /// NotificationResponse for whatever has arrived.
+    fn send_notifications(&mut self) {
+        for notification in self.session.mailbox().take() {
+            let (channel, payload) = (&*notification.channel, &*notification.payload);
+            self.socket.output.notification(notification.process_id, channel, payload);
         }
     }
 
@@ -243,9 +258,6 @@ impl<'a> Connection<'a> {
 
     /// Ends the implicit transaction, and with it all portals.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
-        if self.session.transaction_status() == b'I' {
-            self.portals.clear();
-        }
         self.session.finish().await?;
         self.send_notices();
         self.disarm();
@@ -257,6 +269,9 @@ impl<'a> Connection<'a> {
         self.send_notices();
         self.send_parameters();
         self.session.note_idle();
+        if self.session.transaction_status() == b'I' {
+            self.send_notifications();
+        }
         self.socket.output.ready_for_query(self.session.transaction_status());
         self.socket.flush().await?;
         self.idle = true;
@@ -294,14 +309,7 @@ impl<'a> Connection<'a> {
         }
         self.report(&error);
         self.disarm();
-        // Streams read what the transaction sees: they end before it does.
-        for portal in self.portals.values_mut() {
-            portal.state = PortalState::Failed;
-        }
         self.session.fail().await;
-        if self.session.transaction_status() == b'I' {
-            self.portals.clear();
-        }
         self.source = Arc::from("");
         Ok(())
     }
@@ -317,6 +325,14 @@ pub(crate) fn report(socket: &mut Socket, error: &SqlError, position: Option<usi
     }
     let severity = if fields.fatal { "FATAL" } else { "ERROR" };
     socket.output.report(b'E', severity, fields, position);
+}
+
+async fn arrived(mailbox: Option<Arc<Mailbox>>) {
+    match mailbox {
+        Some(mailbox) if mailbox.is_empty() => mailbox.ready().await,
+        Some(_) => {}
+        None => std::future::pending().await,
+    }
 }
 
 async fn expired(timeout: Option<(Duration, SqlState, &'static str)>) -> SqlError {

@@ -11,11 +11,10 @@ use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState, TypeRef, cl
 use super::Failure;
 use super::connection::{Connection, watched};
 use super::message::{Execute, Fields, Parse, Target};
-use super::portal::{
-    Portal, PortalState, cannot_run, ends_transaction, leaves_failed_block, no_such_portal,
-    transaction_is_aborted,
-};
-use super::rows::{Format, Formats, RowCursor, describe_rows};
+use super::portal::{ends_transaction, leaves_failed_block, transaction_is_aborted};
+use super::rows::{RowCursor, describe_rows};
+use crate::session::cursor::Fetched;
+use crate::session::portal::{Format, Formats, Portal, PortalState, cannot_run, no_such_portal};
 use crate::session::{Outcome, Prepared};
 
 impl Connection<'_> {
@@ -88,8 +87,8 @@ impl Connection<'_> {
             return Err(transaction_is_aborted().into());
         }
         if portal_name.is_empty() {
-            self.drop_portal("").await?;
-        } else if self.portals.contains_key(portal_name) {
+            self.session.drop_portal("").await?;
+        } else if self.session.has_portal(portal_name) {
             return Err(SqlError::new(
                 SqlState::DuplicateCursor,
                 format!("cursor \"{portal_name}\" already exists"),
@@ -101,8 +100,7 @@ impl Connection<'_> {
         let codes = read_codes(&mut fields)?;
         fields.end()?;
         let formats = result_formats(&codes, &prepared)?;
-        let state = PortalState::Ready(parameters);
-        self.portals.insert(portal_name.into(), Portal { prepared, formats, state });
+        self.session.put_new_portal(portal_name, Portal::ready(prepared, formats, parameters));
         self.socket.output.bind_complete();
         Ok(())
     }
@@ -146,9 +144,8 @@ impl Connection<'_> {
         let (prepared, formats) = match target.kind {
             b'S' => (self.statement(target.name)?, Formats::TEXT),
             b'P' => {
-                let portal =
-                    self.portals.get(target.name).ok_or_else(|| no_such_portal(target.name))?;
-                (Arc::clone(&portal.prepared), portal.formats.clone())
+                let found = self.session.described_portal(target.name);
+                found.ok_or_else(|| no_such_portal(target.name))?
             }
             kind => return Err(invalid_subtype("DESCRIBE", kind).into()),
         };
@@ -169,22 +166,24 @@ impl Connection<'_> {
     /// `E`
     pub(super) async fn execute(&mut self, body: &[u8]) -> Result<(), Failure> {
         let execute = Execute::read(body)?;
-        let mut portal =
-            self.portals.remove(execute.portal).ok_or_else(|| no_such_portal(execute.portal))?;
+        let mut portal = self
+            .session
+            .take_portal(execute.portal)
+            .ok_or_else(|| no_such_portal(execute.portal))?;
         self.source = Arc::clone(&portal.prepared.source);
         let ran = self.run_portal(&mut portal, &execute).await;
         // Output that ends here lets the client begin on it while the next message is read.
         match ran {
             Ok(transaction_ended) => {
                 if !transaction_ended {
-                    self.portals.insert(execute.portal.into(), portal);
+                    self.session.put_portal(execute.portal, portal);
                 }
                 self.disarm();
                 Ok(self.socket.flush_if_large().await?)
             }
             Err(failure) => {
                 portal.state = PortalState::Failed;
-                self.portals.insert(execute.portal.into(), portal);
+                self.session.put_portal(execute.portal, portal);
                 Err(failure)
             }
         }
@@ -204,42 +203,26 @@ impl Connection<'_> {
         if matches!(portal.state, PortalState::Done | PortalState::Failed) {
             return Err(cannot_run(execute.portal).into());
         }
-        if let PortalState::Ready(parameters) = &mut portal.state {
-            let parameters = std::mem::take(parameters);
-            portal.state = PortalState::Done;
+        if matches!(portal.state, PortalState::Ready(_)) {
             self.arm();
             let flag = self.flag();
-            let running = self.session.execute(&prepared, parameters);
-            let outcome = watched(self.socket, &flag, running).await?;
+            let started = watched(self.socket, &flag, self.session.start_portal(portal)).await?;
             self.send_notices();
-            let (cursor, at_end) = match outcome {
-                Outcome::Rows { tag, columns, rows } => {
-                    (RowCursor::streaming(tag, columns, rows), false)
-                }
-                Outcome::Returned { tag, columns, rows } => {
-                    // It has run to its end, however few of its rows are fetched.
-                    self.session.end_statement().await?;
-                    self.send_notices();
-                    (RowCursor::returned(tag, columns, rows), true)
-                }
-                other => {
-                    self.run_without_rows(other).await?;
-                    let ended = ends_transaction(statement);
-                    if ended {
-                        self.portals.clear();
-                    }
-                    return Ok(ended);
-                }
-            };
-            portal.state = PortalState::Rows { cursor: Box::new(cursor), flag, at_end };
+            if let Some(outcome) = started {
+                self.run_without_rows(outcome).await?;
+                return Ok(ends_transaction(statement));
+            }
         }
-        let PortalState::Rows { cursor, flag, at_end } = &mut portal.state else {
+        let PortalState::Open(open) = &mut portal.state else {
             unreachable!("a portal that was ready has run, and the others were refused")
         };
-        self.arm_with(flag.clone());
-        let portion = self.send_rows(cursor, &portal.formats, execute.rows_max).await?;
+        self.arm_with(open.flag.clone());
+        let rows = Box::new(Fetched::next_rows(&open.cursor, execute.rows_max));
+        let columns = prepared.columns.clone().unwrap_or_default();
+        let mut cursor = RowCursor::of_portal(open.tag.clone(), columns, rows);
+        let portion = self.send_rows(&mut cursor, &portal.formats, execute.rows_max).await?;
         if portion.at_end {
-            if !std::mem::replace(at_end, true) {
+            if !std::mem::replace(&mut open.ended, true) {
                 self.session.end_statement().await?;
                 self.send_notices();
             }
@@ -275,19 +258,10 @@ impl Connection<'_> {
         match target.kind {
             b'S' if target.name.is_empty() => self.unnamed = None,
             b'S' => self.session.drop_statement(target.name),
-            b'P' => self.drop_portal(target.name).await?,
+            b'P' => self.session.drop_portal(target.name).await?,
             kind => return Err(invalid_subtype("CLOSE", kind).into()),
         }
         self.socket.output.close_complete();
-        Ok(())
-    }
-
-    /// Drops a portal if there is one; a statement that it was in the middle of ends with it.
-    pub(super) async fn drop_portal(&mut self, name: &str) -> Result<(), Failure> {
-        let suspended = self.portals.remove(name).is_some_and(|portal| portal.is_suspended());
-        if suspended {
-            self.session.end_statement().await?;
-        }
         Ok(())
     }
 }

@@ -192,6 +192,15 @@ impl Output {
         self.empty(b's');
     }
 
+    /// `A`
+    pub(crate) fn notification(&mut self, process_id: i32, channel: &str, payload: &str) {
+        self.begin(b'A');
+        self.int4(process_id);
+        self.string(channel);
+        self.string(payload);
+        self.end_short();
+    }
+
     /// `n`
     pub(crate) fn no_data(&mut self) {
         self.empty(b'n');

@@ -2,57 +2,13 @@
 
 use aegis_sql::query_engine::{RowBatch, RowStream};
 use aegis_types::builtin::builtins;
-use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState, io};
+use aegis_types::{Datum, EvalContext, SqlResult, io};
 
 use super::Failure;
 use super::connection::{Connection, watched};
 use super::output::Output;
 use crate::session::ResultColumn;
-
-/// The formats in which a portal's columns are sent.
-#[derive(Clone, Debug)]
-pub(super) enum Formats {
-    /// All the same; text unless Bind says otherwise.
-    All(Format),
-    /// One a column.
-    Each(Vec<Format>),
-}
-
-/// A format code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    /// 0
-    Text,
-    /// 1
-    Binary,
-}
-
-impl Format {
-    /// # Errors
-    /// 22023 for other codes.
-    pub(super) fn from_code(code: i16) -> SqlResult<Self> {
-        match code {
-            0 => Ok(Self::Text),
-            1 => Ok(Self::Binary),
-            _ => Err(SqlError::new(
-                SqlState::InvalidParameterValue,
-                format!("unsupported format code: {code}"),
-            )),
-        }
-    }
-}
-
-impl Formats {
-    pub(super) const TEXT: Self = Self::All(Format::Text);
-
-    pub(super) fn of(&self, column: usize) -> Format {
-        match self {
-            Self::All(format) => *format,
-            // Bind checked that there are as many as columns.
-            Self::Each(formats) => formats.get(column).copied().unwrap_or(Format::Text),
-        }
-    }
-}
+use crate::session::portal::{Format, Formats, PortalTag};
 
 /// Rows that are being sent, perhaps in several portions.
 pub(super) struct RowCursor {
@@ -62,16 +18,7 @@ pub(super) struct RowCursor {
     batch: Option<Box<dyn RowBatch>>,
     /// The row of the batch that goes next.
     next_row: usize,
-    tag: Tag,
-}
-
-/// The tag of a command that returns rows.
-#[derive(Debug)]
-enum Tag {
-    /// This word and the number of rows that the last Execute sent.
-    Counted(&'static str),
-    /// As it stands.
-    Whole(String),
+    tag: PortalTag,
 }
 
 /// How far a portion got.
@@ -81,12 +28,20 @@ pub(super) struct Portion {
 }
 
 impl RowCursor {
+    pub(super) fn of_portal(
+        tag: PortalTag,
+        columns: Vec<ResultColumn>,
+        rows: Box<dyn RowStream>,
+    ) -> Self {
+        Self { columns, stream: Some(rows), batch: None, next_row: 0, tag }
+    }
+
     pub(super) fn streaming(
         tag: &'static str,
         columns: Vec<ResultColumn>,
         rows: Box<dyn RowStream>,
     ) -> Self {
-        Self { columns, stream: Some(rows), batch: None, next_row: 0, tag: Tag::Counted(tag) }
+        Self { columns, stream: Some(rows), batch: None, next_row: 0, tag: PortalTag::Counted(tag) }
     }
 
     pub(super) fn returned(
@@ -94,7 +49,7 @@ impl RowCursor {
         columns: Vec<ResultColumn>,
         rows: Box<dyn RowStream>,
     ) -> Self {
-        Self { columns, stream: Some(rows), batch: None, next_row: 0, tag: Tag::Whole(tag) }
+        Self { columns, stream: Some(rows), batch: None, next_row: 0, tag: PortalTag::Whole(tag) }
     }
 
     pub(super) fn columns(&self) -> &[ResultColumn] {
@@ -104,8 +59,8 @@ impl RowCursor {
     /// CommandComplete after the last portion.
     pub(super) fn complete(&self, portion: &Portion, output: &mut Output) {
         match &self.tag {
-            Tag::Counted(word) => output.command_complete_rows(word, portion.rows),
-            Tag::Whole(tag) => output.command_complete(tag),
+            PortalTag::Counted(word) => output.command_complete_rows(word, portion.rows),
+            PortalTag::Whole(tag) => output.command_complete(tag),
         }
     }
 

@@ -8,9 +8,9 @@ use aegis_sql::ast::RawStatement;
 use super::Failure;
 use super::connection::{Connection, watched};
 use super::message::one_string;
-use super::portal::ends_transaction;
-use super::rows::{Formats, RowCursor, describe_rows};
+use super::rows::{RowCursor, describe_rows};
 use crate::session::Outcome;
+use crate::session::portal::Formats;
 
 impl Connection<'_> {
     /// `Q`
@@ -44,22 +44,20 @@ impl Connection<'_> {
         self.arm();
         let flag = self.flag();
         // The statement runs in the unnamed portal.
-        self.drop_portal("").await?;
+        self.session.drop_portal("").await?;
         let prepare = self.session.prepare(Some(Arc::new(raw.statement)), Arc::clone(source), None);
         let prepared = watched(self.socket, &flag, prepare).await?;
         self.send_notices();
         let outcome =
             watched(self.socket, &flag, self.session.execute(&prepared, Vec::new())).await?;
         self.send_notices();
-        if ends_transaction(prepared.statement.as_deref()) {
-            self.portals.clear();
-        }
+        let formats = self.session.simple_formats(prepared.statement.as_deref());
         let completion = match outcome {
             Outcome::Rows { tag, columns, rows } => {
-                self.simple_rows(RowCursor::streaming(tag, columns, rows)).await?
+                self.simple_rows(RowCursor::streaming(tag, columns, rows), &formats).await?
             }
             Outcome::Returned { tag, columns, rows } => {
-                self.simple_rows(RowCursor::returned(tag, columns, rows)).await?
+                self.simple_rows(RowCursor::returned(tag, columns, rows), &formats).await?
             }
             Outcome::Done(tag) => Completion::Tag(tag),
             Outcome::CopyIn(copy) => Completion::Tag(self.copy_in(copy).await?),
@@ -83,9 +81,13 @@ impl Connection<'_> {
         Ok(())
     }
 
-    async fn simple_rows(&mut self, mut cursor: RowCursor) -> Result<Completion, Failure> {
-        describe_rows(cursor.columns(), &Formats::TEXT, &mut self.socket.output)?;
-        let portion = self.send_rows(&mut cursor, &Formats::TEXT, None).await?;
+    async fn simple_rows(
+        &mut self,
+        mut cursor: RowCursor,
+        formats: &Formats,
+    ) -> Result<Completion, Failure> {
+        describe_rows(cursor.columns(), formats, &mut self.socket.output)?;
+        let portion = self.send_rows(&mut cursor, formats, None).await?;
         Ok(Completion::Rows(cursor, portion))
     }
 }

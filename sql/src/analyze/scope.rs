@@ -39,6 +39,7 @@ pub(super) enum Clause {
     IndexPredicate,
     AlterTransform,
     Generated,
+    ExecuteParameter,
 }
 
 impl Clause {
@@ -72,6 +73,7 @@ impl Clause {
             Self::IndexPredicate => "index predicate",
             Self::AlterTransform => "USING",
             Self::Generated => "GENERATED AS",
+            Self::ExecuteParameter => "EXECUTE",
         }
     }
 
@@ -86,6 +88,7 @@ impl Clause {
             Self::IndexPredicate => "index predicates",
             Self::AlterTransform => "transform expressions",
             Self::Generated => "column generation expressions",
+            Self::ExecuteParameter => "EXECUTE parameters",
             _ => return None,
         })
     }

@@ -96,6 +96,34 @@ impl Analyzer<'_> {
             .ok_or_else(|| self.cannot_cast(source, ty.oid, at))
     }
 
+    /// An argument of EXECUTE for parameter `$number`, converted to the parameter's type.
+    ///
+    /// # Errors
+    /// 42804 where it cannot be converted; whatever analysis raises.
+    pub fn analyze_execute_argument(
+        mut self,
+        argument: &ast::Expr,
+        number: usize,
+        ty: TypeRef,
+    ) -> SqlResult<Expr> {
+        let node = self.expr_in(argument, Clause::ExecuteParameter)?;
+        let (source, at) = (node.oid(), node.at);
+        let (context, form) = (CastContext::Assignment, CallForm::ImplicitCast);
+        match self.coerce_to_target(node, ty, context, form, None)? {
+            Some(node) => Ok(node.expr),
+            None => Err(SqlError::new(
+                SqlState::DatatypeMismatch,
+                format!(
+                    "parameter ${number} of type {} cannot be coerced to the expected type {}",
+                    self.type_name(source),
+                    self.type_name(ty.oid)
+                ),
+            )
+            .hint("You will need to rewrite or cast the expression.")
+            .at_opt(at)),
+        }
+    }
+
     /// The value of `USING`, converted to the column's new type.
     fn transform(&mut self, node: Node, ty: TypeRef, column: &str) -> SqlResult<Expr> {
         let (context, form) = (CastContext::Assignment, CallForm::ImplicitCast);

@@ -40,7 +40,10 @@ impl Analyzer<'_> {
         let mut from = vec![JoinTree::Entry(entry)];
         from.extend(self.other_tables(&item, &update.from)?);
         let set = self.set_list(&named, &update.assignments)?;
-        let filter = self.condition(update.where_clause.as_ref(), Clause::Where)?;
+        let (filter, current_of) = self.rows_to_change(update.where_clause.as_ref())?;
+        if current_of.is_some() && view.is_some() {
+            return Err(SqlError::unsupported("WHERE CURRENT OF on a view"));
+        }
         let filter = with_view(filter, view.as_ref(), entry);
         let mut targets = vec![row_key(entry)];
         let mut columns = Vec::with_capacity(set.len());
@@ -53,7 +56,8 @@ impl Analyzer<'_> {
         self.carry_other_columns(entry, &mut returning, &mut targets)?;
         let source = Query { from, filter, targets, ..Query::default() };
         let view_checks = view.map(|view| view.checks()).unwrap_or_default();
-        Ok(Update { table, entry, source: Arc::new(source), columns, returning, view_checks })
+        let source = Arc::new(source);
+        Ok(Update { table, entry, source, columns, returning, view_checks, current_of })
     }
 
     /// `DELETE`.
@@ -78,13 +82,27 @@ impl Analyzer<'_> {
         }
         let mut from = vec![JoinTree::Entry(entry)];
         from.extend(self.other_tables(&item, &delete.using)?);
-        let filter = self.condition(delete.where_clause.as_ref(), Clause::Where)?;
+        let (filter, current_of) = self.rows_to_change(delete.where_clause.as_ref())?;
+        if current_of.is_some() && view.is_some() {
+            return Err(SqlError::unsupported("WHERE CURRENT OF on a view"));
+        }
         let filter = with_view(filter, view.as_ref(), entry);
         let mut targets = vec![row_key(entry)];
         let mut returning = self.returning(&delete.returning)?;
         self.carry_other_columns(entry, &mut returning, &mut targets)?;
         let source = Query { from, filter, targets, ..Query::default() };
-        Ok(Delete { table, entry, source: Arc::new(source), returning })
+        Ok(Delete { table, entry, source: Arc::new(source), returning, current_of })
+    }
+
+    /// `WHERE`: a condition, or the cursor whose current row is meant.
+    fn rows_to_change(
+        &mut self,
+        filter: Option<&crate::ast::Expr>,
+    ) -> SqlResult<(Option<Expr>, Option<String>)> {
+        if let Some(crate::ast::Expr::CurrentOf(current)) = filter {
+            return Ok((None, Some(current.cursor_name.clone())));
+        }
+        Ok((self.condition(filter, Clause::Where)?, None))
     }
 
     /// `FROM` or `USING`: the target is visible beside it, but not within it.

@@ -43,6 +43,7 @@ impl Ddl<'_> {
         if alter.object_type == ObjectType::MatView && relation.as_materialized().is_none() {
             return Err(super::name::wrong_kind(&relation, "a materialized view"));
         }
+        self.refuse_in_use(relation.oid, tag)?;
         for command in &alter.commands {
             if relation.as_materialized().is_some() && !is_for_materialized(command) {
                 return Err(SqlError::new(

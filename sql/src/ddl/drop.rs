@@ -75,6 +75,11 @@ impl Ddl<'_> {
                 self.lock(*oid, TableLockMode::AccessExclusive).await?;
             }
         }
+        for item in &closure.items {
+            if let Item::Relation(oid) = item {
+                self.refuse_in_use(*oid, "DROP TABLE")?;
+            }
+        }
         // What depends goes before what it depends on.
         for item in closure.items.iter().rev() {
             self.drop_item(*item).await?;

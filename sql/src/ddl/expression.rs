@@ -26,7 +26,7 @@ impl Ddl<'_> {
             search_path,
             system_relations: &*self.context.system_relations,
             eval: self.context.eval(),
-            parameters: Vec::new(),
+            parameters: self.parameter_types.clone(),
             infer_parameters: false,
         })
     }
@@ -177,7 +177,7 @@ pub(super) fn collect_columns(expr: &bound::Expr, columns: &mut Vec<i16>) {
 }
 
 /// Whether an expression may give another value each time.
-pub(super) fn is_volatile(expr: &bound::Expr) -> bool {
+pub fn is_volatile(expr: &bound::Expr) -> bool {
     let own = match expr {
         bound::Expr::Call(call) => builtins()
             .function(call.function)

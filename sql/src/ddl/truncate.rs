@@ -51,6 +51,9 @@ impl Ddl<'_> {
             at += 1;
         }
         for table in &tables {
+            self.refuse_in_use(*table, "TRUNCATE")?;
+        }
+        for table in &tables {
             self.empty_table(*table).await?;
             if truncate.restart_sequences {
                 let sequences: Vec<Oid> = self.owned_sequences(*table, None).collect();

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use aegis_catalog::Relation;
-use aegis_storage::RowLockMode;
-use aegis_types::{Datum, SqlError, SqlResult, SqlState};
+use aegis_storage::{RowLockMode, TreeId};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::conflict::ConflictPlan;
 use super::recheck::Traced;
@@ -13,8 +13,8 @@ use super::returning::Returning;
 use super::table::{TableAccess, ViewChecks, position};
 use super::write::{InsertOutcome, LockedRow, OldRow};
 use super::{Changed, Changes, ReturnedRows};
-use crate::bound::{Delete, Insert, KnownRow, Query, Target, Update};
-use crate::query_engine::RowStream;
+use crate::bound::{Delete, Expr, Insert, KnownRow, Query, RteKind, Target, Update};
+use crate::query_engine::{RowStream, StatementContext};
 
 impl Changes<'_> {
     /// Runs an INSERT.
@@ -108,7 +108,8 @@ impl Changes<'_> {
                     continue;
                 }
                 let locked = self.lock_for_change(&table, key, mode).await?;
-                let Some((old, found)) = self.settle(locked, found, &traced, update.entry).await?
+                let Some((old, found)) =
+                    self.settle(locked, found, &traced, update.entry, &update.table).await?
                 else {
                     continue;
                 };
@@ -147,7 +148,8 @@ impl Changes<'_> {
                     continue;
                 }
                 let locked = self.lock_for_change(&table, key, RowLockMode::ForUpdate).await?;
-                let Some((old, found)) = self.settle(locked, found, &traced, delete.entry).await?
+                let Some((old, found)) =
+                    self.settle(locked, found, &traced, delete.entry, &delete.table).await?
                 else {
                     continue;
                 };
@@ -184,10 +186,25 @@ impl Changes<'_> {
         found: Vec<Datum>,
         traced: &Traced,
         entry: usize,
+        relation: &Arc<Relation>,
     ) -> SqlResult<Option<(OldRow, Vec<Datum>)>> {
         match locked {
             LockedRow::Gone => Ok(None),
             LockedRow::Unchanged(old) => Ok(Some((old, found))),
+            LockedRow::Changed(key, row)
+                if matches!(traced.query.range_table[entry].kind, RteKind::Known(_)) =>
+            {
+                // `WHERE CURRENT OF`: whatever it is now, it is the row that the cursor is on.
+                let mut query = (*traced.query).clone();
+                let newest = KnownRow::decode(relation, &key, &row)?;
+                let values = newest.columns.clone();
+                query.range_table[entry].kind = RteKind::Known(Some(Arc::new(newest)));
+                let found = match self.start(&Arc::new(query))?.next().await? {
+                    Some(batch) if !batch.is_empty() => batch.row(0),
+                    _ => return Ok(None),
+                };
+                Ok(Some((OldRow { key, values }, found)))
+            }
             LockedRow::Changed(key, row) => {
                 let table = traced.table(&[entry])?;
                 let newest = KnownRow::decode(&table.relation, &key, &row)?;
@@ -197,6 +214,37 @@ impl Changes<'_> {
                 Ok(found.map(|found| (OldRow { key, values }, found)))
             }
         }
+    }
+}
+
+impl StatementContext {
+    /// `WHERE CURRENT OF`: makes the changed table's entry of a source the one row with this key, as
+    /// the statement sees it; or no row, if it is gone.
+    ///
+    /// # Errors
+    /// Whatever reading the row raises.
+    pub fn at_current_row(
+        &self,
+        source: &mut Arc<Query>,
+        entry: usize,
+        relation: &Relation,
+        key: &[u8],
+    ) -> SqlResult<()> {
+        let tree = relation
+            .as_table()
+            .map(|table| TreeId(table.tree))
+            .ok_or_else(|| SqlError::internal("only rows of tables are changed"))?;
+        let row = match self.view.get(tree, key)? {
+            Some(row) => Some(Arc::new(KnownRow::decode(relation, key, &row)?)),
+            None => None,
+        };
+        let source = Arc::make_mut(source);
+        if row.is_none() {
+            source.filter =
+                Some(Expr::Const { value: Datum::Bool(false), ty: TypeRef::plain(type_oid::BOOL) });
+        }
+        source.range_table[entry].kind = RteKind::Known(row);
+        Ok(())
     }
 }
 

@@ -106,28 +106,33 @@ impl ReturnedRows {
 }
 
 impl Spill {
-    /// Appends a row: for each value its length in bytes less than `u32::MAX`, which stands for
-    /// NULL, and its stored form.
     fn push(&mut self, types: &[TypeRef], row: &[Datum]) -> SqlResult<()> {
         self.line.clear();
-        for (ty, datum) in types.iter().zip(row) {
-            let start = self.line.len();
-            self.line.extend_from_slice(&u32::MAX.to_le_bytes());
-            if datum.is_null() {
-                continue;
-            }
-            encode_datum(ty.oid, datum, &mut self.line);
-            let length = u32::try_from(self.line.len() - start - 4)
-                .ok()
-                .filter(|length| *length < u32::MAX)
-                .ok_or_else(|| {
-                    SqlError::new(SqlState::ProgramLimitExceeded, "a returned value is too large")
-                })?;
-            self.line[start..start + 4].copy_from_slice(&length.to_le_bytes());
-        }
+        encode_row(types, row, &mut self.line)?;
         self.rows += 1;
         self.file.write_all(&self.line).map_err(|e| unusable(&e))
     }
+}
+
+/// Appends a row: for each value its length in bytes less than `u32::MAX`, which stands for NULL,
+/// and its stored form.
+pub(crate) fn encode_row(types: &[TypeRef], row: &[Datum], out: &mut Vec<u8>) -> SqlResult<()> {
+    for (ty, datum) in types.iter().zip(row) {
+        let start = out.len();
+        out.extend_from_slice(&u32::MAX.to_le_bytes());
+        if datum.is_null() {
+            continue;
+        }
+        encode_datum(ty.oid, datum, out);
+        let length = u32::try_from(out.len() - start - 4)
+            .ok()
+            .filter(|length| *length < u32::MAX)
+            .ok_or_else(|| {
+                SqlError::new(SqlState::ProgramLimitExceeded, "a returned value is too large")
+            })?;
+        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    }
+    Ok(())
 }
 
 struct ReturnedStream {
@@ -184,7 +189,7 @@ impl RowStream for ReturnedStream {
 }
 
 /// 53100 for a full disk, 58030 for any other trouble with the temporary file.
-fn unusable(error: &std::io::Error) -> SqlError {
+pub(crate) fn unusable(error: &std::io::Error) -> SqlError {
     let state = match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => SqlState::DiskFull,
         _ => SqlState::IoError,

@@ -25,6 +25,8 @@ mod copy;
 mod errors;
 #[path = "clients/cancel.rs"]
 mod cancel;
+#[path = "clients/notify.rs"]
+mod notify;
 #[path = "clients/large.rs"]
 mod large;
 #[path = "clients/psycopg.rs"]

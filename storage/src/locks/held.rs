@@ -74,7 +74,7 @@ impl HeldLocks {
         let mut trees: TreeMap<TreeLocks> = TreeMap::default();
         for held in &self.locks {
             match &held.tag {
-                Tag::Table(_) => {}
+                Tag::Table(_) | Tag::Advisory(_) => {}
                 Tag::Tree(tree) => {
                     let locks = trees.entry(*tree).or_default();
                     if held.mode < 4 {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{LockState, LockTable, Mode, RowLockMode, TableLockMode, Tag, conflicts};
+use super::{AdvisoryKey, LockState, LockTable, Mode, RowLockMode, TableLockMode, Tag, conflicts};
 use crate::{Key, TransactionId, TreeId};
 
 /// What somebody holds or waits for.
@@ -24,6 +24,13 @@ pub enum LockedObject {
         key: Key,
         /// How.
         mode: RowLockMode,
+    },
+    /// A number that a session locks for reasons of its own.
+    Advisory {
+        /// What.
+        key: AdvisoryKey,
+        /// How.
+        mode: TableLockMode,
     },
     /// All rows of a tree together, or the intent to lock some of them.
     Tree {
@@ -122,6 +129,9 @@ fn object(tag: &Tag, mode: Mode) -> LockedObject {
             object_id: *object_id,
             mode: TableLockMode::ALL[usize::from(mode)],
         },
+        Tag::Advisory(key) => {
+            LockedObject::Advisory { key: *key, mode: TableLockMode::ALL[usize::from(mode)] }
+        }
         Tag::Row(tree, key) => LockedObject::Row { tree: *tree, key: key.clone(), mode: of_row },
         Tag::Tree(tree) => LockedObject::Tree { tree: *tree, mode: of_row },
     }

@@ -39,7 +39,19 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "pg_isolation_test_session_is_blocked",
     "pg_cancel_backend",
     "pg_terminate_backend",
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_advisory_xact_lock",
+    "pg_advisory_xact_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    "pg_try_advisory_xact_lock",
+    "pg_try_advisory_xact_lock_shared",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_shared",
     "pg_advisory_unlock_all",
+    "pg_notify",
+    "pg_notification_queue_usage",
     "pg_sleep",
     "current_setting",
     "set_config",
@@ -111,15 +123,19 @@ pub const HOST_FUNCTIONS: &[&str] = &[
 ];
 
 /// Set-returning functions that the host answers all at once, as an array of their rows.
-pub const HOST_SET_FUNCTIONS: &[&str] = &["pg_get_keywords"];
+pub const HOST_SET_FUNCTIONS: &[&str] = &["pg_get_keywords", "pg_listening_channels"];
 
 /// `pg_get_keywords`
 const PG_GET_KEYWORDS: Oid = Oid(1686);
+
+/// `pg_listening_channels`
+const PG_LISTENING_CHANNELS: Oid = Oid(3035);
 
 type Rows = SqlResult<Box<dyn Iterator<Item = SqlResult<Datum>> + Send>>;
 
 pub(super) static SETS: SetTable = &[
     ("pg_get_keywords", |context, a| from_host(context, PG_GET_KEYWORDS, a)),
+    ("pg_listening_channels", |context, a| from_host(context, PG_LISTENING_CHANNELS, a)),
     // No table here is partitioned, and of others PostgreSQL gives no rows either.
     ("pg_partition_tree", |_, _| Ok(Box::new(std::iter::empty()))),
     ("pg_partition_ancestors", |_, _| Ok(Box::new(std::iter::empty()))),
@@ -159,5 +175,7 @@ mod tests {
         }
         let keywords = builtins().function(PG_GET_KEYWORDS).unwrap();
         assert_eq!(keywords.name, "pg_get_keywords");
+        let channels = builtins().function(PG_LISTENING_CHANNELS).unwrap();
+        assert_eq!(channels.name, "pg_listening_channels");
     }
 }

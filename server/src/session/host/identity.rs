@@ -1,8 +1,9 @@
 //! Who and where the session is: names, versions, addresses, other sessions.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use aegis_types::{Array, Datum, Oid, SqlError, SqlResult, type_oid as t};
+use aegis_types::{Array, Datum, Oid, SqlError, SqlResult, SqlState, type_oid as t};
 
 use super::{Call, HostTable, text_or_null};
 use crate::cancel::StopHandle;
@@ -59,15 +60,7 @@ pub(super) static FUNCTIONS: HostTable = &[
     }),
     ("inet_server_port", |call| address(call.host.identity.client_address)),
     ("pg_cancel_backend", |call| Ok(stop(call, StopHandle::cancel))),
-    // The session has been told when this returns: waiting for its end as well is not supported.
-    ("pg_terminate_backend", |call| match call.arg(1) {
-        Datum::Int8(timeout) if *timeout != 0 => {
-            Err(SqlError::unsupported("pg_terminate_backend with a timeout"))
-        }
-        _ => Ok(stop(call, StopHandle::terminate)),
-    }),
-    // There are no advisory locks to be held.
-    ("pg_advisory_unlock_all", |_| Ok(Datum::text(""))),
+    ("pg_terminate_backend", terminate),
 ];
 
 /// PostgreSQL's encodings by number.
@@ -154,6 +147,40 @@ fn stop(call: &Call<'_>, how: impl FnOnce(&StopHandle)) -> Datum {
             how(&session.stop_handle);
             Datum::Bool(true)
         }
-        None => Datum::Bool(false),
+        None => {
+            call.host.warn(SqlError::new(
+                SqlState::Warning,
+                format!("PID {process_id} is not a PostgreSQL backend process"),
+            ));
+            Datum::Bool(false)
+        }
     }
+}
+
+/// Ends a session; with a timeout, waits for its end as long.
+fn terminate(call: &Call<'_>) -> SqlResult<Datum> {
+    let timeout = match call.arg(1) {
+        Datum::Int8(timeout) => u64::try_from(*timeout).map_err(|_| {
+            SqlError::new(SqlState::NumericValueOutOfRange, "\"timeout\" must not be negative")
+        })?,
+        _ => 0,
+    };
+    let stopped = stop(call, StopHandle::terminate);
+    let Datum::Int4(process_id) = call.arg(0) else { return Ok(Datum::Null) };
+    if timeout == 0 || !matches!(stopped, Datum::Bool(true)) {
+        return Ok(stopped);
+    }
+    let instance = &call.host.identity.instance;
+    let is_gone = || !instance.sessions().iter().any(|(id, _)| id == process_id);
+    if super::sleep::wait_until(call, Duration::from_millis(timeout), is_gone)? {
+        return Ok(Datum::Bool(true));
+    }
+    let plural = if timeout == 1 { "" } else { "s" };
+    call.host.warn(SqlError::new(
+        SqlState::Warning,
+        format!(
+            "backend with PID {process_id} did not terminate within {timeout} millisecond{plural}"
+        ),
+    ));
+    Ok(Datum::Bool(false))
 }

@@ -1,4 +1,4 @@
-//! `pg_sleep`: the one function that waits for nothing but time.
+//! `pg_sleep`, which waits for nothing but time, and how others wait with an end.
 
 use std::time::{Duration, Instant};
 
@@ -16,21 +16,30 @@ const CANCEL_POLL: Duration = Duration::from_millis(10);
 fn sleep(call: &Call<'_>) -> SqlResult<Datum> {
     let Datum::Float8(seconds) = call.arg(0) else { return Ok(Datum::Null) };
     let whole = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    wait_until(call, whole, || false)?;
+    // The value of a function that returns void.
+    Ok(Datum::text(""))
+}
+
+/// Waits as long as something is not so yet, for some time at most; whether it is so then.
+pub(super) fn wait_until(
+    call: &Call<'_>,
+    time: Duration,
+    is_so: impl Fn() -> bool,
+) -> SqlResult<bool> {
     let begun = Instant::now();
     let wait = || {
-        while let Some(rest) = whole.checked_sub(begun.elapsed()).filter(|rest| !rest.is_zero()) {
+        while let Some(rest) = time.checked_sub(begun.elapsed()).filter(|rest| !rest.is_zero()) {
             call.host.identity.stop_handle.check()?;
+            if is_so() {
+                return Ok(true);
+            }
             std::thread::sleep(rest.min(CANCEL_POLL));
         }
-        call.host.identity.stop_handle.check()
+        call.host.identity.stop_handle.check()?;
+        Ok(is_so())
     };
     let multi_threaded = tokio::runtime::Handle::try_current()
         .is_ok_and(|handle| handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
-    if multi_threaded {
-        tokio::task::block_in_place(wait)?
-    } else {
-        wait()?
-    }
-    // The value of a function that returns void.
-    Ok(Datum::text(""))
+    if multi_threaded { tokio::task::block_in_place(wait) } else { wait() }
 }

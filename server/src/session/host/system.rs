@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aegis_catalog::Relation;
 use aegis_catalog::system::{
-    self, PreparedRow, ServerState, SessionRow, SettingRow, SystemContext,
+    self, CursorRow, PreparedRow, ServerState, SessionRow, SettingRow, SystemContext,
 };
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
 use aegis_sql::settings::{Context, Kind, SETTINGS, SessionSettings, Setting, Unit};
@@ -12,6 +12,7 @@ use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 
 use super::{Identity, Observed};
 use crate::session::Prepared;
+use crate::session::portal::CursorInfo;
 
 /// The computed relations of one session.
 pub(super) struct SessionRelations {
@@ -68,8 +69,22 @@ impl ServerState for SessionRelations {
             statement: prepared.source.to_string(),
             prepare_time: prepared.prepare_time,
             parameter_types: prepared.parameter_types.iter().map(|ty| ty.oid).collect(),
+            from_sql: prepared.from_sql,
         };
         statements.iter().map(row).collect()
+    }
+
+    fn cursors(&self) -> Vec<CursorRow> {
+        let infos = self.identity.portals.lock().infos();
+        let row = |info: CursorInfo| CursorRow {
+            name: info.name,
+            statement: info.statement,
+            is_holdable: info.is_holdable,
+            is_binary: info.is_binary,
+            is_scrollable: info.is_scrollable,
+            creation_time: info.creation_time,
+        };
+        infos.into_iter().map(row).collect()
     }
 
     fn locks(&self) -> Vec<aegis_storage::LockReport> {
