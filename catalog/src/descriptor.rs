@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use aegis_types::user_type::EnumLabel;
 use aegis_types::{Oid, TypeRef};
 use serde::{Deserialize, Serialize};
 
@@ -321,6 +322,34 @@ pub struct Comment {
     pub text: String,
 }
 
+/// `pg_type`: a type that a user created, and the array type over it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserType {
+    /// Its OID.
+    pub oid: Oid,
+    /// The database it belongs to.
+    pub database: Oid,
+    /// The schema it lies in.
+    pub schema: Oid,
+    /// Its name.
+    pub name: String,
+    /// The role that owns it.
+    pub owner: Oid,
+    /// The OID of the array over it.
+    pub array: Oid,
+    /// The name of that.
+    pub array_name: String,
+    /// What it is.
+    pub body: TypeBody,
+}
+
+/// What a type of each kind has of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TypeBody {
+    /// An enum: its labels in order.
+    Enum(Arc<[EnumLabel]>),
+}
+
 /// Any descriptor: what one row of the catalog's tree holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Descriptor {
@@ -334,6 +363,8 @@ pub enum Descriptor {
     Relation(Arc<Relation>),
     /// A comment.
     Comment(Arc<Comment>),
+    /// A type.
+    Type(Arc<UserType>),
 }
 
 impl Relation {

@@ -35,6 +35,7 @@ mod pg_constraint;
 mod pg_database;
 mod pg_depend;
 mod pg_description;
+mod pg_enum;
 mod pg_index;
 mod pg_indexes;
 mod pg_locks;
@@ -233,7 +234,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_default_acl", none),
     ("pg_catalog.pg_depend", pg_depend::rows),
     ("pg_catalog.pg_description", pg_description::rows),
-    ("pg_catalog.pg_enum", none),
+    ("pg_catalog.pg_enum", pg_enum::rows),
     ("pg_catalog.pg_event_trigger", none),
     ("pg_catalog.pg_extension", none),
     ("pg_catalog.pg_foreign_data_wrapper", none),

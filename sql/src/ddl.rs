@@ -21,6 +21,7 @@ mod create_as;
 mod rewrite;
 mod alter_table;
 mod alter_type;
+mod user_type;
 mod rename;
 
 mod dependency;
@@ -134,8 +135,10 @@ impl Ddl<'_> {
             Statement::AlterTable(alter) => self.alter_table(alter).await?,
             Statement::Rename(rename) => self.rename(rename).await?,
             Statement::AlterObjectSchema(alter) => self.set_schema(alter).await?,
-            Statement::AlterOwner(alter) => self.alter_owner(alter)?,
+            Statement::AlterOwner(alter) => self.alter_owner(alter).await?,
             Statement::Comment(comment) => self.comment(comment)?,
+            Statement::CreateEnum(create) => self.create_enum(create).await?,
+            Statement::AlterEnum(alter) => self.alter_enum(alter).await?,
             Statement::Truncate(truncate) => self.truncate(truncate).await?,
             other => return Err(SqlError::unsupported(statement_words(other))),
         };
@@ -159,8 +162,6 @@ fn statement_words(statement: &Statement) -> &'static str {
         Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
         Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
         Statement::Reindex(_) => "REINDEX",
-        Statement::CreateEnum(_) => "CREATE TYPE ... AS ENUM",
-        Statement::AlterEnum(_) => "ALTER TYPE",
         Statement::CreateCompositeType(_) => "CREATE TYPE ... AS",
         Statement::CreateDomain(_) => "CREATE DOMAIN",
         Statement::AlterDomain(_) => "ALTER DOMAIN",

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aegis_types::builtin::{TypeRow, builtins};
 use aegis_types::functions::quote_ident;
+use aegis_types::user_type::{UserType as ValueType, label_at};
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::{relation, relation_by_oid, relation_of_row_type};
-use crate::descriptor::{Relation, RelationBody};
+use crate::descriptor::{Relation, RelationBody, TypeBody};
 use crate::snapshot::{CatalogSnapshot, PG_CATALOG};
 
 /// A catalog, and how its names are searched.
@@ -151,6 +152,9 @@ impl<'a> Names<'a> {
         {
             return Some(row.oid);
         }
+        if let Some(found) = self.catalog.type_named(schema, name) {
+            return Some(found);
+        }
         if let Some(found) = self.row_type_in(schema, name) {
             return Some(found.0);
         }
@@ -178,6 +182,9 @@ impl<'a> Names<'a> {
         if let Some(row) = builtins().type_row(oid) {
             return Some((PG_CATALOG, row.name.to_owned()));
         }
+        if let Some(parts) = self.catalog.type_parts(oid) {
+            return Some(parts);
+        }
         let (relation, row_type) = match self.catalog.relation_of_row_type(oid) {
             Some(found) => (found.oid, found.row_type),
             None => relation_of_row_type(oid).map(|found| (found.oid, found.row_type))?,
@@ -192,6 +199,9 @@ impl<'a> Names<'a> {
         if let Some(row) = builtins().type_row(element) {
             return Some(row.array).filter(|array| array.is_some());
         }
+        if let Some(array) = self.catalog.array_over(element) {
+            return Some(array);
+        }
         let (row_type, array) = match self.catalog.relation_of_row_type(element) {
             Some(found) => (found.row_type, found.row_array_type),
             None => relation_of_row_type(element).map(|f| (f.row_type, f.row_array_type))?,
@@ -199,10 +209,46 @@ impl<'a> Names<'a> {
         (row_type == element).then_some(array)
     }
 
+    /// What a type is that PostgreSQL's own table does not have.
+    #[must_use]
+    pub fn user_type(&self, oid: Oid) -> Option<ValueType> {
+        if let Some(element) = self.catalog.element_of(oid) {
+            return Some(ValueType::Array(element));
+        }
+        match &self.catalog.user_type(oid)?.body {
+            TypeBody::Enum(labels) => Some(ValueType::Enum(labels.clone())),
+        }
+    }
+
+    /// The names and types of the fields of a composite type.
+    #[must_use]
+    pub fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
+        let relation = match self.catalog.relation_of_row_type(record.oid) {
+            Some(found) if found.row_type == record.oid => found.oid,
+            Some(_) => return None,
+            None => relation_of_row_type(record.oid)
+                .filter(|found| found.row_type == record.oid)
+                .map(|found| found.oid)?,
+        };
+        let columns = self.columns(relation).into_iter();
+        Some(columns.map(|(_, name, ty)| (Arc::from(name), ty)).collect())
+    }
+
+    /// The text of an enum's label.
+    #[must_use]
+    pub fn enum_label(&self, oid: Oid, place: u64) -> Option<String> {
+        let TypeBody::Enum(labels) = &self.catalog.user_type(oid)?.body;
+        label_at(labels, place).map(|label| label.name.clone())
+    }
+
     /// The element of an array type.
-    fn element_of(&self, array: Oid) -> Option<Oid> {
+    #[must_use]
+    pub fn element_of(&self, array: Oid) -> Option<Oid> {
         if let Some(row) = builtins().type_row(array) {
             return is_true_array(row).then_some(row.element);
+        }
+        if let Some(element) = self.catalog.element_of(array) {
+            return Some(element);
         }
         let (row_type, row_array) = match self.catalog.relation_of_row_type(array) {
             Some(found) => (found.row_type, found.row_array_type),

@@ -5,8 +5,10 @@ use aegis_types::builtin::{TypeRow, builtins};
 use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 
 use super::cell::{NULL, count};
+use super::pg_type::user_form;
 use super::{SystemContext, all};
 use crate::descriptor::{Column, Identity, Relation, RelationBody};
+use crate::snapshot::CatalogSnapshot;
 
 /// What a `SELECT` from a sequence shows.
 pub(super) const SEQUENCE_COLUMNS: [(&str, Oid); 3] =
@@ -44,8 +46,16 @@ impl Attribute<'_> {
         }
     }
 
-    fn row(&self) -> Vec<Datum> {
+    fn row(&self, catalog: &CatalogSnapshot) -> Vec<Datum> {
         let form = builtins().type_row(self.ty.oid);
+        let user = catalog.user_type(self.ty.oid).map(|ty| user_form(ty));
+        let is_array = self.dimensions > 0 || catalog.element_of(self.ty.oid).is_some();
+        let user = user.as_ref();
+        let element = catalog.element_of(self.ty.oid).and_then(|oid| catalog.user_type(oid));
+        let array_align = match element.map(|ty| user_form(ty).align) {
+            Some(b'd') | None => b'd',
+            Some(_) => b'i',
+        };
         // A row type's values are varlenas, as `pg_type` has them.
         let form_of = |read: fn(&TypeRow) -> u8, row_type: u8| form.map_or(row_type, read);
         row![
@@ -53,14 +63,14 @@ impl Attribute<'_> {
             self.name,
             if self.dropped { Oid::NONE } else { self.ty.oid },
             if self.dropped { 0_i32 } else { -1 },
-            form.map_or(-1_i16, |row| row.length),
+            form.map(|row| row.length).or(user.map(|user| user.length)).unwrap_or(-1),
             self.number,
-            self.dimensions,
+            self.dimensions.max(i32::from(is_array)),
             -1_i32,
             self.ty.typmod,
-            form.is_some_and(|row| row.by_value),
-            form_of(|row| row.align, b'd'),
-            form_of(|row| row.storage, b'x'),
+            form.map(|row| row.by_value).or(user.map(|user| user.by_value)).unwrap_or(false),
+            form_of(|row| row.align, user.map_or(array_align, |user| user.align)),
+            form_of(|row| row.storage, user.map_or(b'x', |user| user.storage)),
             0_u8,
             self.not_null,
             self.has_default,
@@ -104,7 +114,7 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                         let number = count(at + 1);
                         let attribute =
                             Attribute::plain(relation.oid, number, &column.name, column.ty);
-                        rows.push(attribute.row());
+                        rows.push(attribute.row(context.catalog()));
                     }
                 }
             }
@@ -112,10 +122,12 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 for (number, (name, ty)) in (1_i16..).zip(SEQUENCE_COLUMNS) {
                     let attribute =
                         Attribute::plain(relation.oid, number, name, TypeRef::plain(ty));
-                    rows.push(Attribute { not_null: true, ..attribute }.row());
+                    rows.push(Attribute { not_null: true, ..attribute }.row(context.catalog()));
                 }
             }
-            RelationBody::Table(_) | RelationBody::View { .. } => columns(relation, &mut rows),
+            RelationBody::Table(_) | RelationBody::View { .. } => {
+                columns(context, relation, &mut rows)
+            }
         }
     }
     for relation in all() {
@@ -126,13 +138,13 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 collation: Some(column.collation),
                 ..Attribute::plain(relation.oid, number, column.name, column.ty)
             };
-            rows.push(attribute.row());
+            rows.push(attribute.row(context.catalog()));
         }
     }
     rows
 }
 
-fn columns(relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
+fn columns(context: &SystemContext<'_>, relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
     for column in &relation.columns {
         let attribute = Attribute {
             not_null: column.not_null && !column.dropped,
@@ -142,6 +154,6 @@ fn columns(relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
             dropped: column.dropped,
             ..Attribute::plain(relation.oid, column.number, &column.name, column.ty)
         };
-        rows.push(attribute.row());
+        rows.push(attribute.row(context.catalog()));
     }
 }

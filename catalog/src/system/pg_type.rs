@@ -5,6 +5,7 @@ use aegis_types::{Datum, Oid, type_oid as t};
 
 use super::cell::NULL;
 use super::{SystemContext, all};
+use crate::descriptor::{TypeBody, UserType};
 use crate::snapshot::{BOOTSTRAP_ROLE, PG_CATALOG};
 
 /// `array_subscript_handler` and `raw_array_subscript_handler`: what makes a type an array, or a
@@ -20,6 +21,9 @@ const RECORD_IO: [Oid; 4] = [Oid(2290), Oid(2291), Oid(2402), Oid(2403)];
 /// `array_in`, `array_out`, `array_recv`, `array_send`
 const ARRAY_IO: [Oid; 4] = [Oid(750), Oid(751), Oid(2400), Oid(2401)];
 
+/// `enum_in`, `enum_out`, `enum_recv`, `enum_send`
+const ENUM_IO: [Oid; 4] = [Oid(3506), Oid(3507), Oid(3532), Oid(3533)];
+
 pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let mut rows: Vec<Vec<Datum>> = builtins().types.iter().map(builtin_row).collect();
     for relation in context.relations().filter(|relation| relation.row_type.is_some()) {
@@ -32,6 +36,10 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             array: relation.row_array_type,
         };
         object.push(&mut rows);
+    }
+    for ty in context.catalog().user_types_of(context.names.database) {
+        rows.push(user_row(ty));
+        rows.push(user_array_row(ty));
     }
     for relation in all() {
         let object = RowType {
@@ -86,6 +94,100 @@ fn builtin_row(row: &TypeRow) -> Vec<Datum> {
         -1_i32,
         0_i32,
         row.collation,
+        NULL,
+        NULL,
+        NULL,
+    ]
+}
+
+/// What a user's type is like in memory, in PostgreSQL.
+pub(super) struct Form {
+    pub(super) length: i16,
+    pub(super) by_value: bool,
+    pub(super) align: u8,
+    pub(super) storage: u8,
+}
+
+/// The form of a user's type.
+pub(super) fn user_form(ty: &UserType) -> Form {
+    match &ty.body {
+        TypeBody::Enum(_) => Form { length: 4, by_value: true, align: b'i', storage: b'p' },
+    }
+}
+
+fn user_row(ty: &UserType) -> Vec<Datum> {
+    let form = user_form(ty);
+    let (kind, category, io) = match &ty.body {
+        TypeBody::Enum(_) => (b'e', b'E', ENUM_IO),
+    };
+    row![
+        ty.oid,
+        &ty.name,
+        ty.schema,
+        ty.owner,
+        form.length,
+        form.by_value,
+        kind,
+        category,
+        false,
+        true,
+        b',',
+        Oid::NONE,
+        Oid::NONE,
+        Oid::NONE,
+        ty.array,
+        io[0],
+        io[1],
+        io[2],
+        io[3],
+        Oid::NONE,
+        Oid::NONE,
+        Oid::NONE,
+        form.align,
+        form.storage,
+        false,
+        Oid::NONE,
+        -1_i32,
+        0_i32,
+        Oid::NONE,
+        NULL,
+        NULL,
+        NULL,
+    ]
+}
+
+fn user_array_row(ty: &UserType) -> Vec<Datum> {
+    let form = user_form(ty);
+    row![
+        ty.array,
+        &ty.array_name,
+        ty.schema,
+        ty.owner,
+        -1_i16,
+        false,
+        b'b',
+        b'A',
+        false,
+        true,
+        b',',
+        Oid::NONE,
+        SUBSCRIPT_ARRAY,
+        ty.oid,
+        Oid::NONE,
+        ARRAY_IO[0],
+        ARRAY_IO[1],
+        ARRAY_IO[2],
+        ARRAY_IO[3],
+        Oid::NONE,
+        Oid::NONE,
+        ANALYZE_ARRAY,
+        if form.align == b'd' { b'd' } else { b'i' },
+        b'x',
+        false,
+        Oid::NONE,
+        -1_i32,
+        0_i32,
+        Oid::NONE,
         NULL,
         NULL,
         NULL,

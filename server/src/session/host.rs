@@ -10,10 +10,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
-use aegis_catalog::system::{Names, relation_of_row_type};
+use aegis_catalog::system::Names;
 use aegis_sql::query_engine::SystemRelations;
 use aegis_sql::settings::SessionSettings;
 use aegis_types::builtin::{FunctionRow, builtins};
+use aegis_types::user_type::UserType;
 use aegis_types::{Datum, Host, Oid, SqlError, SqlResult, TypeRef};
 use parking_lot::Mutex;
 
@@ -237,17 +238,12 @@ impl Host for SessionHost {
         registered::read(&self.seen().names(self.identity.database), reg_type, text)
     }
 
+    fn user_type(&self, oid: Oid) -> Option<UserType> {
+        self.seen().names(self.identity.database).user_type(oid)
+    }
+
     fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
-        let seen = self.seen();
-        let relation = match seen.catalog.relation_of_row_type(record.oid) {
-            Some(found) if found.row_type == record.oid => found.oid,
-            Some(_) => return None,
-            None => relation_of_row_type(record.oid)
-                .filter(|found| found.row_type == record.oid)
-                .map(|found| found.oid)?,
-        };
-        let columns = seen.names(self.identity.database).columns(relation);
-        Some(columns.into_iter().map(|(_, name, ty)| (Arc::from(name), ty)).collect())
+        self.seen().names(self.identity.database).record_fields(record)
     }
 }
 

@@ -275,6 +275,8 @@ impl Analyzer<'_> {
                 Err(Misfit::new(
                     "could not determine polymorphic type because input has type unknown",
                 ))
+            } else if found.wants_enum {
+                Err(Misfit::new("type matched to anyenum is not an enum type: unknown"))
             } else {
                 Ok(None)
             };
@@ -285,7 +287,7 @@ impl Analyzer<'_> {
                 self.type_name(element)
             )));
         }
-        if found.wants_enum {
+        if found.wants_enum && !self.is_enum(element) {
             return Err(Misfit::new(format!(
                 "type matched to anyenum is not an enum type: {}",
                 self.type_name(element)

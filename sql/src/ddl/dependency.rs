@@ -32,6 +32,8 @@ pub(super) enum Item {
     Default(Oid, i16),
     /// A column.
     Column(Oid, i16),
+    /// A type.
+    Type(Oid),
 }
 
 /// What is dropped together.
@@ -79,7 +81,7 @@ impl Ddl<'_> {
                     gone.contains(&Item::Relation(table))
                         || gone.contains(&Item::Column(table, column))
                 }),
-            Item::Schema(_) => true,
+            Item::Schema(_) | Item::Type(_) => true,
         });
         Ok(closure)
     }
@@ -97,6 +99,9 @@ impl Ddl<'_> {
                 relations.sort_by_key(|relation| relation.oid);
                 found
                     .extend(relations.iter().map(|relation| (Item::Relation(relation.oid), false)));
+                let types = catalog.user_types_of(self.context.database);
+                let types = types.filter(|ty| ty.schema == schema);
+                found.extend(types.map(|ty| (Item::Type(ty.oid), false)));
             }
             Item::Relation(oid) => self.relation_dependents(oid, &mut found)?,
             Item::Constraint(table, constraint) => {
@@ -105,6 +110,7 @@ impl Ddl<'_> {
                 }
             }
             Item::Column(table, number) => self.column_dependents(table, number, &mut found)?,
+            Item::Type(oid) => self.type_dependents(oid, &mut found)?,
             Item::Default(..) => {}
         }
         stack.extend(found.into_iter().rev().map(|(item, silent)| (item, on, silent)));
@@ -131,6 +137,49 @@ impl Ddl<'_> {
                 found.extend(self.views_of(&relation)?.iter().map(|v| (Item::Relation(*v), false)));
             }
             RelationBody::Index(_) => self.index_dependents(oid, found),
+        }
+        Ok(())
+    }
+
+    /// What is of a type or names it: columns, defaults, conditions, views.
+    fn type_dependents(&self, oid: Oid, found: &mut Vec<(Item, bool)>) -> SqlResult<()> {
+        let catalog = &self.context.catalog;
+        let array = catalog.array_over(oid).unwrap_or_default();
+        let of_type = |ty: Oid| ty == oid || ty == array;
+        for relation in catalog.relations_of(self.context.database) {
+            match &relation.body {
+                RelationBody::Table(table) => {
+                    for column in relation.live_columns() {
+                        if of_type(column.ty.oid) {
+                            found.push((Item::Column(relation.oid, column.number), false));
+                        } else if let Some(default) = &column.default
+                            && default.contains("::")
+                            && self.text_uses(default, relation)?.contains(&(oid, 0))
+                        {
+                            found.push((Item::Default(relation.oid, column.number), false));
+                        }
+                    }
+                    for constraint in &table.constraints {
+                        if let ConstraintKind::Check { expression, columns } = &constraint.kind
+                            && expression.contains("::")
+                            && !columns.iter().any(|number| {
+                                relation.column(*number).is_some_and(|c| of_type(c.ty.oid))
+                            })
+                            && self.text_uses(expression, relation)?.contains(&(oid, 0))
+                        {
+                            found.push((Item::Constraint(relation.oid, constraint.oid), false));
+                        }
+                    }
+                }
+                RelationBody::View { .. } => {
+                    if relation.live_columns().any(|column| of_type(column.ty.oid))
+                        || self.view_uses(relation)?.contains(&(oid, 0))
+                    {
+                        found.push((Item::Relation(relation.oid), false));
+                    }
+                }
+                RelationBody::Sequence(_) | RelationBody::Index(_) => {}
+            }
         }
         Ok(())
     }
@@ -287,6 +336,7 @@ impl Ddl<'_> {
                 format!("schema {}", quote_ident(catalog.schema_name(oid).unwrap_or_default()))
             }
             Item::Relation(oid) => relation(oid),
+            Item::Type(oid) => format!("type {}", self.shown_type(oid)),
             Item::Constraint(table, oid) => {
                 let name = catalog
                     .relation(table)

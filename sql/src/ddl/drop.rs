@@ -22,6 +22,7 @@ impl Ddl<'_> {
             ObjectType::Index => (Some(RelationKind::Index), "DROP INDEX"),
             ObjectType::Sequence => (Some(RelationKind::Sequence), "DROP SEQUENCE"),
             ObjectType::Schema => (None, "DROP SCHEMA"),
+            ObjectType::Type | ObjectType::Domain => return self.drop_types(drop).await,
             other => return self.drop_absent(other, drop),
         };
         let mut targets = Vec::new();
@@ -79,6 +80,7 @@ impl Ddl<'_> {
                 Ok(())
             }
             Item::Column(table, number) => self.mark_column_dropped(table, number),
+            Item::Type(oid) => self.drop_type(oid),
         }
     }
 
@@ -175,17 +177,11 @@ impl Ddl<'_> {
                 ("foreign table", SqlState::UndefinedTable, "DROP FOREIGN TABLE")
             }
             ObjectType::Extension => ("extension", SqlState::UndefinedObject, "DROP EXTENSION"),
-            ObjectType::Type => ("type", SqlState::UndefinedObject, "DROP TYPE"),
-            ObjectType::Domain => ("type", SqlState::UndefinedObject, "DROP DOMAIN"),
             _ => return Err(SqlError::unsupported(format!("DROP {}", kind.words()))),
         };
         for object in &drop.objects {
             let name = match object {
                 ObjectName::Name(names) => names.join("."),
-                ObjectName::Type(name) => match self.analyzer().resolve_type_name(name) {
-                    Ok(_) => return Err(SqlError::unsupported(tag)),
-                    Err(_) => name.to_text(),
-                },
                 _ => return Err(SqlError::unsupported(tag)),
             };
             if kind == ObjectType::Extension && name == "plpgsql" {

@@ -19,6 +19,11 @@ impl Ddl<'_> {
         if rename.rename_type == ObjectType::Schema {
             return self.rename_schema(rename).await;
         }
+        if let (ObjectType::Type, Some(ObjectName::Type(name))) =
+            (rename.rename_type, &rename.object)
+        {
+            return self.rename_type(name, &rename.new_name).await;
+        }
         let kind = rename.relation_type.unwrap_or(rename.rename_type);
         let tag = relation_tag(kind)?;
         let name = rename.relation.as_ref();
@@ -161,6 +166,10 @@ impl Ddl<'_> {
         &mut self,
         alter: &AlterObjectSchemaStmt,
     ) -> SqlResult<&'static str> {
+        if let (ObjectType::Type, Some(ObjectName::Type(name))) = (alter.object_type, &alter.object)
+        {
+            return self.move_type(name, &alter.new_schema).await;
+        }
         let Some(name) = &alter.relation else {
             return Err(SqlError::unsupported(format!(
                 "ALTER {} SET SCHEMA",

@@ -111,7 +111,8 @@ fn row(
         .filter(|column| column.identity.is_none())
         .and_then(|column| column.default.as_deref())
         .map(|text| default_text(names, text));
-    let is_array = aegis_types::io::element_type(ty.oid).is_some();
+    let is_array =
+        aegis_types::io::element_type(ty.oid).is_some() || names.element_of(ty.oid).is_some();
     let data_type = match builtins().type_row(ty.oid) {
         _ if is_array => "ARRAY".to_owned(),
         Some(_) => names.format_type(ty.oid, None),

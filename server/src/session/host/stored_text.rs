@@ -9,6 +9,7 @@ use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::analyze::AnalyzerContext;
 use aegis_sql::deparse::{Deparser, Layout, Stored};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
+use aegis_types::user_type::UserType;
 use aegis_types::{Datum, EvalContext, FormatSettings, Host, Oid, SqlError, SqlResult, TypeRef};
 
 use super::registered;
@@ -107,6 +108,14 @@ impl Host for NamesHost<'_> {
 
     fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid> {
         registered::read(&self.0, reg_type, text)
+    }
+
+    fn user_type(&self, oid: Oid) -> Option<UserType> {
+        self.0.user_type(oid)
+    }
+
+    fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
+        self.0.record_fields(record)
     }
 }
 
