@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use aegis_types::Oid;
+use aegis_types::{Oid, TypeRef};
 
-use crate::descriptor::{Comment, Database, Descriptor, Relation, Role, Schema, UserType};
+use crate::descriptor::{
+    Comment, Database, Descriptor, Relation, Role, Schema, TypeBody, UserType,
+};
 
 /// `pg_catalog`'s OID, as in PostgreSQL.
 pub const PG_CATALOG: Oid = Oid(11);
@@ -204,6 +206,15 @@ impl CatalogSnapshot {
     #[must_use]
     pub fn user_type(&self, oid: Oid) -> Option<&Arc<UserType>> {
         self.types.get(&oid)
+    }
+
+    /// The type beneath all domains, with the modifier that it has there.
+    #[must_use]
+    pub fn base_type(&self, mut ty: TypeRef) -> TypeRef {
+        while let Some(TypeBody::Domain(body)) = self.user_type(ty.oid).map(|ty| &ty.body) {
+            ty = body.base;
+        }
+        ty
     }
 
     /// The type of a user that this is the array type over.

@@ -302,6 +302,8 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
         "information_schema.constraint_column_usage",
         information_schema::constraint_column_usage::rows,
     ),
+    ("information_schema.domain_constraints", information_schema::domains::constraints),
+    ("information_schema.domains", information_schema::domains::rows),
     ("information_schema.key_column_usage", information_schema::key_column_usage::rows),
     (
         "information_schema.referential_constraints",

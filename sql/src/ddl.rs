@@ -22,6 +22,8 @@ mod rewrite;
 mod alter_table;
 mod alter_type;
 mod user_type;
+mod domain;
+mod composite;
 mod rename;
 
 mod dependency;
@@ -36,7 +38,7 @@ use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
 use aegis_storage::{Store, Transaction};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
-use crate::ast::{SelectBody, Statement};
+use crate::ast::{ObjectType, SelectBody, Statement};
 use crate::counters::Counters;
 use crate::dml::RowIds;
 use crate::query_engine::{QueryEngine, StatementContext};
@@ -132,6 +134,9 @@ impl Ddl<'_> {
             Statement::DropDatabase(drop) => self.drop_database(drop).await?,
             Statement::CreateExtension(create) => self.create_extension(create)?,
             Statement::Drop(drop) => self.drop_objects(drop).await?,
+            Statement::AlterTable(alter) if alter.object_type == ObjectType::Type => {
+                self.alter_composite(alter).await?
+            }
             Statement::AlterTable(alter) => self.alter_table(alter).await?,
             Statement::Rename(rename) => self.rename(rename).await?,
             Statement::AlterObjectSchema(alter) => self.set_schema(alter).await?,
@@ -139,6 +144,9 @@ impl Ddl<'_> {
             Statement::Comment(comment) => self.comment(comment)?,
             Statement::CreateEnum(create) => self.create_enum(create).await?,
             Statement::AlterEnum(alter) => self.alter_enum(alter).await?,
+            Statement::CreateDomain(create) => self.create_domain(create).await?,
+            Statement::AlterDomain(alter) => self.alter_domain(alter).await?,
+            Statement::CreateCompositeType(create) => self.create_composite(create).await?,
             Statement::Truncate(truncate) => self.truncate(truncate).await?,
             other => return Err(SqlError::unsupported(statement_words(other))),
         };
@@ -162,9 +170,6 @@ fn statement_words(statement: &Statement) -> &'static str {
         Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
         Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
         Statement::Reindex(_) => "REINDEX",
-        Statement::CreateCompositeType(_) => "CREATE TYPE ... AS",
-        Statement::CreateDomain(_) => "CREATE DOMAIN",
-        Statement::AlterDomain(_) => "ALTER DOMAIN",
         Statement::Define(_) => "this CREATE statement",
         Statement::CreateRole(_) => "CREATE ROLE",
         Statement::AlterRole(_) | Statement::AlterRoleSet(_) => "ALTER ROLE",

@@ -158,6 +158,8 @@ enum Node {
         of: Oid,
     },
     Row(Vec<Node>, RecordKind),
+    /// A value that becomes one of a user's type: of a domain, which looks at it.
+    Domain(Box<Node>, Oid),
     RowCompare {
         op: RowCompareOp,
         fields: Vec<(Node, Node, Oid)>,
@@ -297,8 +299,15 @@ impl Compiler<'_> {
             }
             Expr::Relabel { arg, ty, .. } => {
                 let node = self.node(arg)?;
+                if ty.oid >= Oid::FIRST_USER && arg.ty().oid != ty.oid {
+                    return Ok(Node::Domain(Box::new(node), ty.oid));
+                }
                 let (from, to) = (is_oid_like(arg.ty().oid), is_oid_like(ty.oid));
-                if from == to { node } else { Node::Reinterpret(Box::new(node)) }
+                if from == to || arg.ty().oid >= Oid::FIRST_USER {
+                    node
+                } else {
+                    Node::Reinterpret(Box::new(node))
+                }
             }
             Expr::ConvertArray { arg, element, ty, .. } => Node::ConvertArray {
                 arg: self.boxed(arg)?,
@@ -561,6 +570,13 @@ impl Node {
             }
             Self::Subscript { arg, subscripts, of } => {
                 array::subscript(arg, subscripts, *of, frame, context)
+            }
+            Self::Domain(arg, domain) => {
+                let value = arg.evaluate(frame, context)?;
+                if let Some(UserType::Domain(_)) = context.eval.host.user_type(*domain) {
+                    context.eval.host.check_domain(*domain, &value, &context.eval)?;
+                }
+                Ok(value)
             }
             Self::Row(fields, kind) => {
                 let fields = evaluate_all(fields, frame, context)?;

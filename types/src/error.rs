@@ -129,6 +129,13 @@ impl SqlError {
         self
     }
 
+    /// With field `s` alone: the schema of a domain.
+    #[must_use]
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.0.schema = Some(schema.into());
+        self
+    }
+
     /// With field `c`.
     #[must_use]
     pub fn column(mut self, column: impl Into<String>) -> Self {

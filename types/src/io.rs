@@ -307,8 +307,24 @@ fn vector(element: Oid, elements: Vec<Datum>) -> Array {
     array
 }
 
+/// The type by which a value is written: of a domain, the one beneath, where that matters.
+fn shown_type(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>) -> Oid {
+    let several = matches!(
+        value,
+        Datum::Bytea(_) | Datum::Oid(_) | Datum::Int8(_) | Datum::Text(_) | Datum::Array(_)
+    );
+    if type_oid < Oid::FIRST_USER || !several {
+        return type_oid;
+    }
+    match ctx.host.user_type(type_oid) {
+        Some(UserType::Domain(base)) => shown_type(base.oid, value, ctx),
+        _ => type_oid,
+    }
+}
+
 /// Appends a value's text form, as the type's output function makes it; nothing for NULL.
 pub fn text_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
+    let type_oid = shown_type(type_oid, value, ctx);
     match value {
         Datum::Null => {}
         Datum::Bool(value) => out.push(if *value { b't' } else { b'f' }),
@@ -446,6 +462,7 @@ pub fn usual_type(value: &Datum) -> Oid {
 
 /// Appends a value's binary form, as the type's send function makes it; nothing for NULL.
 pub fn binary_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
+    let type_oid = shown_type(type_oid, value, ctx);
     match value {
         Datum::Null => {}
         Datum::Bool(value) => out.push(u8::from(*value)),

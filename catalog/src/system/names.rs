@@ -9,7 +9,7 @@ use aegis_types::user_type::{UserType as ValueType, label_at};
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::{relation, relation_by_oid, relation_of_row_type};
-use crate::descriptor::{Relation, RelationBody, TypeBody};
+use crate::descriptor::{DomainBody, DomainCheck, Relation, RelationBody, TypeBody};
 use crate::snapshot::{CatalogSnapshot, PG_CATALOG};
 
 /// A catalog, and how its names are searched.
@@ -37,6 +37,9 @@ pub trait StoredText: Sync {
         pretty: bool,
     ) -> String;
 
+    /// A condition of a domain over this type.
+    fn domain_check(&self, names: &Names<'_>, text: &str, base: TypeRef, pretty: bool) -> String;
+
     /// A view's query, as far as the semicolon behind it. Lists are broken beyond `wrap_column`.
     fn view(&self, names: &Names<'_>, view: &Relation, pretty: bool, wrap_column: i32) -> String;
 }
@@ -47,6 +50,10 @@ pub struct AsStored;
 
 impl StoredText for AsStored {
     fn expression(&self, _: &Names<'_>, text: &str, _: Option<&Arc<Relation>>, _: bool) -> String {
+        text.to_owned()
+    }
+
+    fn domain_check(&self, _: &Names<'_>, text: &str, _: TypeRef, _: bool) -> String {
         text.to_owned()
     }
 
@@ -217,12 +224,19 @@ impl<'a> Names<'a> {
         }
         match &self.catalog.user_type(oid)?.body {
             TypeBody::Enum(labels) => Some(ValueType::Enum(labels.clone())),
+            TypeBody::Domain(body) => Some(ValueType::Domain(body.base)),
+            TypeBody::Composite(_) => None,
         }
     }
 
     /// The names and types of the fields of a composite type.
     #[must_use]
     pub fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
+        if let Some(ty) = self.catalog.user_type(record.oid) {
+            let TypeBody::Composite(body) = &ty.body else { return None };
+            let fields = body.attributes.iter();
+            return Some(fields.map(|field| (Arc::from(field.name.as_str()), field.ty)).collect());
+        }
         let relation = match self.catalog.relation_of_row_type(record.oid) {
             Some(found) if found.row_type == record.oid => found.oid,
             Some(_) => return None,
@@ -234,11 +248,19 @@ impl<'a> Names<'a> {
         Some(columns.map(|(_, name, ty)| (Arc::from(name), ty)).collect())
     }
 
+    /// The text of a domain's condition.
+    #[must_use]
+    pub fn domain_check(&self, body: &DomainBody, check: &DomainCheck, pretty: bool) -> String {
+        self.text.domain_check(self, &check.expression, body.base, pretty)
+    }
+
     /// The text of an enum's label.
     #[must_use]
     pub fn enum_label(&self, oid: Oid, place: u64) -> Option<String> {
-        let TypeBody::Enum(labels) = &self.catalog.user_type(oid)?.body;
-        label_at(labels, place).map(|label| label.name.clone())
+        match &self.catalog.user_type(oid)?.body {
+            TypeBody::Enum(labels) => label_at(labels, place).map(|label| label.name.clone()),
+            _ => None,
+        }
     }
 
     /// The element of an array type.

@@ -7,7 +7,7 @@ use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 use super::cell::{NULL, count};
 use super::pg_type::user_form;
 use super::{SystemContext, all};
-use crate::descriptor::{Column, Identity, Relation, RelationBody};
+use crate::descriptor::{Column, Identity, Relation, RelationBody, TypeBody};
 use crate::snapshot::CatalogSnapshot;
 
 /// What a `SELECT` from a sequence shows.
@@ -48,11 +48,11 @@ impl Attribute<'_> {
 
     fn row(&self, catalog: &CatalogSnapshot) -> Vec<Datum> {
         let form = builtins().type_row(self.ty.oid);
-        let user = catalog.user_type(self.ty.oid).map(|ty| user_form(ty));
+        let user = catalog.user_type(self.ty.oid).map(|ty| user_form(catalog, ty));
         let is_array = self.dimensions > 0 || catalog.element_of(self.ty.oid).is_some();
         let user = user.as_ref();
         let element = catalog.element_of(self.ty.oid).and_then(|oid| catalog.user_type(oid));
-        let array_align = match element.map(|ty| user_form(ty).align) {
+        let array_align = match element.map(|ty| user_form(catalog, ty).align) {
             Some(b'd') | None => b'd',
             Some(_) => b'i',
         };
@@ -128,6 +128,13 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             RelationBody::Table(_) | RelationBody::View { .. } => {
                 columns(context, relation, &mut rows)
             }
+        }
+    }
+    for ty in context.catalog().user_types_of(context.names.database) {
+        let TypeBody::Composite(body) = &ty.body else { continue };
+        for field in &body.attributes {
+            let attribute = Attribute::plain(body.relation, field.number, &field.name, field.ty);
+            rows.push(attribute.row(context.catalog()));
         }
     }
     for relation in all() {

@@ -1,12 +1,12 @@
 //! `pg_type`: PostgreSQL's own types, and the row types of relations with the arrays over them.
 
 use aegis_types::builtin::{TypeRow, builtins};
-use aegis_types::{Datum, Oid, type_oid as t};
+use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 
 use super::cell::NULL;
-use super::{SystemContext, all};
+use super::{Names, SystemContext, all};
 use crate::descriptor::{TypeBody, UserType};
-use crate::snapshot::{BOOTSTRAP_ROLE, PG_CATALOG};
+use crate::snapshot::{BOOTSTRAP_ROLE, CatalogSnapshot, PG_CATALOG};
 
 /// `array_subscript_handler` and `raw_array_subscript_handler`: what makes a type an array, or a
 /// vector.
@@ -21,6 +21,9 @@ const RECORD_IO: [Oid; 4] = [Oid(2290), Oid(2291), Oid(2402), Oid(2403)];
 /// `array_in`, `array_out`, `array_recv`, `array_send`
 const ARRAY_IO: [Oid; 4] = [Oid(750), Oid(751), Oid(2400), Oid(2401)];
 
+/// `domain_in`, `domain_recv`
+const DOMAIN_IN: Oid = Oid(2597);
+const DOMAIN_RECV: Oid = Oid(2598);
 /// `enum_in`, `enum_out`, `enum_recv`, `enum_send`
 const ENUM_IO: [Oid; 4] = [Oid(3506), Oid(3507), Oid(3532), Oid(3533)];
 
@@ -38,8 +41,8 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         object.push(&mut rows);
     }
     for ty in context.catalog().user_types_of(context.names.database) {
-        rows.push(user_row(ty));
-        rows.push(user_array_row(ty));
+        rows.push(user_row(context, ty));
+        rows.push(user_array_row(context, ty));
     }
     for relation in all() {
         let object = RowType {
@@ -109,17 +112,82 @@ pub(super) struct Form {
 }
 
 /// The form of a user's type.
-pub(super) fn user_form(ty: &UserType) -> Form {
+pub(super) fn user_form(catalog: &CatalogSnapshot, ty: &UserType) -> Form {
     match &ty.body {
         TypeBody::Enum(_) => Form { length: 4, by_value: true, align: b'i', storage: b'p' },
+        TypeBody::Composite(_) => Form { length: -1, by_value: false, align: b'd', storage: b'x' },
+        TypeBody::Domain(body) => form_of(catalog, catalog.base_type(body.base).oid),
     }
 }
 
-fn user_row(ty: &UserType) -> Vec<Datum> {
-    let form = user_form(ty);
-    let (kind, category, io) = match &ty.body {
-        TypeBody::Enum(_) => (b'e', b'E', ENUM_IO),
+/// The form of any type that is no domain.
+fn form_of(catalog: &CatalogSnapshot, oid: Oid) -> Form {
+    if let Some(row) = builtins().type_row(oid) {
+        return Form {
+            length: row.length,
+            by_value: row.by_value,
+            align: row.align,
+            storage: row.storage,
+        };
+    }
+    match catalog.user_type(oid) {
+        Some(ty) => user_form(catalog, ty),
+        None => Form { length: -1, by_value: false, align: b'd', storage: b'x' },
+    }
+}
+
+/// What the kinds of users' types differ in.
+struct Kind {
+    letter: u8,
+    category: u8,
+    io: [Oid; 4],
+    relation: Oid,
+    base: TypeRef,
+    not_null: bool,
+    collation: Oid,
+    default: Datum,
+}
+
+fn kind(context: &SystemContext<'_>, ty: &UserType) -> Kind {
+    let none = TypeRef::plain(Oid::NONE);
+    let plain = |letter, category, io| Kind {
+        letter,
+        category,
+        io,
+        relation: Oid::NONE,
+        base: none,
+        not_null: false,
+        collation: Oid::NONE,
+        default: NULL,
     };
+    match &ty.body {
+        TypeBody::Enum(_) => plain(b'e', b'E', ENUM_IO),
+        TypeBody::Composite(body) => {
+            Kind { relation: body.relation, ..plain(b'c', b'C', RECORD_IO) }
+        }
+        TypeBody::Domain(body) => {
+            let row = builtins().type_row(context.catalog().base_type(body.base).oid);
+            let io = row.map_or(ENUM_IO, |row| [DOMAIN_IN, row.io[1], DOMAIN_RECV, row.io[3]]);
+            let default = body.default.as_deref().map(|text| default_text(&context.names, text));
+            Kind {
+                base: body.base,
+                not_null: body.not_null,
+                collation: row.map_or(Oid::NONE, |row| row.collation),
+                default: default.map_or(NULL, Datum::text),
+                ..plain(b'd', row.map_or(b'U', |row| row.category), io)
+            }
+        }
+    }
+}
+
+/// A default without relation, as the session sees it.
+fn default_text(names: &Names<'_>, text: &str) -> String {
+    names.text.expression(names, text, None, false)
+}
+
+fn user_row(context: &SystemContext<'_>, ty: &UserType) -> Vec<Datum> {
+    let form = user_form(context.catalog(), ty);
+    let kind = kind(context, ty);
     row![
         ty.oid,
         &ty.name,
@@ -127,37 +195,37 @@ fn user_row(ty: &UserType) -> Vec<Datum> {
         ty.owner,
         form.length,
         form.by_value,
-        kind,
-        category,
+        kind.letter,
+        kind.category,
         false,
         true,
         b',',
-        Oid::NONE,
+        kind.relation,
         Oid::NONE,
         Oid::NONE,
         ty.array,
-        io[0],
-        io[1],
-        io[2],
-        io[3],
+        kind.io[0],
+        kind.io[1],
+        kind.io[2],
+        kind.io[3],
         Oid::NONE,
         Oid::NONE,
         Oid::NONE,
         form.align,
         form.storage,
-        false,
-        Oid::NONE,
-        -1_i32,
+        kind.not_null,
+        kind.base.oid,
+        if kind.base.oid.is_some() { kind.base.typmod } else { -1_i32 },
         0_i32,
-        Oid::NONE,
+        kind.collation,
         NULL,
-        NULL,
+        kind.default,
         NULL,
     ]
 }
 
-fn user_array_row(ty: &UserType) -> Vec<Datum> {
-    let form = user_form(ty);
+fn user_array_row(context: &SystemContext<'_>, ty: &UserType) -> Vec<Datum> {
+    let form = user_form(context.catalog(), ty);
     row![
         ty.array,
         &ty.array_name,

@@ -15,7 +15,7 @@ use aegis_sql::query_engine::SystemRelations;
 use aegis_sql::settings::SessionSettings;
 use aegis_types::builtin::{FunctionRow, builtins};
 use aegis_types::user_type::UserType;
-use aegis_types::{Datum, Host, Oid, SqlError, SqlResult, TypeRef};
+use aegis_types::{Datum, EvalContext, Host, Oid, SqlError, SqlResult, TypeRef};
 use parking_lot::Mutex;
 
 use super::PreparedStatements;
@@ -24,6 +24,7 @@ use crate::instance::Instance;
 
 mod comment;
 mod definition;
+mod domain;
 mod identity;
 mod keyword;
 mod lock;
@@ -74,6 +75,7 @@ pub(super) struct SessionHost {
     observed: Mutex<Arc<Observed>>,
     sequences: Mutex<SequenceMemory>,
     pending: Mutex<Vec<PendingSetting>>,
+    domains: domain::DomainPrograms,
 }
 
 /// What was last observed.
@@ -135,6 +137,7 @@ impl SessionHost {
             observed: Mutex::default(),
             sequences: Mutex::default(),
             pending: Mutex::default(),
+            domains: domain::DomainPrograms::default(),
         }
     }
 
@@ -236,6 +239,10 @@ impl Host for SessionHost {
 
     fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid> {
         registered::read(&self.seen().names(self.identity.database), reg_type, text)
+    }
+
+    fn check_domain(&self, domain: Oid, value: &Datum, context: &EvalContext<'_>) -> SqlResult<()> {
+        self.check_domain_value(domain, value, context)
     }
 
     fn user_type(&self, oid: Oid) -> Option<UserType> {

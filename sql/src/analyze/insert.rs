@@ -88,6 +88,11 @@ impl Analyzer<'_> {
         let mut columns: Vec<(Column, Option<u32>)> = Vec::with_capacity(insert.columns.len());
         for target in &insert.columns {
             let column = self.target_column(table, target)?;
+            if !target.indirection.is_empty() {
+                return Err(
+                    SqlError::unsupported("INSERT into a part of a column").at(target.location)
+                );
+            }
             if columns.iter().any(|(other, _)| other.number == column.number) {
                 return Err(SqlError::new(
                     SqlState::DuplicateColumn,

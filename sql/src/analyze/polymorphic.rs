@@ -160,6 +160,8 @@ impl Analyzer<'_> {
             };
             if let Some((slot, name)) = slot {
                 found.has_family1 = true;
+                let flat = name != "anyelement";
+                let actual = if flat { self.base_type(actual) } else { actual };
                 self.agree(slot, actual, name)?;
                 continue;
             }
@@ -202,6 +204,7 @@ impl Analyzer<'_> {
                 self.type_name(actual)
             ))
         };
+        let actual = self.base_type(actual);
         match declared {
             t::ANYCOMPATIBLEARRAY => match self.element_type(actual) {
                 Some(element) => found.compatible.push(element),

@@ -3,15 +3,15 @@
 //! Types are PostgreSQL's own rows of `pg_type`, the types of users and the row types of relations,
 //! with the arrays over those.
 
-use std::sync::Arc;
-
-use aegis_catalog::{CatalogSnapshot, Relation, TypeBody};
+use aegis_catalog::{CatalogSnapshot, TypeBody};
 use aegis_types::builtin::builtins;
 use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::Analyzer;
+use super::node::Node;
 use crate::ast::interval_mask as mask;
+use crate::bound::{CallForm, Expr};
 
 /// The polymorphic pseudo-types whose arguments must be of one type.
 pub(super) fn is_polymorphic_family1(oid: Oid) -> bool {
@@ -44,12 +44,16 @@ impl Analyzer<'_> {
         if let Some(row) = builtins().type_row(oid) {
             return (row.category, row.preferred);
         }
+        let base = self.base_type(oid);
+        if base != oid {
+            return (self.category(base).0, false);
+        }
         let catalog = &self.context.catalog;
         let category = if catalog.element_of(oid).is_some() {
             b'A'
         } else if self.is_enum(oid) {
             b'E'
-        } else if catalog.relation_of_row_type(oid).is_some() {
+        } else if self.is_composite(oid) {
             b'C'
         } else {
             b'U'
@@ -79,9 +83,51 @@ impl Analyzer<'_> {
         self.array_type(oid).or_else(|| self.element_type(oid).map(|_| oid))
     }
 
-    /// The relation whose rows have this composite type.
-    pub(super) fn composite(&self, oid: Oid) -> Option<&Arc<Relation>> {
-        self.context.catalog.relation_of_row_type(oid).filter(|relation| relation.row_type == oid)
+    /// The type beneath all domains.
+    pub(super) fn base_type(&self, oid: Oid) -> Oid {
+        self.context.catalog.base_type(TypeRef::plain(oid)).oid
+    }
+
+    /// What a domain is directly over all domains, with its modifier; none for another type.
+    pub(super) fn domain_base(&self, oid: Oid) -> Option<TypeRef> {
+        let base = self.context.catalog.base_type(TypeRef::plain(oid));
+        (base.oid != oid).then_some(base)
+    }
+
+    /// An expression of a domain as one of the type beneath it.
+    pub(super) fn undomained(&self, node: Node) -> Node {
+        match self.domain_base(node.oid()) {
+            None => node,
+            Some(ty) => {
+                let form = CallForm::ImplicitCast;
+                let expr = Expr::Relabel { arg: Box::new(node.expr), ty, form };
+                Node { expr, at: node.at }
+            }
+        }
+    }
+
+    /// The names and types of the fields of a composite type.
+    pub(super) fn composite_fields(&self, oid: Oid) -> Option<Vec<(String, TypeRef)>> {
+        let catalog = &self.context.catalog;
+        if let Some(ty) = catalog.user_type(oid) {
+            return match &ty.body {
+                TypeBody::Composite(body) => {
+                    Some(body.attributes.iter().map(|a| (a.name.clone(), a.ty)).collect())
+                }
+                _ => None,
+            };
+        }
+        let relation = catalog.relation_of_row_type(oid).filter(|r| r.row_type == oid)?;
+        Some(relation.live_columns().map(|c| (c.name.clone(), c.ty)).collect())
+    }
+
+    /// Whether values of the type have fields.
+    pub(super) fn is_composite(&self, oid: Oid) -> bool {
+        let catalog = &self.context.catalog;
+        match catalog.user_type(oid) {
+            Some(ty) => matches!(ty.body, TypeBody::Composite(_)),
+            None => catalog.relation_of_row_type(oid).is_some_and(|r| r.row_type == oid),
+        }
     }
 
     /// Whether the type is an enum.

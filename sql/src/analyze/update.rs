@@ -32,7 +32,7 @@ impl Analyzer<'_> {
         let item = self.entry_item(entry);
         let mut from = vec![JoinTree::Entry(entry)];
         from.extend(self.other_tables(&item, &update.from)?);
-        let set = self.set_list(&table, &update.assignments)?;
+        let set = self.set_list(&table, entry, &update.assignments)?;
         let filter = self.condition(update.where_clause.as_ref(), Clause::Where)?;
         let mut targets = vec![row_key(entry)];
         let mut columns = Vec::with_capacity(set.len());

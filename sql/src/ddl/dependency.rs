@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use aegis_catalog::{ConstraintKind, Relation, RelationBody};
+use aegis_catalog::{ConstraintKind, Relation, RelationBody, TypeBody};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
@@ -34,6 +34,8 @@ pub(super) enum Item {
     Column(Oid, i16),
     /// A type.
     Type(Oid),
+    /// An attribute of a composite type.
+    Attribute(Oid, i16),
 }
 
 /// What is dropped together.
@@ -81,7 +83,7 @@ impl Ddl<'_> {
                     gone.contains(&Item::Relation(table))
                         || gone.contains(&Item::Column(table, column))
                 }),
-            Item::Schema(_) | Item::Type(_) => true,
+            Item::Schema(_) | Item::Type(_) | Item::Attribute(..) => true,
         });
         Ok(closure)
     }
@@ -111,7 +113,7 @@ impl Ddl<'_> {
             }
             Item::Column(table, number) => self.column_dependents(table, number, &mut found)?,
             Item::Type(oid) => self.type_dependents(oid, &mut found)?,
-            Item::Default(..) => {}
+            Item::Default(..) | Item::Attribute(..) => {}
         }
         stack.extend(found.into_iter().rev().map(|(item, silent)| (item, on, silent)));
         Ok(())
@@ -146,6 +148,19 @@ impl Ddl<'_> {
         let catalog = &self.context.catalog;
         let array = catalog.array_over(oid).unwrap_or_default();
         let of_type = |ty: Oid| ty == oid || ty == array;
+        for other in catalog.user_types_of(self.context.database) {
+            match &other.body {
+                TypeBody::Domain(body) if of_type(body.base.oid) => {
+                    found.push((Item::Type(other.oid), false));
+                }
+                TypeBody::Composite(body) => {
+                    for field in body.attributes.iter().filter(|field| of_type(field.ty.oid)) {
+                        found.push((Item::Attribute(other.oid, field.number), false));
+                    }
+                }
+                _ => {}
+            }
+        }
         for relation in catalog.relations_of(self.context.database) {
             match &relation.body {
                 RelationBody::Table(table) => {
@@ -337,6 +352,16 @@ impl Ddl<'_> {
             }
             Item::Relation(oid) => relation(oid),
             Item::Type(oid) => format!("type {}", self.shown_type(oid)),
+            Item::Attribute(oid, number) => {
+                let name = match catalog.user_type(oid).map(|ty| &ty.body) {
+                    Some(TypeBody::Composite(body)) => {
+                        body.attributes.iter().find(|field| field.number == number)
+                    }
+                    _ => None,
+                };
+                let name = name.map_or_else(String::new, |field| quote_ident(&field.name));
+                format!("column {name} of composite type {}", self.shown_type(oid))
+            }
             Item::Constraint(table, oid) => {
                 let name = catalog
                     .relation(table)

@@ -81,6 +81,7 @@ impl Ddl<'_> {
             }
             Item::Column(table, number) => self.mark_column_dropped(table, number),
             Item::Type(oid) => self.drop_type(oid),
+            Item::Attribute(oid, number) => self.drop_attribute(oid, number),
         }
     }
 

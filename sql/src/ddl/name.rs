@@ -423,7 +423,7 @@ pub(super) struct NameParts<'a> {
 }
 
 impl NameParts<'_> {
-    fn first_free(&self, taken: impl Fn(&str) -> bool) -> String {
+    pub(super) fn first_free(&self, taken: impl Fn(&str) -> bool) -> String {
         let mut number = 0_u32;
         loop {
             let suffix = if number == 0 { String::new() } else { number.to_string() };

@@ -123,7 +123,7 @@ impl Ddl<'_> {
         let ty = self.context.catalog.user_type(oid);
         match ty.map(|ty| (ty, &ty.body)) {
             Some((ty, TypeBody::Enum(labels))) => Ok((ty.clone(), labels.clone())),
-            None => Err(SqlError::new(
+            _ => Err(SqlError::new(
                 SqlState::WrongObjectType,
                 format!("{} is not an enum", self.shown_type(oid)),
             )),
@@ -131,7 +131,7 @@ impl Ddl<'_> {
     }
 
     /// The type that a name means.
-    fn named_type(&self, names: &[String]) -> SqlResult<Oid> {
+    pub(super) fn named_type(&self, names: &[String]) -> SqlResult<Oid> {
         let name = TypeName::generic(names.to_vec(), 0);
         self.analyzer()
             .resolve_type_name(&name)
@@ -188,9 +188,17 @@ impl Ddl<'_> {
     }
 
     /// The type that an `ALTER TYPE` of any kind may change, locked.
-    async fn alterable_type(&mut self, name: &TypeName) -> SqlResult<Arc<UserType>> {
+    async fn alterable_type(&mut self, name: &TypeName, domain: bool) -> SqlResult<Arc<UserType>> {
         let oid = self.analyzer().resolve_type_name(name).map_err(SqlError::without_position)?.oid;
         let catalog = self.context.catalog.clone();
+        let is_domain =
+            catalog.user_type(oid).is_some_and(|ty| matches!(ty.body, TypeBody::Domain(_)));
+        if domain && !is_domain {
+            return Err(SqlError::new(
+                SqlState::WrongObjectType,
+                format!("{} is not a domain", self.shown_type(oid)),
+            ));
+        }
         if catalog.user_type(oid).is_some() {
             self.lock_type(oid).await?;
             if let Some(ty) = self.context.catalog.user_type(oid) {
@@ -226,8 +234,9 @@ impl Ddl<'_> {
         &mut self,
         name: &TypeName,
         new: &str,
+        domain: bool,
     ) -> SqlResult<&'static str> {
-        let ty = self.alterable_type(name).await?;
+        let ty = self.alterable_type(name, domain).await?;
         let before = self.context.catalog.clone();
         self.claim_type_name(ty.schema, new).await?;
         self.free_type_name(ty.schema, new)?;
@@ -237,7 +246,7 @@ impl Ddl<'_> {
         changed.array_name = self.free_array_name(ty.schema, new);
         self.put(Descriptor::Type(Arc::new(changed)))?;
         self.reprint(&before).await?;
-        Ok("ALTER TYPE")
+        Ok(altered(domain))
     }
 
     fn type_now(&self, ty: &UserType) -> SqlResult<UserType> {
@@ -251,11 +260,12 @@ impl Ddl<'_> {
         &mut self,
         name: &TypeName,
         schema: &str,
+        domain: bool,
     ) -> SqlResult<&'static str> {
-        let ty = self.alterable_type(name).await?;
+        let ty = self.alterable_type(name, domain).await?;
         let schema_oid = self.schema(schema)?;
         if schema_oid == ty.schema {
-            return Ok("ALTER TYPE");
+            return Ok(altered(domain));
         }
         if schema_oid == PG_CATALOG || self.context.catalog.schema(schema_oid).is_none() {
             return Err(SqlError::unsupported("moving a type into a system schema"));
@@ -273,7 +283,7 @@ impl Ddl<'_> {
         changed.array_name = self.free_array_name(schema_oid, &ty.name);
         self.put(Descriptor::Type(Arc::new(changed)))?;
         self.reprint(&before).await?;
-        Ok("ALTER TYPE")
+        Ok(altered(domain))
     }
 
     /// `ALTER TYPE … OWNER TO`
@@ -281,10 +291,11 @@ impl Ddl<'_> {
         &mut self,
         name: &TypeName,
         owner: Oid,
+        domain: bool,
     ) -> SqlResult<&'static str> {
-        let ty = self.alterable_type(name).await?;
+        let ty = self.alterable_type(name, domain).await?;
         self.put(Descriptor::Type(Arc::new(UserType { owner, ..(*ty).clone() })))?;
-        Ok("ALTER TYPE")
+        Ok(altered(domain))
     }
 
     /// `DROP TYPE`, `DROP DOMAIN`
@@ -325,7 +336,12 @@ impl Ddl<'_> {
             Err(error) => return Err(error.without_position()),
         };
         let shown = self.shown_type(oid);
-        if kind == ObjectType::Domain {
+        let is_domain = self
+            .context
+            .catalog
+            .user_type(oid)
+            .is_some_and(|ty| matches!(ty.body, TypeBody::Domain(_)));
+        if kind == ObjectType::Domain && !is_domain {
             return Err(SqlError::new(
                 SqlState::WrongObjectType,
                 format!("\"{}\" is not a domain", name.names.join(".")),
@@ -363,6 +379,10 @@ impl Ddl<'_> {
         self.delete_comments(PG_TYPE, oid)?;
         self.delete(DescriptorKey::Type(oid))
     }
+}
+
+const fn altered(domain: bool) -> &'static str {
+    if domain { "ALTER DOMAIN" } else { "ALTER TYPE" }
 }
 
 /// 42710

@@ -75,6 +75,7 @@ fn moved(lsn: &Datum, by: &Datum, sign: i128) -> SqlResult<Datum> {
 }
 
 fn in_range(value: i128) -> SqlResult<Datum> {
-    let value = u64::try_from(value).map_err(|_| crate::integer::out_of_range("pg_lsn"))?;
+    let value = u64::try_from(value)
+        .map_err(|_| SqlError::new(SqlState::InvalidParameterValue, "pg_lsn out of range"))?;
     Ok(Datum::Int8(to_signed(value)))
 }

@@ -40,6 +40,14 @@ impl StoredText for Shown {
         shown.unwrap_or_else(|_| text.to_owned())
     }
 
+    fn domain_check(&self, names: &Names<'_>, text: &str, base: TypeRef, pretty: bool) -> String {
+        let layout = if pretty { Layout::PRETTY } else { Layout::PLAIN };
+        let shown = with_tools(names, layout, |stored, deparser| {
+            deparser.expression(&stored.domain_check(text, base)?, None)
+        });
+        shown.unwrap_or_else(|_| text.to_owned())
+    }
+
     fn view(&self, names: &Names<'_>, view: &Relation, pretty: bool, wrap_column: i32) -> String {
         let columns: Vec<String> = view.columns.iter().map(|column| column.name.clone()).collect();
         let shown =
