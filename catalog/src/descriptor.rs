@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use aegis_types::user_type::EnumLabel;
 use aegis_types::{Oid, TypeRef};
 use serde::{Deserialize, Serialize};
 
@@ -530,6 +531,84 @@ fn yes() -> bool {
     true
 }
 
+/// `pg_type`: a type that a user created, and the array type over it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserType {
+    /// Its OID.
+    pub oid: Oid,
+    /// The database it belongs to.
+    pub database: Oid,
+    /// The schema it lies in.
+    pub schema: Oid,
+    /// Its name.
+    pub name: String,
+    /// The role that owns it.
+    pub owner: Oid,
+    /// The OID of the array over it.
+    pub array: Oid,
+    /// The name of that.
+    pub array_name: String,
+    /// What it is.
+    pub body: TypeBody,
+}
+
+/// What a type of each kind has of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TypeBody {
+    /// An enum: its labels in order.
+    Enum(Arc<[EnumLabel]>),
+    /// A domain.
+    Domain(Arc<DomainBody>),
+    /// A composite type.
+    Composite(Arc<CompositeBody>),
+}
+
+/// What a domain has of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DomainBody {
+    /// The type beneath, which may be a domain.
+    pub base: TypeRef,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// What a column of it gets, as SQL.
+    pub default: Option<String>,
+    /// `CHECK`s, in the order of their making.
+    pub checks: Vec<DomainCheck>,
+}
+
+/// A condition of a domain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DomainCheck {
+    /// Its OID.
+    pub oid: Oid,
+    /// Its name, unique on its domain.
+    pub name: String,
+    /// The condition, as SQL over `VALUE`.
+    pub expression: String,
+    /// Whether stored values keep to it: not if it was added `NOT VALID`.
+    pub validated: bool,
+}
+
+/// What a composite type has of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompositeBody {
+    /// Its OID in `pg_class`.
+    pub relation: Oid,
+    /// The attributes, in the order in which values have them.
+    pub attributes: Vec<CompositeAttribute>,
+}
+
+/// An attribute of a composite type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompositeAttribute {
+    /// `attnum`
+    pub number: i16,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeRef,
+}
+
 /// Any descriptor: what one row of the catalog's tree holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Descriptor {
@@ -543,6 +622,8 @@ pub enum Descriptor {
     Relation(Arc<Relation>),
     /// A comment.
     Comment(Arc<Comment>),
+    /// A type.
+    Type(Arc<UserType>),
 }
 
 impl Default for RelationBody {

@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use aegis_types::Oid;
+use aegis_types::{Oid, TypeRef};
 
-use crate::descriptor::{Comment, Database, Descriptor, Relation, Role, Schema};
+use crate::descriptor::{
+    Comment, Database, Descriptor, Relation, Role, Schema, TypeBody, UserType,
+};
 
 /// `pg_catalog`'s OID, as in PostgreSQL.
 pub const PG_CATALOG: Oid = Oid(11);
@@ -62,6 +64,9 @@ pub struct CatalogSnapshot {
     relation_names: Arc<HashMap<Oid, BTreeMap<String, Oid>>>,
     row_types: Arc<HashMap<Oid, Oid>>,
     comments: Arc<BTreeMap<CommentKey, Arc<Comment>>>,
+    types: Arc<BTreeMap<Oid, Arc<UserType>>>,
+    type_names: Arc<HashMap<Oid, BTreeMap<String, Oid>>>,
+    type_arrays: Arc<HashMap<Oid, Oid>>,
 }
 
 /// What a comment is on: class, object, column.
@@ -80,6 +85,8 @@ pub enum DescriptorKey {
     Relation(Oid),
     /// A comment.
     Comment(Oid, Oid, i32),
+    /// A type.
+    Type(Oid),
 }
 
 impl Descriptor {
@@ -94,6 +101,7 @@ impl Descriptor {
             Self::Comment(comment) => {
                 DescriptorKey::Comment(comment.class, comment.object, comment.column)
             }
+            Self::Type(ty) => DescriptorKey::Type(ty.oid),
         }
     }
 }
@@ -118,6 +126,7 @@ impl CatalogSnapshot {
                 Arc::make_mut(&mut self.comments)
                     .insert((comment.class, comment.object, comment.column), comment.clone());
             }
+            Descriptor::Type(ty) => self.put_type(ty),
         }
         self
     }
@@ -140,6 +149,7 @@ impl CatalogSnapshot {
             DescriptorKey::Comment(class, object, column) => {
                 Arc::make_mut(&mut self.comments).remove(&(class, object, column));
             }
+            DescriptorKey::Type(oid) => self.remove_type(oid),
         }
         self
     }
@@ -172,6 +182,112 @@ impl CatalogSnapshot {
             row_types.remove(&old.row_type);
             row_types.remove(&old.row_array_type);
         }
+    }
+
+    fn put_type(&mut self, ty: &Arc<UserType>) {
+        self.remove_type(ty.oid);
+        let names = Arc::make_mut(&mut self.type_names).entry(ty.schema).or_default();
+        names.insert(ty.name.clone(), ty.oid);
+        names.insert(ty.array_name.clone(), ty.array);
+        Arc::make_mut(&mut self.type_arrays).insert(ty.array, ty.oid);
+        Arc::make_mut(&mut self.types).insert(ty.oid, ty.clone());
+    }
+
+    fn remove_type(&mut self, oid: Oid) {
+        let Some(old) = Arc::make_mut(&mut self.types).remove(&oid) else {
+            return;
+        };
+        Arc::make_mut(&mut self.type_arrays).remove(&old.array);
+        if let Some(names) = Arc::make_mut(&mut self.type_names).get_mut(&old.schema) {
+            for (name, own) in [(&old.name, old.oid), (&old.array_name, old.array)] {
+                if names.get(name) == Some(&own) {
+                    names.remove(name);
+                }
+            }
+        }
+    }
+
+    /// The type of a user with this OID.
+    #[must_use]
+    pub fn user_type(&self, oid: Oid) -> Option<&Arc<UserType>> {
+        self.types.get(&oid)
+    }
+
+    /// The type beneath all domains, with the modifier that it has there.
+    #[must_use]
+    pub fn base_type(&self, mut ty: TypeRef) -> TypeRef {
+        while let Some(TypeBody::Domain(body)) = self.user_type(ty.oid).map(|ty| &ty.body) {
+            ty = body.base;
+        }
+        ty
+    }
+
+    /// The type of a user that this is the array type over.
+    #[must_use]
+    pub fn user_type_of_array(&self, array: Oid) -> Option<&Arc<UserType>> {
+        self.type_arrays.get(&array).and_then(|oid| self.types.get(oid))
+    }
+
+    /// The types of a database, by OID.
+    pub fn user_types_of(&self, database: Oid) -> impl Iterator<Item = &Arc<UserType>> {
+        self.types.values().filter(move |ty| ty.database == database)
+    }
+
+    /// The type of a user with this name, arrays not counted.
+    #[must_use]
+    pub fn user_type_named(&self, schema: Oid, name: &str) -> Option<Oid> {
+        let oid = *self.type_names.get(&schema)?.get(name)?;
+        self.types.contains_key(&oid).then_some(oid)
+    }
+
+    /// The type of a schema with this name: a user's, the array over one, the row type of a
+    /// relation, or the array over that.
+    #[must_use]
+    pub fn type_named(&self, schema: Oid, name: &str) -> Option<Oid> {
+        if let Some(found) = self.type_names.get(&schema).and_then(|names| names.get(name)) {
+            return Some(*found);
+        }
+        let row_type = |name: &str| {
+            self.relation_named(schema, name).filter(|relation| relation.row_type.is_some())
+        };
+        row_type(name).map(|relation| relation.row_type).or_else(|| {
+            name.strip_prefix('_').and_then(row_type).map(|relation| relation.row_array_type)
+        })
+    }
+
+    /// The element of an array type over a user's type or a row type.
+    #[must_use]
+    pub fn element_of(&self, array: Oid) -> Option<Oid> {
+        if let Some(ty) = self.user_type_of_array(array) {
+            return Some(ty.oid);
+        }
+        let relation = self.relation_of_row_type(array)?;
+        (relation.row_array_type == array).then_some(relation.row_type)
+    }
+
+    /// The array type over a user's type or a row type.
+    #[must_use]
+    pub fn array_over(&self, element: Oid) -> Option<Oid> {
+        if let Some(ty) = self.user_type(element) {
+            return Some(ty.array).filter(|array| array.is_some());
+        }
+        let relation = self.relation_of_row_type(element)?;
+        (relation.row_type == element).then_some(relation.row_array_type)
+    }
+
+    /// The schema and the name of a user's type, a row type, or an array over such.
+    #[must_use]
+    pub fn type_parts(&self, oid: Oid) -> Option<(Oid, String)> {
+        if let Some(ty) = self.user_type(oid) {
+            return Some((ty.schema, ty.name.clone()));
+        }
+        if let Some(ty) = self.user_type_of_array(oid) {
+            return Some((ty.schema, ty.array_name.clone()));
+        }
+        let relation = self.relation_of_row_type(oid)?;
+        let name = &relation.name;
+        let is_row = relation.row_type == oid;
+        Some((relation.schema, if is_row { name.clone() } else { format!("_{name}") }))
     }
 
     /// The database with this OID.

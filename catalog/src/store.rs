@@ -35,6 +35,8 @@ pub const COUNTER_TREE: TreeId = TreeId(65);
 
 /// The first byte of a stored descriptor: grows when its form changes.
 const FORMAT_VERSION: u8 = 2;
+/// The tag of types in keys.
+const TYPE_TAG: u8 = 16;
 
 impl DescriptorKey {
     /// Its bytes in the catalog's tree.
@@ -48,6 +50,7 @@ impl DescriptorKey {
             Self::Comment(class, object, column) => {
                 (5, vec![class.0, object.0, column.cast_unsigned()])
             }
+            Self::Type(oid) => (TYPE_TAG, vec![oid.0]),
         };
         let mut bytes = vec![tag];
         for oid in oids {
@@ -70,6 +73,7 @@ impl DescriptorKey {
             (Some(2), Some(one), None, None) => Self::Role(Oid(one)),
             (Some(3), Some(one), None, None) => Self::Schema(Oid(one)),
             (Some(4), Some(one), None, None) => Self::Relation(Oid(one)),
+            (Some(&TYPE_TAG), Some(one), None, None) => Self::Type(Oid(one)),
             (Some(5), Some(class), Some(object), Some(column)) => {
                 Self::Comment(Oid(class), Oid(object), column.cast_signed())
             }

@@ -36,6 +36,7 @@ mod pg_cursors;
 mod pg_database;
 mod pg_depend;
 mod pg_description;
+mod pg_enum;
 mod pg_index;
 mod pg_indexes;
 mod pg_locks;
@@ -258,7 +259,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_default_acl", none),
     ("pg_catalog.pg_depend", pg_depend::rows),
     ("pg_catalog.pg_description", pg_description::rows),
-    ("pg_catalog.pg_enum", none),
+    ("pg_catalog.pg_enum", pg_enum::rows),
     ("pg_catalog.pg_event_trigger", none),
     ("pg_catalog.pg_extension", none),
     ("pg_catalog.pg_foreign_data_wrapper", none),
@@ -326,6 +327,8 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
         "information_schema.constraint_column_usage",
         information_schema::constraint_column_usage::rows,
     ),
+    ("information_schema.domain_constraints", information_schema::domains::constraints),
+    ("information_schema.domains", information_schema::domains::rows),
     ("information_schema.key_column_usage", information_schema::key_column_usage::rows),
     (
         "information_schema.referential_constraints",

@@ -7,19 +7,17 @@
 //! | bytea, numeric, jsonb (their stored bytes) | BinaryView |
 //! | date, time, timestamp, timestamptz | Date32, Time64, Timestamp, all in µs and days since 2000 |
 //! | uuid | FixedSizeBinary(16) |
-//! | everything else | BinaryView of a self-describing form, [`write_any`] |
+//! | everything else | BinaryView of a self-describing form, [`aegis_types::self_describing`] |
 //!
 //! Date and time values count from 2000-01-01 as datums do, so nothing here converts an epoch.
 
 use std::sync::Arc;
 
 use aegis_sql::row::{decode_datum, is_oid_like};
-use aegis_types::interval::Interval;
 use aegis_types::jsonb::Jsonb;
 use aegis_types::numeric::Numeric;
-use aegis_types::{
-    Array as SqlArray, Datum, Dimension, Oid, SqlError, SqlResult, TypeRef, type_oid,
-};
+use aegis_types::self_describing::{read_any, write_any};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, type_oid};
 use arrow::array::{
     Array, ArrayRef, BinaryViewArray, BinaryViewBuilder, BooleanArray, BooleanBuilder, Date32Array,
     Date32Builder, FixedSizeBinaryArray, FixedSizeBinaryBuilder, Float32Array, Float32Builder,
@@ -58,7 +56,13 @@ pub(crate) fn kind(oid: Oid) -> Kind {
         type_oid::BOOL => Kind::Bool,
         type_oid::INT2 => Kind::Int2,
         type_oid::INT4 => Kind::Int4,
-        type_oid::INT8 => Kind::Int8,
+        type_oid::INT8
+        | type_oid::MONEY
+        | type_oid::PG_LSN
+        | type_oid::XID8
+        | type_oid::TID
+        | type_oid::MACADDR
+        | type_oid::MACADDR8 => Kind::Int8,
         type_oid::FLOAT4 => Kind::Float4,
         type_oid::FLOAT8 => Kind::Float8,
         type_oid::TEXT
@@ -438,143 +442,4 @@ fn mismatch(what: &dyn std::fmt::Display) -> SqlError {
 
 fn corrupted() -> SqlError {
     SqlError::new(aegis_types::SqlState::DataCorrupted, "a stored row does not fit its table")
-}
-
-/// Writes any datum with its kind, so that [`read_any`] needs no type.
-pub(crate) fn write_any(datum: &Datum, out: &mut Vec<u8>) {
-    fn bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
-        out.push(tag);
-        length(bytes.len(), out);
-        out.extend_from_slice(bytes);
-    }
-    fn length(length: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-    }
-    fn fixed(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
-        out.push(tag);
-        out.extend_from_slice(bytes);
-    }
-    match datum {
-        Datum::Null => out.push(0),
-        Datum::Bool(value) => fixed(1, &[u8::from(*value)], out),
-        Datum::Int2(value) => fixed(2, &value.to_le_bytes(), out),
-        Datum::Int4(value) => fixed(3, &value.to_le_bytes(), out),
-        Datum::Int8(value) => fixed(4, &value.to_le_bytes(), out),
-        Datum::Float4(value) => fixed(5, &value.to_le_bytes(), out),
-        Datum::Float8(value) => fixed(6, &value.to_le_bytes(), out),
-        Datum::Numeric(value) => {
-            let mut encoded = Vec::new();
-            value.encode(&mut encoded);
-            bytes(7, &encoded, out);
-        }
-        Datum::Text(value) => bytes(8, value.as_bytes(), out),
-        Datum::Bytea(value) => bytes(9, value, out),
-        Datum::Char(value) => fixed(10, &[*value], out),
-        Datum::Date(value) => fixed(11, &value.to_le_bytes(), out),
-        Datum::Time(value) => fixed(12, &value.to_le_bytes(), out),
-        Datum::Timetz(time, zone) => {
-            fixed(13, &time.to_le_bytes(), out);
-            out.extend_from_slice(&zone.to_le_bytes());
-        }
-        Datum::Timestamp(value) => fixed(14, &value.to_le_bytes(), out),
-        Datum::Timestamptz(value) => fixed(15, &value.to_le_bytes(), out),
-        Datum::Interval(value) => {
-            fixed(16, &value.microseconds.to_le_bytes(), out);
-            out.extend_from_slice(&value.days.to_le_bytes());
-            out.extend_from_slice(&value.months.to_le_bytes());
-        }
-        Datum::Uuid(value) => fixed(17, value, out),
-        Datum::Jsonb(value) => bytes(18, value.as_bytes(), out),
-        Datum::Oid(value) => fixed(19, &value.0.to_le_bytes(), out),
-        Datum::Array(array) => {
-            fixed(20, &array.element.0.to_le_bytes(), out);
-            length(array.dimensions.len(), out);
-            for dimension in &array.dimensions {
-                out.extend_from_slice(&dimension.length.to_le_bytes());
-                out.extend_from_slice(&dimension.lower.to_le_bytes());
-            }
-            length(array.elements.len(), out);
-            for element in &array.elements {
-                write_any(element, out);
-            }
-        }
-        Datum::Record(fields) => {
-            out.push(21);
-            length(fields.len(), out);
-            for field in fields.iter() {
-                write_any(field, out);
-            }
-        }
-    }
-}
-
-/// Reads what [`write_any`] wrote; `None` for anything else.
-pub(crate) fn read_any(input: &mut &[u8]) -> Option<Datum> {
-    fn fixed<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
-        let (first, rest) = input.split_first_chunk::<N>()?;
-        *input = rest;
-        Some(*first)
-    }
-    fn length(input: &mut &[u8]) -> Option<usize> {
-        usize::try_from(u32::from_le_bytes(fixed(input)?)).ok()
-    }
-    fn bytes<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
-        let length = length(input)?;
-        let (first, rest) = input.split_at_checked(length)?;
-        *input = rest;
-        Some(first)
-    }
-    let [tag] = fixed(input)?;
-    Some(match tag {
-        0 => Datum::Null,
-        1 => Datum::Bool(fixed::<1>(input)?[0] != 0),
-        2 => Datum::Int2(i16::from_le_bytes(fixed(input)?)),
-        3 => Datum::Int4(i32::from_le_bytes(fixed(input)?)),
-        4 => Datum::Int8(i64::from_le_bytes(fixed(input)?)),
-        5 => Datum::Float4(f32::from_le_bytes(fixed(input)?)),
-        6 => Datum::Float8(f64::from_le_bytes(fixed(input)?)),
-        7 => Datum::Numeric(Numeric::decode(bytes(input)?).ok()?),
-        8 => Datum::text(std::str::from_utf8(bytes(input)?).ok()?),
-        9 => Datum::Bytea(bytes(input)?.into()),
-        10 => Datum::Char(fixed::<1>(input)?[0]),
-        11 => Datum::Date(i32::from_le_bytes(fixed(input)?)),
-        12 => Datum::Time(i64::from_le_bytes(fixed(input)?)),
-        13 => Datum::Timetz(i64::from_le_bytes(fixed(input)?), i32::from_le_bytes(fixed(input)?)),
-        14 => Datum::Timestamp(i64::from_le_bytes(fixed(input)?)),
-        15 => Datum::Timestamptz(i64::from_le_bytes(fixed(input)?)),
-        16 => Datum::Interval(Interval {
-            microseconds: i64::from_le_bytes(fixed(input)?),
-            days: i32::from_le_bytes(fixed(input)?),
-            months: i32::from_le_bytes(fixed(input)?),
-        }),
-        17 => Datum::Uuid(fixed(input)?),
-        18 => Datum::Jsonb(Jsonb::from_bytes(bytes(input)?.into()).ok()?),
-        19 => Datum::Oid(Oid(u32::from_le_bytes(fixed(input)?))),
-        20 => {
-            let element = Oid(u32::from_le_bytes(fixed(input)?));
-            let count = length(input)?;
-            let mut dimensions = Vec::new();
-            for _ in 0..count {
-                dimensions.push(Dimension {
-                    length: i32::from_le_bytes(fixed(input)?),
-                    lower: i32::from_le_bytes(fixed(input)?),
-                });
-            }
-            let count = length(input)?;
-            let mut elements = Vec::new();
-            for _ in 0..count {
-                elements.push(read_any(input)?);
-            }
-            Datum::Array(Arc::new(SqlArray { element, dimensions, elements }))
-        }
-        21 => {
-            let count = length(input)?;
-            let mut fields = Vec::new();
-            for _ in 0..count {
-                fields.push(read_any(input)?);
-            }
-            Datum::Record(fields.into())
-        }
-        _ => return None,
-    })
 }

@@ -8,7 +8,7 @@ use aegis_sql::evaluate::{Inputs, Program};
 use aegis_types::builtin::builtins;
 use aegis_types::{SqlError, SqlResult, TypeRef, type_oid};
 
-use crate::arrow_types::data_type;
+use crate::arrow_types::{data_type, kind};
 use crate::build::Builder;
 use crate::rewrite::entries_of;
 use crate::scalar::{Arithmetic, Comparison, Input, RowProgram, Scalar, Vectorized};
@@ -252,7 +252,10 @@ fn vectorized(expr: &Expr, layout: &Layout) -> Option<Scalar> {
             Vectorized::Column(layout.0.get(&(*entry, *column))?.0)
         }
         Expr::Const { value, .. } => Vectorized::Const(value.clone()),
-        Expr::Relabel { arg, ty, .. } if data_type(arg.ty().oid) == data_type(ty.oid) => {
+        Expr::Relabel { arg, ty, .. }
+            if kind(arg.ty().oid) == kind(ty.oid)
+                && (ty.oid < aegis_types::Oid::FIRST_USER || ty.oid == arg.ty().oid) =>
+        {
             let inner = vectorized(arg, layout)?;
             match inner.node {
                 node @ (Vectorized::Column(_) | Vectorized::Const(_)) => node,
@@ -282,9 +285,7 @@ fn vectorized(expr: &Expr, layout: &Layout) -> Option<Scalar> {
             }
         }
         Expr::Not(arg) => Vectorized::Not(boxed(arg)?),
-        Expr::IsNull { arg, negated }
-            if crate::arrow_types::kind(arg.ty().oid) != crate::arrow_types::Kind::Any =>
-        {
+        Expr::IsNull { arg, negated } if kind(arg.ty().oid) != crate::arrow_types::Kind::Any => {
             Vectorized::IsNull(boxed(arg)?, *negated)
         }
         _ => return None,

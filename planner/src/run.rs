@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use aegis_sql::query_engine::StatementContext;
+use aegis_types::self_describing::write_any;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
@@ -15,7 +16,6 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::arrow_types::write_any;
 use crate::memory::{Held, datum_size, reserve};
 use crate::subquery::{KeySet, Stored};
 

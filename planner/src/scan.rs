@@ -250,7 +250,7 @@ impl ScanPlan {
                     let mut row = self.layout.decode(value)?;
                     let mut columns = self.relation.columns.iter();
                     row.retain(|_| columns.next().is_some_and(|column| !column.dropped));
-                    builder.push(&Datum::Record(row.into()))?;
+                    builder.push(&Datum::composite(self.relation.row_type, row))?;
                 }
                 ROW_KEY => builder.push(&Datum::Bytea(row_key.into()))?,
                 TABLE_OID => builder.push(&Datum::Oid(self.relation.oid))?,

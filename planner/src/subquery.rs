@@ -152,6 +152,7 @@ impl Subplan {
             }),
             SubplanKind::Array(ty) => self.kept(outer, keep, run, usize::MAX, |rows| {
                 let element = aegis_sql::evaluate::element_type(ty.oid);
+                let element = aegis_sql::evaluate::actual_element(element, run.eval().host);
                 let values = rows.into_iter().filter_map(|row| row.into_iter().next()).collect();
                 array_of(element, values)
             }),

@@ -128,6 +128,8 @@ pub struct OutputColumn {
     pub name: String,
     /// Its type.
     pub ty: TypeRef,
+    /// The type that clients see: of a domain, the one beneath.
+    pub shown: TypeRef,
     /// The relation and column that it shows unchanged.
     pub origin: Option<(Oid, i16)>,
 }
@@ -151,6 +153,8 @@ pub struct Analyzer<'a> {
     defaults: HashMap<(Oid, i16), Expr>,
     /// Where aggregates and window functions were written.
     call_locations: Vec<u32>,
+    /// The type of `VALUE`, in a condition of a domain.
+    domain_value: Option<TypeRef>,
 }
 
 impl<'a> Analyzer<'a> {
@@ -169,6 +173,7 @@ impl<'a> Analyzer<'a> {
             keep_unknown_targets: false,
             defaults: HashMap::new(),
             call_locations: Vec::new(),
+            domain_value: None,
         }
     }
 
@@ -194,11 +199,12 @@ impl<'a> Analyzer<'a> {
             ast::Statement::Merge(_) => return Err(SqlError::unsupported("MERGE")),
             other => BoundStatement::Utility(Arc::new(other.clone())),
         };
+        let catalog = self.context.catalog;
         let columns = match &statement {
-            BoundStatement::Query(query) => output_columns(&query.targets),
-            BoundStatement::Insert(insert) => output_columns(&insert.returning),
-            BoundStatement::Update(update) => output_columns(&update.returning),
-            BoundStatement::Delete(delete) => output_columns(&delete.returning),
+            BoundStatement::Query(query) => output_columns(catalog, &query.targets),
+            BoundStatement::Insert(insert) => output_columns(catalog, &insert.returning),
+            BoundStatement::Update(update) => output_columns(catalog, &update.returning),
+            BoundStatement::Delete(delete) => output_columns(catalog, &delete.returning),
             BoundStatement::Utility(_) => Vec::new(),
         };
         let parameter_types = self.final_parameter_types()?;
@@ -274,13 +280,14 @@ fn too_deep() -> SqlError {
     )
 }
 
-fn output_columns(targets: &[Target]) -> Vec<OutputColumn> {
+fn output_columns(catalog: &CatalogSnapshot, targets: &[Target]) -> Vec<OutputColumn> {
     targets
         .iter()
         .filter(|target| !target.hidden)
         .map(|target| OutputColumn {
             name: target.name.clone(),
             ty: target.expr.ty(),
+            shown: catalog.base_type(target.expr.ty()),
             origin: target.origin,
         })
         .collect()

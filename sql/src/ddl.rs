@@ -24,6 +24,9 @@ mod rewrite;
 mod alter_table;
 mod alter_storage;
 mod alter_type;
+mod user_type;
+mod domain;
+mod composite;
 mod rename;
 
 mod dependency;
@@ -44,7 +47,7 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 pub use reindex::IndexBatch;
 
-use crate::ast::{SelectBody, Statement};
+use crate::ast::{ObjectType, SelectBody, Statement};
 use crate::counters::Counters;
 use crate::dml::RowIds;
 use crate::query_engine::{QueryEngine, StatementContext};
@@ -154,11 +157,19 @@ impl Ddl<'_> {
             Statement::DropDatabase(drop) => self.drop_database(drop).await?,
             Statement::CreateExtension(create) => self.create_extension(create)?,
             Statement::Drop(drop) => self.drop_objects(drop).await?,
+            Statement::AlterTable(alter) if alter.object_type == ObjectType::Type => {
+                self.alter_composite(alter).await?
+            }
             Statement::AlterTable(alter) => self.alter_table(alter).await?,
             Statement::Rename(rename) => self.rename(rename).await?,
             Statement::AlterObjectSchema(alter) => self.set_schema(alter).await?,
-            Statement::AlterOwner(alter) => self.alter_owner(alter)?,
+            Statement::AlterOwner(alter) => self.alter_owner(alter).await?,
             Statement::Comment(comment) => self.comment(comment)?,
+            Statement::CreateEnum(create) => self.create_enum(create).await?,
+            Statement::AlterEnum(alter) => self.alter_enum(alter).await?,
+            Statement::CreateDomain(create) => self.create_domain(create).await?,
+            Statement::AlterDomain(alter) => self.alter_domain(alter).await?,
+            Statement::CreateCompositeType(create) => self.create_composite(create).await?,
             Statement::Truncate(truncate) => self.truncate(truncate).await?,
             other => return Err(SqlError::unsupported(statement_words(other))),
         };
@@ -195,11 +206,6 @@ impl Ddl<'_> {
 fn statement_words(statement: &Statement) -> &'static str {
     match statement {
         Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
-        Statement::CreateEnum(_) => "CREATE TYPE ... AS ENUM",
-        Statement::AlterEnum(_) => "ALTER TYPE",
-        Statement::CreateCompositeType(_) => "CREATE TYPE ... AS",
-        Statement::CreateDomain(_) => "CREATE DOMAIN",
-        Statement::AlterDomain(_) => "ALTER DOMAIN",
         Statement::Define(_) => "this CREATE statement",
         Statement::CreateRole(_) => "CREATE ROLE",
         Statement::AlterRole(_) | Statement::AlterRoleSet(_) => "ALTER ROLE",

@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 use aegis_catalog::Relation;
 use aegis_catalog::system::Names;
-use aegis_types::{EvalContext, Oid, SqlError, SqlResult};
+use aegis_catalog::{Relation, RelationBody};
+use aegis_types::{EvalContext, Oid, SqlError, SqlResult, TypeRef};
 
 use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
 use crate::ast;
@@ -128,6 +129,15 @@ impl Stored<'_> {
         let expr = parser::parse_expr(text)?;
         let analyzer = Analyzer::new(self.context.clone());
         analyzer.analyze_expr_over_relation(&expr, relation, ExprPlace::IndexExpression, None)
+    }
+
+    /// A condition of a domain over this type.
+    ///
+    /// # Errors
+    /// What parsing and analyzing raise.
+    pub fn domain_check(&self, text: &str, base: TypeRef) -> SqlResult<Expr> {
+        let expr = parser::parse_expr(text)?;
+        Analyzer::new(self.context.clone()).analyze_domain_check(&expr, base)
     }
 
     /// The query of a view.

@@ -9,11 +9,14 @@
 //! function pointers. `AND`, `OR`, `CASE` and `COALESCE` evaluate from left to right and stop early.
 //! The evaluator runs no subquery itself: [`Subqueries`] does, when the value is wanted.
 
+use std::sync::Arc;
+
 use aegis_types::builtin::{Implementation, builtins};
 use aegis_types::functions::ScalarFunction;
+use aegis_types::user_type::UserType;
 use aegis_types::{
-    Array, CallContext, Datum, EvalContext, Oid, SqlError, SqlResult, SqlState, TypeRef, compare,
-    io, type_oid,
+    Array, CallContext, Datum, EvalContext, Host, Oid, Record, RecordKind, RecordShape, SqlError,
+    SqlResult, SqlState, TypeRef, compare, io, type_oid,
 };
 
 use crate::ast::{BoolTestType, SqlValueOp};
@@ -154,7 +157,9 @@ enum Node {
         subscripts: Vec<SubscriptNode>,
         of: Oid,
     },
-    Row(Vec<Node>),
+    Row(Vec<Node>, RecordKind),
+    /// A value that becomes one of a user's type: of a domain, which looks at it.
+    Domain(Box<Node>, Oid),
     RowCompare {
         op: RowCompareOp,
         fields: Vec<(Node, Node, Oid)>,
@@ -294,8 +299,15 @@ impl Compiler<'_> {
             }
             Expr::Relabel { arg, ty, .. } => {
                 let node = self.node(arg)?;
+                if ty.oid >= Oid::FIRST_USER && arg.ty().oid != ty.oid {
+                    return Ok(Node::Domain(Box::new(node), ty.oid));
+                }
                 let (from, to) = (is_oid_like(arg.ty().oid), is_oid_like(ty.oid));
-                if from == to { node } else { Node::Reinterpret(Box::new(node)) }
+                if from == to || arg.ty().oid >= Oid::FIRST_USER {
+                    node
+                } else {
+                    Node::Reinterpret(Box::new(node))
+                }
             }
             Expr::ConvertArray { arg, element, ty, .. } => Node::ConvertArray {
                 arg: self.boxed(arg)?,
@@ -346,7 +358,9 @@ impl Compiler<'_> {
                     .map(|subscript| self.subscript(subscript))
                     .collect::<SqlResult<_>>()?,
             },
-            Expr::Row { fields, .. } => Node::Row(self.nodes(fields)?),
+            Expr::Row { fields, names, ty } => {
+                Node::Row(self.nodes(fields)?, record_kind(fields, names, *ty))
+            }
             Expr::RowCompare { op, fields } => Node::RowCompare {
                 op: *op,
                 fields: fields
@@ -420,6 +434,29 @@ pub fn element_type(array: Oid) -> Oid {
     builtins().type_row(array).map(|row| row.element).filter(|oid| oid.is_some()).unwrap_or(array)
 }
 
+/// What a row constructor says about its fields.
+fn record_kind(fields: &[Expr], names: &[String], ty: TypeRef) -> RecordKind {
+    if ty.oid != type_oid::RECORD {
+        return RecordKind::Composite(ty.oid);
+    }
+    RecordKind::Anonymous(Arc::new(RecordShape {
+        names: names.iter().map(|name| name.as_str().into()).collect(),
+        types: fields.iter().map(Expr::ty).collect(),
+    }))
+}
+
+/// What [`element_type`] could not know: the element type of an array type of users.
+#[must_use]
+pub fn actual_element(element: Oid, host: &dyn Host) -> Oid {
+    if element < Oid::FIRST_USER {
+        return element;
+    }
+    match host.user_type(element) {
+        Some(UserType::Array(actual)) => actual,
+        _ => element,
+    }
+}
+
 impl CallNode {
     fn evaluate(&self, frame: Frame<'_>, context: &Evaluation<'_>) -> SqlResult<Datum> {
         // Most functions take one or two arguments: no allocation for those.
@@ -478,7 +515,8 @@ impl Node {
             }
             Self::ConvertArray { arg, element, element_type } => {
                 let value = arg.evaluate(frame, context)?;
-                array::convert(&value, *element_type, |datum| {
+                let element_type = actual_element(*element_type, context.eval.host);
+                array::convert(&value, element_type, |datum| {
                     let inner =
                         Frame { row: std::slice::from_ref(datum), case_argument: None, ..frame };
                     element.evaluate(inner, context)
@@ -528,12 +566,22 @@ impl Node {
             }
             Self::Array { elements, nested, element_type } => {
                 let values = evaluate_all(elements, frame, context)?;
-                array::build(values, *nested, *element_type)
+                array::build(values, *nested, actual_element(*element_type, context.eval.host))
             }
             Self::Subscript { arg, subscripts, of } => {
                 array::subscript(arg, subscripts, *of, frame, context)
             }
-            Self::Row(fields) => Ok(Datum::Record(evaluate_all(fields, frame, context)?.into())),
+            Self::Domain(arg, domain) => {
+                let value = arg.evaluate(frame, context)?;
+                if let Some(UserType::Domain(_)) = context.eval.host.user_type(*domain) {
+                    context.eval.host.check_domain(*domain, &value, &context.eval)?;
+                }
+                Ok(value)
+            }
+            Self::Row(fields, kind) => {
+                let fields = evaluate_all(fields, frame, context)?;
+                Ok(Datum::Record(Arc::new(Record::new(fields, kind.clone()))))
+            }
             Self::RowCompare { op, fields } => row_compare(*op, fields, frame, context),
             Self::Field { arg, index } => Ok(match arg.evaluate(frame, context)? {
                 Datum::Record(fields) => fields.get(*index).cloned().unwrap_or(Datum::Null),

@@ -11,6 +11,8 @@
 //! All numbers are little-endian. The version says which columns the row carries: those whose
 //! `since_version` is not above it. A column that is younger shows its `missing` value, so
 //! `ADD COLUMN … DEFAULT` rewrites nothing. Columns are decoded one by one, without the others.
+//!
+//! A value of a user's type says itself what it is ([`self_describing`]): no catalog is asked here.
 
 use std::sync::Arc;
 
@@ -18,7 +20,9 @@ use aegis_catalog::{Relation, TableBody};
 use aegis_types::interval::Interval;
 use aegis_types::jsonb::Jsonb;
 use aegis_types::numeric::Numeric;
-use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, TypeRef, io, type_oid};
+use aegis_types::{
+    Datum, EvalContext, Oid, SqlError, SqlResult, TypeRef, io, self_describing, type_oid,
+};
 
 /// How the rows of one table are laid out, for every version of them.
 #[derive(Clone, Debug)]
@@ -60,6 +64,12 @@ pub fn fixed_width(oid: Oid) -> Option<usize> {
         type_oid::INT2 => 2,
         type_oid::INT4 | type_oid::FLOAT4 | type_oid::DATE => 4,
         type_oid::INT8
+        | type_oid::MONEY
+        | type_oid::PG_LSN
+        | type_oid::XID8
+        | type_oid::TID
+        | type_oid::MACADDR
+        | type_oid::MACADDR8
         | type_oid::FLOAT8
         | type_oid::TIME
         | type_oid::TIMESTAMP
@@ -311,6 +321,9 @@ fn write_fixed(datum: &Datum, out: &mut [u8]) {
 }
 
 fn write_variable(ty: Oid, datum: &Datum, out: &mut Vec<u8>) {
+    if ty >= Oid::FIRST_USER {
+        return self_describing::write_any(datum, out);
+    }
     match datum {
         Datum::Text(text) => out.extend_from_slice(text.as_bytes()),
         Datum::Bytea(bytes) => out.extend_from_slice(bytes),
@@ -346,7 +359,13 @@ pub fn decode_datum(ty: TypeRef, bytes: &[u8]) -> SqlResult<Datum> {
         type_oid::CHAR => Datum::Char(array::<1>(bytes)?[0]),
         type_oid::INT2 => Datum::Int2(i16::from_le_bytes(array(bytes)?)),
         type_oid::INT4 => Datum::Int4(i32::from_le_bytes(array(bytes)?)),
-        type_oid::INT8 => Datum::Int8(i64::from_le_bytes(array(bytes)?)),
+        type_oid::INT8
+        | type_oid::MONEY
+        | type_oid::PG_LSN
+        | type_oid::XID8
+        | type_oid::TID
+        | type_oid::MACADDR
+        | type_oid::MACADDR8 => Datum::Int8(i64::from_le_bytes(array(bytes)?)),
         type_oid::FLOAT4 => Datum::Float4(f32::from_le_bytes(array(bytes)?)),
         type_oid::FLOAT8 => Datum::Float8(f64::from_le_bytes(array(bytes)?)),
         type_oid::DATE => Datum::Date(i32::from_le_bytes(array(bytes)?)),
@@ -379,6 +398,11 @@ pub fn decode_datum(ty: TypeRef, bytes: &[u8]) -> SqlResult<Datum> {
         type_oid::NUMERIC => Datum::Numeric(Numeric::decode(bytes).map_err(|_| corrupted())?),
         type_oid::JSONB => Datum::Jsonb(Jsonb::from_bytes(bytes.into()).map_err(|_| corrupted())?),
         oid if is_oid_like(oid) => Datum::Oid(Oid(u32::from_le_bytes(array(bytes)?))),
+        oid if oid >= Oid::FIRST_USER => {
+            let mut rest = bytes;
+            let datum = self_describing::read_any(&mut rest).filter(|_| rest.is_empty());
+            datum.ok_or_else(corrupted)?
+        }
         _ => {
             let settings = aegis_types::FormatSettings::default();
             io::binary_in(ty, bytes, &storage_context(&settings)).map_err(|_| corrupted())?

@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use crate::datum::{Array, Datum};
-use crate::io::usual_type;
 use crate::oid::Oid;
+use crate::record::Record;
 use crate::{text, type_oid as t};
 
 /// Whether the type has a default B-tree operator class here: `json` and the like have none.
@@ -54,6 +54,8 @@ pub fn compare(type_oid: Oid, left: &Datum, right: &Datum) -> Ordering {
         (Datum::Uuid(left), Datum::Uuid(right)) => left.cmp(right),
         (Datum::Jsonb(left), Datum::Jsonb(right)) => left.cmp(right),
         (Datum::Oid(left), Datum::Oid(right)) => left.cmp(right),
+        (Datum::Enum(_, left), Datum::Enum(_, right)) => left.cmp(right),
+        (Datum::Bits(left), Datum::Bits(right)) => left.cmp(right),
         (Datum::Array(left), Datum::Array(right)) if type_oid == t::OIDVECTOR => {
             let lengths = left.elements.len().cmp(&right.elements.len());
             lengths.then_with(|| compare_arrays(left, right))
@@ -120,9 +122,9 @@ fn compare_arrays(left: &Array, right: &Array) -> Ordering {
         .then_with(|| lowers(left).cmp(&lowers(right)))
 }
 
-fn compare_records(left: &[Datum], right: &[Datum]) -> Ordering {
-    for (a, b) in left.iter().zip(right) {
-        match compare_nulls_last(usual_type(a), a, b) {
+fn compare_records(left: &Record, right: &Record) -> Ordering {
+    for (at, (a, b)) in left.iter().zip(right.iter()).enumerate() {
+        match compare_nulls_last(left.field_type(at).oid, a, b) {
             Ordering::Equal => {}
             unequal => return unequal,
         }
@@ -153,6 +155,8 @@ pub fn hash(type_oid: Oid, value: &Datum, hasher: &mut impl Hasher) {
         Datum::Uuid(value) => value.hash(hasher),
         Datum::Jsonb(value) => value.hash(hasher),
         Datum::Oid(value) => value.hash(hasher),
+        Datum::Enum(_, place) => place.hash(hasher),
+        Datum::Bits(value) => value.hash(hasher),
         Datum::Array(array) => {
             array.elements.len().hash(hasher);
             for element in &array.elements {
@@ -160,8 +164,8 @@ pub fn hash(type_oid: Oid, value: &Datum, hasher: &mut impl Hasher) {
             }
         }
         Datum::Record(fields) => {
-            for field in fields.iter() {
-                hash(usual_type(field), field, hasher);
+            for (at, field) in fields.iter().enumerate() {
+                hash(fields.field_type(at).oid, field, hasher);
             }
         }
     }

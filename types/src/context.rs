@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::datum::Datum;
 use crate::error::SqlResult;
 use crate::oid::{Oid, TypeRef};
+use crate::user_type::UserType;
 
 /// Order of the fields of a date on output and, where it is ambiguous, on input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +107,22 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// 42P01, 42704, 42883 and their like with PostgreSQL's words.
     fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid>;
+
+    /// What a type of users is; none for what is not known.
+    fn user_type(&self, oid: Oid) -> Option<UserType> {
+        let _ = oid;
+        None
+    }
+
+    /// Checks a value, which may be NULL, against the constraints of a domain and of those that it is
+    /// over.
+    ///
+    /// # Errors
+    /// 23502, 23514
+    fn check_domain(&self, domain: Oid, value: &Datum, context: &EvalContext<'_>) -> SqlResult<()> {
+        let _ = (value, context);
+        Err(crate::SqlError::internal(format!("domain {domain} is checked without a session")))
+    }
 
     /// The names and types of the fields of a composite type, or of an anonymous record whose
     /// modifier the planner gave out; none where the host does not know it. Whoever asks then names

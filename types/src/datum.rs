@@ -7,10 +7,12 @@
 
 use std::sync::Arc;
 
+use crate::bits::Bits;
 use crate::interval::Interval;
 use crate::jsonb::Jsonb;
 use crate::numeric::Numeric;
 use crate::oid::Oid;
+use crate::record::Record;
 
 /// One SQL value. Cloning is cheap: whatever is large is shared.
 #[derive(Clone, Debug)]
@@ -58,7 +60,12 @@ pub enum Datum {
     /// an array of any element type, `int2vector` and `oidvector` included
     Array(Arc<Array>),
     /// `record` and composite types: the fields in order
-    Record(Arc<[Datum]>),
+    Record(Arc<Record>),
+    /// an enum: its type, and the place of its label among the others
+    /// ([`crate::user_type::EnumLabel::place`])
+    Enum(Oid, u64),
+    /// `bit`, `varbit`
+    Bits(Arc<Bits>),
 }
 
 /// An array value (PostgreSQL 15, chapter 8.15): its elements in row-major order.
@@ -116,6 +123,7 @@ impl Datum {
             Self::Bytea(bytes) => bytes.len(),
             Self::Jsonb(jsonb) => jsonb.as_bytes().len(),
             Self::Numeric(numeric) => numeric.heap_bytes(),
+            Self::Bits(bits) => bits.bytes().len(),
             Self::Array(array) => array.elements.iter().map(Self::memory_bytes).sum(),
             Self::Record(fields) => fields.iter().map(Self::memory_bytes).sum(),
             _ => 0,
@@ -202,6 +210,8 @@ borrowing_accessors! {
     as_jsonb: Jsonb => Jsonb;
     /// The array.
     as_array: Array => Array;
+    /// The bit string.
+    as_bits: Bits => Bits;
     /// The fields of a record.
     as_record: Record => [Datum];
 }

@@ -98,6 +98,13 @@ impl SqlError {
         self
     }
 
+    /// Without an offset: for names of utility statements, which PostgreSQL does not point at.
+    #[must_use]
+    pub fn without_position(mut self) -> Self {
+        self.0.position = None;
+        self
+    }
+
     /// With the byte offset if there is one.
     #[must_use]
     pub fn at_opt(self, position: Option<u32>) -> Self {
@@ -119,6 +126,13 @@ impl SqlError {
     pub fn table(mut self, schema: impl Into<String>, table: impl Into<String>) -> Self {
         self.0.schema = Some(schema.into());
         self.0.table = Some(table.into());
+        self
+    }
+
+    /// With field `s` alone: the schema of a domain.
+    #[must_use]
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.0.schema = Some(schema.into());
         self
     }
 

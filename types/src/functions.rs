@@ -34,16 +34,23 @@ pub(crate) type SetTable = &'static [(&'static str, SetFunction)];
 
 pub mod aggregate;
 mod array;
+mod bits;
 mod bool;
 mod bytea;
 mod datetime;
+mod enumeration;
 mod float;
+mod geometry;
+mod hardware;
+mod hash;
 pub mod host;
 mod integer;
 mod json;
 mod misc;
+mod money;
 mod network;
 mod numeric;
+mod position;
 mod text;
 
 pub use text::{quote_ident, quote_literal};
@@ -51,15 +58,22 @@ pub use text::{quote_ident, quote_literal};
 static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(|| {
     [
         array::SCALARS,
+        bits::SCALARS,
         bool::SCALARS,
         bytea::SCALARS,
         datetime::SCALARS.as_slice(),
+        enumeration::SCALARS,
         float::SCALARS,
+        geometry::SCALARS,
+        hardware::SCALARS,
+        hash::SCALARS,
         integer::SCALARS,
         json::SCALARS,
         misc::SCALARS,
+        money::SCALARS,
         network::SCALARS,
         numeric::SCALARS,
+        position::SCALARS,
         text::SCALARS,
     ]
     .into_iter()

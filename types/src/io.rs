@@ -8,9 +8,9 @@
 //!
 //! Output goes by the datum and asks for the type only where one datum serves several (reg types,
 //! `int2vector`); it appends to the caller's buffer and cannot fail. Types that only a catalog knows
-//! (enums, composites, domains) are the catalog's, which builds theirs from [`array`] and
-//! [`record`]. Reading one here raises 0A000.
+//! (enums and arrays over them) are asked of the host.
 
+use crate::bits::Bits;
 use crate::builtin::builtins;
 use crate::context::EvalContext;
 use crate::datum::{Array, Datum, Dimension};
@@ -21,7 +21,11 @@ use crate::network::{self, Network};
 use crate::numeric::Numeric;
 use crate::oid::{Oid, TypeRef};
 use crate::sqlstate::SqlState;
-use crate::{bytea, datetime, float, integer, interval, json, text, type_oid as t, uuid};
+use crate::user_type::{UserType, label_at, label_named};
+use crate::{
+    bits, bytea, datetime, float, geometry, hardware, integer, interval, json, money, position,
+    text, type_oid as t, uuid,
+};
 
 pub mod array;
 pub mod record;
@@ -77,6 +81,21 @@ pub fn text_in(type_ref: TypeRef, text: &str, ctx: &EvalContext<'_>) -> SqlResul
             let value = network::parse(text, type_ref.oid == t::CIDR)?;
             Datum::Bytea(value.to_bytes().into())
         }
+        t::MONEY => Datum::Int8(money::parse(text)?),
+        t::PG_LSN => Datum::Int8(position::to_signed(position::parse_lsn(text)?)),
+        t::XID8 => Datum::Int8(position::to_signed(position::parse_xid8(text))),
+        t::TID => {
+            let (block, offset) = position::parse_tid(text)?;
+            Datum::Int8(position::from_tid(block, offset))
+        }
+        t::MACADDR => Datum::Int8(hardware::parse_six(text)?),
+        t::MACADDR8 => Datum::Int8(hardware::from_eight(hardware::parse_eight(text)?)),
+        t::POINT => {
+            let (x, y) = geometry::parse_point(text)?;
+            geometry::point(x, y)
+        }
+        t::BIT => Datum::Bits(bits::parse(text)?.coerced_bit(type_ref.typmod, false)?.into()),
+        t::VARBIT => Datum::Bits(bits::parse(text)?.coerced_varbit(type_ref.typmod, false)?.into()),
         t::OID => Datum::Oid(Oid(integer::parse_oid(text)?)),
         t::XID | t::CID => Datum::Oid(Oid(integer::parse_xid(text))),
         t::VOID => Datum::text(""),
@@ -104,9 +123,98 @@ pub fn text_in(type_ref: TypeRef, text: &str, ctx: &EvalContext<'_>) -> SqlResul
                 let mut read = |text: &str| text_in(element_ref, text, ctx);
                 Datum::Array(array::parse(text, element, delimiter(element), &mut read)?.into())
             }
-            None => return Err(unsupported_type(oid, "input")),
+            None => return user_text_in(type_ref, text, ctx),
         },
     })
+}
+
+/// Reads the text form of a type that users defined.
+fn user_text_in(type_ref: TypeRef, text: &str, ctx: &EvalContext<'_>) -> SqlResult<Datum> {
+    match ctx.host.user_type(type_ref.oid) {
+        Some(UserType::Enum(labels)) => {
+            let label = label_named(&labels, type_ref.oid, text, ctx.host)?;
+            Ok(Datum::Enum(type_ref.oid, label.place))
+        }
+        Some(UserType::Array(element)) => {
+            let element_ref = TypeRef::with_typmod(element, type_ref.typmod);
+            let mut read = |text: &str| text_in(element_ref, text, ctx);
+            Ok(Datum::Array(array::parse(text, element, delimiter(element), &mut read)?.into()))
+        }
+        Some(UserType::Domain(base)) => {
+            let value = text_in(base, text, ctx)?;
+            ctx.host.check_domain(type_ref.oid, &value, ctx)?;
+            Ok(value)
+        }
+        None => match ctx.host.record_fields(type_ref) {
+            Some(fields) => {
+                let texts = record::parse(text, fields.len())?;
+                let values = texts.iter().zip(fields.iter()).map(|(text, (_, field))| match text {
+                    Some(text) => text_in(*field, text, ctx),
+                    None => absent_field(*field, ctx),
+                });
+                Ok(Datum::composite(type_ref.oid, values.collect::<SqlResult<_>>()?))
+            }
+            None => Err(unsupported_type(type_ref.oid, "input")),
+        },
+    }
+}
+
+/// NULL in a field, which a domain may refuse.
+fn absent_field(type_ref: TypeRef, ctx: &EvalContext<'_>) -> SqlResult<Datum> {
+    if type_ref.oid >= Oid::FIRST_USER
+        && let Some(UserType::Domain(_)) = ctx.host.user_type(type_ref.oid)
+    {
+        ctx.host.check_domain(type_ref.oid, &Datum::Null, ctx)?;
+    }
+    Ok(Datum::Null)
+}
+
+/// Reads the binary form of a type that users defined.
+fn user_binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlResult<Datum> {
+    match ctx.host.user_type(type_ref.oid) {
+        Some(UserType::Enum(labels)) => {
+            let text = text::from_utf8(bytes)?;
+            let label = label_named(&labels, type_ref.oid, text, ctx.host)?;
+            Ok(Datum::Enum(type_ref.oid, label.place))
+        }
+        Some(UserType::Array(element)) => {
+            let element_ref = TypeRef::with_typmod(element, type_ref.typmod);
+            let mut receive = |bytes: &[u8]| binary_in(element_ref, bytes, ctx);
+            Ok(Datum::Array(array::receive(bytes, element, &mut receive)?.into()))
+        }
+        Some(UserType::Domain(base)) => {
+            let value = binary_in(base, bytes, ctx)?;
+            ctx.host.check_domain(type_ref.oid, &value, ctx)?;
+            Ok(value)
+        }
+        None => match ctx.host.record_fields(type_ref) {
+            Some(fields) => {
+                let types: Vec<TypeRef> = fields.iter().map(|(_, field)| *field).collect();
+                let shown = |oid: Oid| ctx.host.reg_out(t::REGTYPE, oid);
+                let received = record::receive(bytes, &types, &shown)?;
+                let values = received.into_iter().zip(&types).map(|(bytes, field)| match bytes {
+                    Some(bytes) => binary_in(*field, bytes, ctx),
+                    None => absent_field(*field, ctx),
+                });
+                Ok(Datum::composite(type_ref.oid, values.collect::<SqlResult<_>>()?))
+            }
+            None => Err(unsupported_type(type_ref.oid, "binary input")),
+        },
+    }
+}
+
+/// Appends the text of an enum's label, which is its binary form too.
+fn enum_out(type_oid: Oid, place: u64, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
+    let shape = ctx.host.user_type(type_oid);
+    let name = match &shape {
+        Some(UserType::Enum(labels)) => label_at(labels, place).map(|label| &label.name),
+        _ => None,
+    };
+    match name {
+        Some(name) => out.extend_from_slice(name.as_bytes()),
+        // Nobody knows the type any more: its number says more than nothing.
+        None => out.extend_from_slice(place.to_string().as_bytes()),
+    }
 }
 
 fn unsupported_type(oid: Oid, what: &str) -> SqlError {
@@ -199,14 +307,30 @@ fn vector(element: Oid, elements: Vec<Datum>) -> Array {
     array
 }
 
+/// The type by which a value is written: of a domain, the one beneath, where that matters.
+fn shown_type(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>) -> Oid {
+    let several = matches!(
+        value,
+        Datum::Bytea(_) | Datum::Oid(_) | Datum::Int8(_) | Datum::Text(_) | Datum::Array(_)
+    );
+    if type_oid < Oid::FIRST_USER || !several {
+        return type_oid;
+    }
+    match ctx.host.user_type(type_oid) {
+        Some(UserType::Domain(base)) => shown_type(base.oid, value, ctx),
+        _ => type_oid,
+    }
+}
+
 /// Appends a value's text form, as the type's output function makes it; nothing for NULL.
 pub fn text_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
+    let type_oid = shown_type(type_oid, value, ctx);
     match value {
         Datum::Null => {}
         Datum::Bool(value) => out.push(if *value { b't' } else { b'f' }),
         Datum::Int2(value) => integer::write_integer(i64::from(*value), out),
         Datum::Int4(value) => integer::write_integer(i64::from(*value), out),
-        Datum::Int8(value) => integer::write_integer(*value, out),
+        Datum::Int8(value) => long_out(type_oid, *value, out),
         Datum::Text(value) => out.extend_from_slice(value.as_bytes()),
         Datum::Float4(value) => float::write_float4(*value, ctx.settings.extra_float_digits, out),
         Datum::Float8(value) => float::write_float8(*value, ctx.settings.extra_float_digits, out),
@@ -244,12 +368,59 @@ pub fn text_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut V
         Datum::Timestamptz(value) => datetime::timestamptz_out(*value, ctx.settings, out),
         Datum::Interval(value) => interval::interval_out(value, ctx.settings, out),
         Datum::Jsonb(value) => value.write_text(out),
-        Datum::Record(fields) => {
-            let mut write = |_, value: &Datum, out: &mut Vec<u8>| {
-                text_out(usual_type(value), value, ctx, out);
-            };
-            record::write(fields, &mut write, out);
+        Datum::Enum(oid, place) => enum_out(*oid, *place, ctx, out),
+        Datum::Bits(value) => value.write(out),
+        Datum::Record(_) if type_oid == t::POINT => {
+            let (x, y) = geometry::coordinates(value);
+            let digits = ctx.settings.extra_float_digits;
+            out.push(b'(');
+            float::write_float8(x, digits, out);
+            out.push(b',');
+            float::write_float8(y, digits, out);
+            out.push(b')');
         }
+        Datum::Record(fields) => {
+            let described = fields.described(ctx);
+            let values: Vec<&Datum> = described.iter().map(|(_, _, value)| *value).collect();
+            let mut write = |at: usize, value: &Datum, out: &mut Vec<u8>| {
+                let type_ref = described.get(at).map_or(TypeRef::plain(t::UNKNOWN), |f| f.1);
+                text_out(type_ref.oid, value, ctx, out);
+            };
+            record::write(&values, &mut write, out);
+        }
+    }
+}
+
+/// The text form of a number of eight bytes, which several types have.
+fn long_out(type_oid: Oid, value: i64, out: &mut Vec<u8>) {
+    match type_oid {
+        t::MONEY => money::write(value, out),
+        t::PG_LSN => position::write_lsn(position::to_unsigned(value), out),
+        t::XID8 => out.extend_from_slice(position::to_unsigned(value).to_string().as_bytes()),
+        t::TID => {
+            let (block, offset) = position::to_tid(value);
+            out.extend_from_slice(format!("({block},{offset})").as_bytes());
+        }
+        t::MACADDR => hardware::write(&hardware::six_bytes(value), out),
+        t::MACADDR8 => hardware::write(&hardware::to_eight(value).to_be_bytes(), out),
+        _ => integer::write_integer(value, out),
+    }
+}
+
+/// The binary form of a number of eight bytes.
+fn long_send(type_oid: Oid, value: i64, out: &mut Vec<u8>) {
+    match type_oid {
+        t::PG_LSN | t::XID8 => {
+            out.extend_from_slice(&position::to_unsigned(value).to_be_bytes());
+        }
+        t::TID => {
+            let (block, offset) = position::to_tid(value);
+            out.extend_from_slice(&block.to_be_bytes());
+            out.extend_from_slice(&offset.to_be_bytes());
+        }
+        t::MACADDR => out.extend_from_slice(&hardware::six_bytes(value)),
+        t::MACADDR8 => out.extend_from_slice(&hardware::to_eight(value).to_be_bytes()),
+        _ => out.extend_from_slice(&value.to_be_bytes()),
     }
 }
 
@@ -284,24 +455,23 @@ pub fn usual_type(value: &Datum) -> Oid {
         Datum::Oid(_) => t::OID,
         Datum::Array(array) => array_type(array.element).unwrap_or(t::UNKNOWN),
         Datum::Record(_) => t::RECORD,
+        Datum::Enum(oid, _) => *oid,
+        Datum::Bits(_) => t::VARBIT,
     }
 }
 
 /// Appends a value's binary form, as the type's send function makes it; nothing for NULL.
-#[expect(
-    clippy::only_used_in_recursion,
-    reason = "one signature with the text forms, whose settings and host these do not ask"
-)]
 pub fn binary_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
+    let type_oid = shown_type(type_oid, value, ctx);
     match value {
         Datum::Null => {}
         Datum::Bool(value) => out.push(u8::from(*value)),
         Datum::Int2(value) => out.extend_from_slice(&value.to_be_bytes()),
         Datum::Int4(value) | Datum::Date(value) => out.extend_from_slice(&value.to_be_bytes()),
-        Datum::Int8(value)
-        | Datum::Time(value)
-        | Datum::Timestamp(value)
-        | Datum::Timestamptz(value) => out.extend_from_slice(&value.to_be_bytes()),
+        Datum::Int8(value) => long_send(type_oid, *value, out),
+        Datum::Time(value) | Datum::Timestamp(value) | Datum::Timestamptz(value) => {
+            out.extend_from_slice(&value.to_be_bytes());
+        }
         Datum::Timetz(time, zone) => {
             out.extend_from_slice(&time.to_be_bytes());
             out.extend_from_slice(&zone.to_be_bytes());
@@ -328,13 +498,21 @@ pub fn binary_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut
         }
         Datum::Numeric(value) => value.binary_out(out),
         Datum::Jsonb(value) => value.binary_out(out),
+        Datum::Enum(oid, place) => enum_out(*oid, *place, ctx, out),
+        Datum::Bits(value) => value.send(out),
+        Datum::Record(_) if type_oid == t::POINT => {
+            let (x, y) = geometry::coordinates(value);
+            out.extend_from_slice(&x.to_bits().to_be_bytes());
+            out.extend_from_slice(&y.to_bits().to_be_bytes());
+        }
         Datum::Record(fields) => {
-            let mut send = |_, value: &Datum, out: &mut Vec<u8>| {
-                let oid = usual_type(value);
+            let described = fields.described(ctx);
+            let values: Vec<(Oid, &Datum)> =
+                described.iter().map(|(_, type_ref, value)| (type_ref.oid, *value)).collect();
+            let mut send = |oid: Oid, value: &Datum, out: &mut Vec<u8>| {
                 binary_out(oid, value, ctx, out);
-                oid
             };
-            record::send(fields, &mut send, out);
+            record::send(&values, &mut send, out);
         }
     }
 }
@@ -357,10 +535,6 @@ fn send_field(value: &Datum, send: &mut dyn FnMut(&Datum, &mut Vec<u8>), out: &m
 /// # Errors
 /// 08P01 where bytes are missing, 22P03 with [`INCORRECT_BINARY_FORMAT`] where some are left over,
 /// and whatever else the type raises; 0A000 for a type that is not known here.
-#[expect(
-    clippy::only_used_in_recursion,
-    reason = "one signature with the text forms, whose settings and host these do not ask"
-)]
 pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlResult<Datum> {
     let mut reader = Reader::new(bytes);
     let value = match type_ref.oid {
@@ -392,6 +566,31 @@ pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlR
             let value = Network::receive(reader.rest(), type_ref.oid == t::CIDR)?;
             Datum::Bytea(value.to_bytes().into())
         }
+        t::MONEY => Datum::Int8(reader.int8()?),
+        t::PG_LSN | t::XID8 | t::MACADDR8 => {
+            Datum::Int8(position::to_signed(reader.int8()?.cast_unsigned()))
+        }
+        t::TID => {
+            let block = u32::from_be_bytes(reader.array()?);
+            Datum::Int8(position::from_tid(block, u16::from_be_bytes(reader.array()?)))
+        }
+        t::MACADDR => Datum::Int8(hardware::from_six_bytes(reader.array()?)),
+        t::POINT => {
+            let mut coordinate =
+                || Ok::<f64, SqlError>(f64::from_bits(u64::from_be_bytes(reader.array()?)));
+            geometry::point(coordinate()?, coordinate()?)
+        }
+        t::BIT | t::VARBIT => {
+            let value = Bits::receive(reader.int4()?, reader.rest())?;
+            let typmod = type_ref.typmod;
+            let is_bit = type_ref.oid == t::BIT;
+            let value = if is_bit {
+                value.coerced_bit(typmod, false)
+            } else {
+                value.coerced_varbit(typmod, false)
+            };
+            Datum::Bits(value?.into())
+        }
         t::OID | t::XID | t::CID => Datum::Oid(reader.oid()?),
         t::VOID => Datum::text(""),
         t::NUMERIC => {
@@ -415,7 +614,7 @@ pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlR
                 let array = array::receive(reader.rest(), element, &mut receive)?;
                 Datum::Array(check_vector(oid, array)?.into())
             }
-            None => return Err(unsupported_type(oid, "binary input")),
+            None => user_binary_in(type_ref, reader.rest(), ctx)?,
         },
     };
     reader.finish()?;

@@ -17,6 +17,8 @@
 //! | `timetz` | the instant in UTC, then the zone |
 //! | `jsonb` | [`Jsonb::encode_key`](crate::jsonb::Jsonb::encode_key) |
 //! | `interval` | the span in microseconds, 16 bytes |
+//! | bit strings | the bytes as above, then the length in bits, 4 bytes |
+//! | enums | the place of the label, 8 bytes, which no later label changes |
 //! | arrays | each element behind `01`, or `02` for NULL; `00`; the dimensions |
 //! | records | each field behind `01`, or `02` for NULL; `00` |
 //!
@@ -139,6 +141,12 @@ fn encode_payload(type_oid: Oid, value: &Datum, out: &mut Vec<u8>) -> SqlResult<
         Datum::Uuid(value) => out.extend_from_slice(value),
         Datum::Jsonb(value) => value.encode_key(out),
         Datum::Oid(value) => out.extend_from_slice(&value.0.to_be_bytes()),
+        Datum::Enum(_, place) => out.extend_from_slice(&place.to_be_bytes()),
+        Datum::Bits(value) => {
+            encode_bytes(value.bytes(), out);
+            let length = u32::try_from(value.length()).unwrap_or(u32::MAX);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
         Datum::Array(array) => {
             if type_oid == t::OIDVECTOR {
                 // Its operator class compares lengths first.
@@ -158,8 +166,8 @@ fn encode_payload(type_oid: Oid, value: &Datum, out: &mut Vec<u8>) -> SqlResult<
             }
         }
         Datum::Record(fields) => {
-            for field in fields.iter() {
-                encode_element(usual_type(field), field, out)?;
+            for (at, field) in fields.iter().enumerate() {
+                encode_element(fields.field_type(at).oid, field, out)?;
             }
             out.push(END);
         }

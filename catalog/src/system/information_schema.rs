@@ -8,6 +8,7 @@ use aegis_types::Oid;
 pub(super) mod check_constraints;
 pub(super) mod columns;
 pub(super) mod constraint_column_usage;
+pub(super) mod domains;
 pub(super) mod key_column_usage;
 pub(super) mod referential_constraints;
 pub(super) mod schemata;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use aegis_types::builtin::{TypeRow, builtins};
 use aegis_types::functions::quote_ident;
+use aegis_types::user_type::{UserType as ValueType, label_at};
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::{relation, relation_by_oid, relation_of_row_type};
-use crate::descriptor::Relation;
+use crate::descriptor::{DomainBody, DomainCheck, Relation, RelationBody, TypeBody};
 use crate::snapshot::{CatalogSnapshot, PG_CATALOG};
 
 /// A catalog, and how its names are searched.
@@ -42,6 +43,8 @@ pub trait StoredText: Sync {
     /// For each column of a view, whether it can be assigned to; `None` for a view that cannot be
     /// changed through.
     fn updatable_columns(&self, names: &Names<'_>, view: &Arc<Relation>) -> Option<Vec<bool>>;
+    /// A condition of a domain over this type.
+    fn domain_check(&self, names: &Names<'_>, text: &str, base: TypeRef, pretty: bool) -> String;
 
     /// A view's query, as far as the semicolon behind it. Lists are broken beyond `wrap_column`.
     fn view(&self, names: &Names<'_>, view: &Relation, pretty: bool, wrap_column: i32) -> String;
@@ -62,6 +65,10 @@ impl StoredText for AsStored {
 
     fn updatable_columns(&self, _: &Names<'_>, _: &Arc<Relation>) -> Option<Vec<bool>> {
         None
+    }
+
+    fn domain_check(&self, _: &Names<'_>, text: &str, _: TypeRef, _: bool) -> String {
+        text.to_owned()
     }
 
     fn view(&self, _: &Names<'_>, view: &Relation, _: bool, _: i32) -> String {
@@ -163,6 +170,9 @@ impl<'a> Names<'a> {
         {
             return Some(row.oid);
         }
+        if let Some(found) = self.catalog.type_named(schema, name) {
+            return Some(found);
+        }
         if let Some(found) = self.row_type_in(schema, name) {
             return Some(found.0);
         }
@@ -190,6 +200,9 @@ impl<'a> Names<'a> {
         if let Some(row) = builtins().type_row(oid) {
             return Some((PG_CATALOG, row.name.to_owned()));
         }
+        if let Some(parts) = self.catalog.type_parts(oid) {
+            return Some(parts);
+        }
         let (relation, row_type) = match self.catalog.relation_of_row_type(oid) {
             Some(found) => (found.oid, found.row_type),
             None => relation_of_row_type(oid).map(|found| (found.oid, found.row_type))?,
@@ -204,6 +217,9 @@ impl<'a> Names<'a> {
         if let Some(row) = builtins().type_row(element) {
             return Some(row.array).filter(|array| array.is_some());
         }
+        if let Some(array) = self.catalog.array_over(element) {
+            return Some(array);
+        }
         let (row_type, array) = match self.catalog.relation_of_row_type(element) {
             Some(found) => (found.row_type, found.row_array_type),
             None => relation_of_row_type(element).map(|f| (f.row_type, f.row_array_type))?,
@@ -211,10 +227,61 @@ impl<'a> Names<'a> {
         (row_type == element).then_some(array)
     }
 
+    /// What a type is that PostgreSQL's own table does not have.
+    #[must_use]
+    pub fn user_type(&self, oid: Oid) -> Option<ValueType> {
+        if let Some(element) = self.catalog.element_of(oid) {
+            return Some(ValueType::Array(element));
+        }
+        match &self.catalog.user_type(oid)?.body {
+            TypeBody::Enum(labels) => Some(ValueType::Enum(labels.clone())),
+            TypeBody::Domain(body) => Some(ValueType::Domain(body.base)),
+            TypeBody::Composite(_) => None,
+        }
+    }
+
+    /// The names and types of the fields of a composite type.
+    #[must_use]
+    pub fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
+        if let Some(ty) = self.catalog.user_type(record.oid) {
+            let TypeBody::Composite(body) = &ty.body else { return None };
+            let fields = body.attributes.iter();
+            return Some(fields.map(|field| (Arc::from(field.name.as_str()), field.ty)).collect());
+        }
+        let relation = match self.catalog.relation_of_row_type(record.oid) {
+            Some(found) if found.row_type == record.oid => found.oid,
+            Some(_) => return None,
+            None => relation_of_row_type(record.oid)
+                .filter(|found| found.row_type == record.oid)
+                .map(|found| found.oid)?,
+        };
+        let columns = self.columns(relation).into_iter();
+        Some(columns.map(|(_, name, ty)| (Arc::from(name), ty)).collect())
+    }
+
+    /// The text of a domain's condition.
+    #[must_use]
+    pub fn domain_check(&self, body: &DomainBody, check: &DomainCheck, pretty: bool) -> String {
+        self.text.domain_check(self, &check.expression, body.base, pretty)
+    }
+
+    /// The text of an enum's label.
+    #[must_use]
+    pub fn enum_label(&self, oid: Oid, place: u64) -> Option<String> {
+        match &self.catalog.user_type(oid)?.body {
+            TypeBody::Enum(labels) => label_at(labels, place).map(|label| label.name.clone()),
+            _ => None,
+        }
+    }
+
     /// The element of an array type.
-    fn element_of(&self, array: Oid) -> Option<Oid> {
+    #[must_use]
+    pub fn element_of(&self, array: Oid) -> Option<Oid> {
         if let Some(row) = builtins().type_row(array) {
             return is_true_array(row).then_some(row.element);
+        }
+        if let Some(element) = self.catalog.element_of(array) {
+            return Some(element);
         }
         let (row_type, row_array) = match self.catalog.relation_of_row_type(array) {
             Some(found) => (found.row_type, found.row_array_type),

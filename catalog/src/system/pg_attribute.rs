@@ -5,8 +5,10 @@ use aegis_types::builtin::{TypeRow, builtins};
 use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 
 use super::cell::{NULL, count};
+use super::pg_type::user_form;
 use super::{SystemContext, all};
-use crate::descriptor::{Column, Identity, Relation, RelationBody};
+use crate::descriptor::{Column, Identity, Relation, RelationBody, TypeBody};
+use crate::snapshot::CatalogSnapshot;
 
 /// What a `SELECT` from a sequence shows.
 pub(super) const SEQUENCE_COLUMNS: [(&str, Oid); 3] =
@@ -50,8 +52,16 @@ impl Attribute<'_> {
         }
     }
 
-    fn row(&self) -> Vec<Datum> {
+    fn row(&self, catalog: &CatalogSnapshot) -> Vec<Datum> {
         let form = builtins().type_row(self.ty.oid);
+        let user = catalog.user_type(self.ty.oid).map(|ty| user_form(catalog, ty));
+        let is_array = self.dimensions > 0 || catalog.element_of(self.ty.oid).is_some();
+        let user = user.as_ref();
+        let element = catalog.element_of(self.ty.oid).and_then(|oid| catalog.user_type(oid));
+        let array_align = match element.map(|ty| user_form(catalog, ty).align) {
+            Some(b'd') | None => b'd',
+            Some(_) => b'i',
+        };
         // A row type's values are varlenas, as `pg_type` has them.
         let form_of = |read: fn(&TypeRow) -> u8, row_type: u8| form.map_or(row_type, read);
         row![
@@ -59,14 +69,16 @@ impl Attribute<'_> {
             self.name,
             if self.dropped { Oid::NONE } else { self.ty.oid },
             if self.dropped { 0 } else { self.statistics },
-            form.map_or(-1_i16, |row| row.length),
+            form.map(|row| row.length).or(user.map(|user| user.length)).unwrap_or(-1),
             self.number,
-            self.dimensions,
+            self.dimensions.max(i32::from(is_array)),
             -1_i32,
             self.ty.typmod,
-            form.is_some_and(|row| row.by_value),
-            form_of(|row| row.align, b'd'),
-            self.storage.unwrap_or_else(|| form_of(|row| row.storage, b'x')),
+            form.map(|row| row.by_value).or(user.map(|user| user.by_value)).unwrap_or(false),
+            form_of(|row| row.align, user.map_or(array_align, |user| user.align)),
+            self.storage.unwrap_or_else(|| {
+                form_of(|row| row.storage, user.map_or(b'x', |user| user.storage))
+            }),
             0_u8,
             self.not_null,
             self.has_default,
@@ -109,17 +121,26 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 let types = index.key_types(table).into_iter().chain(included.map(|c| c.ty));
                 for (at, (name, ty)) in index.column_names(table).iter().zip(types).enumerate() {
                     let number = count(at + 1);
-                    rows.push(Attribute::plain(relation.oid, number, name, ty).row());
+                    rows.push(Attribute::plain(relation.oid, number, name, ty).row(context.catalog()));
                 }
             }
             RelationBody::Sequence(_) => {
                 for (number, (name, ty)) in (1_i16..).zip(SEQUENCE_COLUMNS) {
                     let attribute =
                         Attribute::plain(relation.oid, number, name, TypeRef::plain(ty));
-                    rows.push(Attribute { not_null: true, ..attribute }.row());
+                    rows.push(Attribute { not_null: true, ..attribute }.row(context.catalog()));
                 }
             }
-            RelationBody::Table(_) | RelationBody::View { .. } => columns(relation, &mut rows),
+            RelationBody::Table(_) | RelationBody::View { .. } => {
+                columns(context, relation, &mut rows)
+            }
+        }
+    }
+    for ty in context.catalog().user_types_of(context.names.database) {
+        let TypeBody::Composite(body) = &ty.body else { continue };
+        for field in &body.attributes {
+            let attribute = Attribute::plain(body.relation, field.number, &field.name, field.ty);
+            rows.push(attribute.row(context.catalog()));
         }
     }
     for relation in all() {
@@ -130,13 +151,13 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 collation: Some(column.collation),
                 ..Attribute::plain(relation.oid, number, column.name, column.ty)
             };
-            rows.push(attribute.row());
+            rows.push(attribute.row(context.catalog()));
         }
     }
     rows
 }
 
-fn columns(relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
+fn columns(context: &SystemContext<'_>, relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
     for column in &relation.columns {
         let attribute = Attribute {
             not_null: column.not_null && !column.dropped,
@@ -149,6 +170,6 @@ fn columns(relation: &Relation, rows: &mut Vec<Vec<Datum>>) {
             dropped: column.dropped,
             ..Attribute::plain(relation.oid, column.number, &column.name, column.ty)
         };
-        rows.push(attribute.row());
+        rows.push(attribute.row(context.catalog()));
     }
 }

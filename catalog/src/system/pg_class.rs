@@ -4,7 +4,9 @@ use aegis_types::{Datum, Oid, type_oid as t};
 
 use super::cell::{NULL, array_or_null, count};
 use super::{SystemContext, all};
-use crate::descriptor::{ConstraintKind, Relation, RelationBody, RelationKind};
+use crate::descriptor::{
+    CompositeBody, ConstraintKind, Relation, RelationBody, RelationKind, TypeBody, UserType,
+};
 use crate::snapshot::BOOTSTRAP_ROLE;
 
 /// The access methods that relations have.
@@ -21,7 +23,51 @@ pub(super) fn index_method(name: &str) -> Oid {
 
 pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let stored = context.relations().map(|relation| stored_row(context, relation));
-    stored.chain(all().map(system_row)).collect()
+    let composites = context.catalog().user_types_of(context.names.database);
+    let composites = composites.filter_map(|ty| match &ty.body {
+        TypeBody::Composite(body) => Some(composite_row(ty, body)),
+        _ => None,
+    });
+    stored.chain(composites).chain(all().map(system_row)).collect()
+}
+
+/// A composite type, which has a row here too.
+fn composite_row(ty: &UserType, body: &CompositeBody) -> Vec<Datum> {
+    row![
+        body.relation,
+        &ty.name,
+        ty.schema,
+        ty.oid,
+        Oid::NONE,
+        ty.owner,
+        Oid::NONE,
+        Oid::NONE,
+        Oid::NONE,
+        0_i32,
+        0.0_f32,
+        0_i32,
+        Oid::NONE,
+        false,
+        false,
+        b'p',
+        b'c',
+        count(body.attributes.len()),
+        0_i16,
+        false,
+        false,
+        false,
+        false,
+        false,
+        true,
+        b'n',
+        false,
+        Oid::NONE,
+        Oid::NONE,
+        Oid::NONE,
+        NULL,
+        NULL,
+        NULL,
+    ]
 }
 
 fn stored_row(context: &SystemContext<'_>, relation: &Relation) -> Vec<Datum> {

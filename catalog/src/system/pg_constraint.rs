@@ -6,7 +6,10 @@ use aegis_types::{Datum, Oid, type_oid as t};
 
 use super::SystemContext;
 use super::cell::{NULL, array, array_or_null};
-use crate::descriptor::{Constraint, ConstraintKind, ForeignKey, ReferentialAction, Relation};
+use crate::descriptor::{
+    Constraint, ConstraintKind, DomainCheck, ForeignKey, ReferentialAction, Relation, TypeBody,
+    UserType,
+};
 
 /// `contype`
 pub(super) const fn letter(kind: &ConstraintKind) -> u8 {
@@ -59,7 +62,42 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             rows.push(row(context, relation, constraint));
         }
     }
+    for ty in context.catalog().user_types_of(context.names.database) {
+        let TypeBody::Domain(body) = &ty.body else { continue };
+        rows.extend(body.checks.iter().map(|check| domain_row(ty, check)));
+    }
     rows
+}
+
+fn domain_row(ty: &UserType, check: &DomainCheck) -> Vec<Datum> {
+    row![
+        check.oid,
+        &check.name,
+        ty.schema,
+        b'c',
+        false,
+        false,
+        check.validated,
+        Oid::NONE,
+        ty.oid,
+        Oid::NONE,
+        Oid::NONE,
+        Oid::NONE,
+        b' ',
+        b' ',
+        b' ',
+        true,
+        0_i32,
+        false,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        &check.expression,
+    ]
 }
 
 fn row(context: &SystemContext<'_>, table: &Relation, constraint: &Constraint) -> Vec<Datum> {

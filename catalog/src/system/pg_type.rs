@@ -1,11 +1,12 @@
 //! `pg_type`: PostgreSQL's own types, and the row types of relations with the arrays over them.
 
 use aegis_types::builtin::{TypeRow, builtins};
-use aegis_types::{Datum, Oid, type_oid as t};
+use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 
 use super::cell::NULL;
-use super::{SystemContext, all};
-use crate::snapshot::{BOOTSTRAP_ROLE, PG_CATALOG};
+use super::{Names, SystemContext, all};
+use crate::descriptor::{TypeBody, UserType};
+use crate::snapshot::{BOOTSTRAP_ROLE, CatalogSnapshot, PG_CATALOG};
 
 /// `array_subscript_handler` and `raw_array_subscript_handler`: what makes a type an array, or a
 /// vector.
@@ -20,6 +21,12 @@ const RECORD_IO: [Oid; 4] = [Oid(2290), Oid(2291), Oid(2402), Oid(2403)];
 /// `array_in`, `array_out`, `array_recv`, `array_send`
 const ARRAY_IO: [Oid; 4] = [Oid(750), Oid(751), Oid(2400), Oid(2401)];
 
+/// `domain_in`, `domain_recv`
+const DOMAIN_IN: Oid = Oid(2597);
+const DOMAIN_RECV: Oid = Oid(2598);
+/// `enum_in`, `enum_out`, `enum_recv`, `enum_send`
+const ENUM_IO: [Oid; 4] = [Oid(3506), Oid(3507), Oid(3532), Oid(3533)];
+
 pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let mut rows: Vec<Vec<Datum>> = builtins().types.iter().map(builtin_row).collect();
     for relation in context.relations().filter(|relation| relation.row_type.is_some()) {
@@ -32,6 +39,10 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             array: relation.row_array_type,
         };
         object.push(&mut rows);
+    }
+    for ty in context.catalog().user_types_of(context.names.database) {
+        rows.push(user_row(context, ty));
+        rows.push(user_array_row(context, ty));
     }
     for relation in all() {
         let object = RowType {
@@ -86,6 +97,165 @@ fn builtin_row(row: &TypeRow) -> Vec<Datum> {
         -1_i32,
         0_i32,
         row.collation,
+        NULL,
+        NULL,
+        NULL,
+    ]
+}
+
+/// What a user's type is like in memory, in PostgreSQL.
+pub(super) struct Form {
+    pub(super) length: i16,
+    pub(super) by_value: bool,
+    pub(super) align: u8,
+    pub(super) storage: u8,
+}
+
+/// The form of a user's type.
+pub(super) fn user_form(catalog: &CatalogSnapshot, ty: &UserType) -> Form {
+    match &ty.body {
+        TypeBody::Enum(_) => Form { length: 4, by_value: true, align: b'i', storage: b'p' },
+        TypeBody::Composite(_) => Form { length: -1, by_value: false, align: b'd', storage: b'x' },
+        TypeBody::Domain(body) => form_of(catalog, catalog.base_type(body.base).oid),
+    }
+}
+
+/// The form of any type that is no domain.
+fn form_of(catalog: &CatalogSnapshot, oid: Oid) -> Form {
+    if let Some(row) = builtins().type_row(oid) {
+        return Form {
+            length: row.length,
+            by_value: row.by_value,
+            align: row.align,
+            storage: row.storage,
+        };
+    }
+    match catalog.user_type(oid) {
+        Some(ty) => user_form(catalog, ty),
+        None => Form { length: -1, by_value: false, align: b'd', storage: b'x' },
+    }
+}
+
+/// What the kinds of users' types differ in.
+struct Kind {
+    letter: u8,
+    category: u8,
+    io: [Oid; 4],
+    relation: Oid,
+    base: TypeRef,
+    not_null: bool,
+    collation: Oid,
+    default: Datum,
+}
+
+fn kind(context: &SystemContext<'_>, ty: &UserType) -> Kind {
+    let none = TypeRef::plain(Oid::NONE);
+    let plain = |letter, category, io| Kind {
+        letter,
+        category,
+        io,
+        relation: Oid::NONE,
+        base: none,
+        not_null: false,
+        collation: Oid::NONE,
+        default: NULL,
+    };
+    match &ty.body {
+        TypeBody::Enum(_) => plain(b'e', b'E', ENUM_IO),
+        TypeBody::Composite(body) => {
+            Kind { relation: body.relation, ..plain(b'c', b'C', RECORD_IO) }
+        }
+        TypeBody::Domain(body) => {
+            let row = builtins().type_row(context.catalog().base_type(body.base).oid);
+            let io = row.map_or(ENUM_IO, |row| [DOMAIN_IN, row.io[1], DOMAIN_RECV, row.io[3]]);
+            let default = body.default.as_deref().map(|text| default_text(&context.names, text));
+            Kind {
+                base: body.base,
+                not_null: body.not_null,
+                collation: row.map_or(Oid::NONE, |row| row.collation),
+                default: default.map_or(NULL, Datum::text),
+                ..plain(b'd', row.map_or(b'U', |row| row.category), io)
+            }
+        }
+    }
+}
+
+/// A default without relation, as the session sees it.
+fn default_text(names: &Names<'_>, text: &str) -> String {
+    names.text.expression(names, text, None, false)
+}
+
+fn user_row(context: &SystemContext<'_>, ty: &UserType) -> Vec<Datum> {
+    let form = user_form(context.catalog(), ty);
+    let kind = kind(context, ty);
+    row![
+        ty.oid,
+        &ty.name,
+        ty.schema,
+        ty.owner,
+        form.length,
+        form.by_value,
+        kind.letter,
+        kind.category,
+        false,
+        true,
+        b',',
+        kind.relation,
+        Oid::NONE,
+        Oid::NONE,
+        ty.array,
+        kind.io[0],
+        kind.io[1],
+        kind.io[2],
+        kind.io[3],
+        Oid::NONE,
+        Oid::NONE,
+        Oid::NONE,
+        form.align,
+        form.storage,
+        kind.not_null,
+        kind.base.oid,
+        if kind.base.oid.is_some() { kind.base.typmod } else { -1_i32 },
+        0_i32,
+        kind.collation,
+        NULL,
+        kind.default,
+        NULL,
+    ]
+}
+
+fn user_array_row(context: &SystemContext<'_>, ty: &UserType) -> Vec<Datum> {
+    let form = user_form(context.catalog(), ty);
+    row![
+        ty.array,
+        &ty.array_name,
+        ty.schema,
+        ty.owner,
+        -1_i16,
+        false,
+        b'b',
+        b'A',
+        false,
+        true,
+        b',',
+        Oid::NONE,
+        SUBSCRIPT_ARRAY,
+        ty.oid,
+        Oid::NONE,
+        ARRAY_IO[0],
+        ARRAY_IO[1],
+        ARRAY_IO[2],
+        ARRAY_IO[3],
+        Oid::NONE,
+        Oid::NONE,
+        ANALYZE_ARRAY,
+        if form.align == b'd' { b'd' } else { b'i' },
+        b'x',
+        false,
+        Oid::NONE,
+        -1_i32,
+        0_i32,
+        Oid::NONE,
         NULL,
         NULL,
         NULL,

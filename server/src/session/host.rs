@@ -10,12 +10,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
-use aegis_catalog::system::{Names, relation_of_row_type};
+use aegis_catalog::system::Names;
 use aegis_sql::query_engine::SystemRelations;
 use aegis_sql::settings::SessionSettings;
 use aegis_storage::AdvisoryLocks;
 use aegis_types::builtin::{FunctionRow, builtins};
-use aegis_types::{Datum, Host, Oid, SqlError, SqlResult, TypeRef};
+use aegis_types::user_type::UserType;
+use aegis_types::{Datum, EvalContext, Host, Oid, SqlError, SqlResult, TypeRef};
 use parking_lot::Mutex;
 
 use super::PreparedStatements;
@@ -26,6 +27,7 @@ use crate::notify::Channels;
 mod advisory;
 mod comment;
 mod definition;
+mod domain;
 mod identity;
 mod keyword;
 mod lock;
@@ -87,6 +89,7 @@ pub(super) struct SessionHost {
     sequences: Mutex<SequenceMemory>,
     pending: Mutex<Vec<PendingSetting>>,
     warnings: Mutex<Vec<SqlError>>,
+    domains: domain::DomainPrograms,
 }
 
 /// What was last observed.
@@ -151,6 +154,7 @@ impl SessionHost {
             sequences: Mutex::default(),
             pending: Mutex::default(),
             warnings: Mutex::default(),
+            domains: domain::DomainPrograms::default(),
         }
     }
 
@@ -272,17 +276,16 @@ impl Host for SessionHost {
         registered::read(&self.seen().names(self.identity.database), reg_type, text)
     }
 
+    fn check_domain(&self, domain: Oid, value: &Datum, context: &EvalContext<'_>) -> SqlResult<()> {
+        self.check_domain_value(domain, value, context)
+    }
+
+    fn user_type(&self, oid: Oid) -> Option<UserType> {
+        self.seen().names(self.identity.database).user_type(oid)
+    }
+
     fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
-        let seen = self.seen();
-        let relation = match seen.catalog.relation_of_row_type(record.oid) {
-            Some(found) if found.row_type == record.oid => found.oid,
-            Some(_) => return None,
-            None => relation_of_row_type(record.oid)
-                .filter(|found| found.row_type == record.oid)
-                .map(|found| found.oid)?,
-        };
-        let columns = seen.names(self.identity.database).columns(relation);
-        Some(columns.into_iter().map(|(_, name, ty)| (Arc::from(name), ty)).collect())
+        self.seen().names(self.identity.database).record_fields(record)
     }
 }
 

@@ -435,7 +435,7 @@ pub(super) fn result_columns(analyzed: &Analyzed) -> Vec<ResultColumn> {
         .iter()
         .map(|column| ResultColumn {
             name: column.name.clone(),
-            ty: column.ty,
+            ty: column.shown,
             origin: column.origin,
         })
         .collect()
@@ -444,7 +444,7 @@ pub(super) fn result_columns(analyzed: &Analyzed) -> Vec<ResultColumn> {
 /// A prepared statement whose result has changed since it was described.
 fn refuse_changed_result(columns: &[ResultColumn], analyzed: &Analyzed) -> SqlResult<()> {
     let same = columns.len() == analyzed.columns.len()
-        && columns.iter().zip(&analyzed.columns).all(|(old, new)| old.ty == new.ty);
+        && columns.iter().zip(&analyzed.columns).all(|(old, new)| old.ty == new.shown);
     if same {
         Ok(())
     } else {

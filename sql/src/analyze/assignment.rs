@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{Column, Identity, Relation, RelationBody};
+use aegis_catalog::{Column, Identity, Relation, RelationBody, TypeBody};
 use aegis_types::builtin::CastContext;
-use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef};
 
 use super::Analyzer;
 use super::join::without_position;
 use super::node::{Node, null};
 use super::relation::ResolvedRelation;
 use super::scope::{Clause, EntryInfo, Scope};
-use crate::ast::{self, AssignTarget, Assignment, Expr as Ast, RangeVar};
+use crate::ast::{self, AssignTarget, Assignment, Expr as Ast, IndirectionElement, RangeVar};
 use crate::bound::{CallForm, Expr, RangeTableEntry, RteKind, SubqueryKind};
 use crate::parser;
 
@@ -113,9 +113,6 @@ impl Analyzer<'_> {
             )
             .at(at)
         })?;
-        if !target.indirection.is_empty() {
-            return Err(SqlError::unsupported("assignment to a part of a column").at(at));
-        }
         Ok(column)
     }
 
@@ -158,8 +155,19 @@ impl Analyzer<'_> {
             });
         }
         // What is generated is computed once the rest of the row is known.
-        let Some(text) = column.default.as_ref().filter(|_| !column.generated) else {
-            return Ok(null(column.ty));
+        if column.generated {
+            return Ok(self.null_of(column.ty));
+        }
+        let domain_default;
+        let text = match &column.default {
+            Some(text) => text,
+            None => match self.default_of_type(column.ty.oid) {
+                Some(text) => {
+                    domain_default = text;
+                    &domain_default
+                }
+                None => return Ok(self.null_of(column.ty)),
+            },
         };
         if let Some(known) = self.defaults.get(&(relation.oid, column.number)) {
             return Ok(known.clone());
@@ -176,6 +184,29 @@ impl Analyzer<'_> {
         super::walk::forget_locations(&mut expr);
         self.defaults.insert((relation.oid, column.number), expr.clone());
         Ok(expr)
+    }
+
+    /// The default of a domain, or of the nearest below that has one.
+    fn default_of_type(&self, mut oid: Oid) -> Option<String> {
+        while let Some(TypeBody::Domain(body)) =
+            self.context.catalog.user_type(oid).map(|ty| &ty.body)
+        {
+            if body.default.is_some() {
+                return body.default.clone();
+            }
+            oid = body.base.oid;
+        }
+        None
+    }
+
+    /// NULL of a type, which a domain may refuse.
+    fn null_of(&self, ty: TypeRef) -> Expr {
+        match self.domain_base(ty.oid) {
+            None => null(ty),
+            Some(base) => {
+                Expr::Relabel { arg: Box::new(null(base)), ty, form: CallForm::ImplicitCast }
+            }
+        }
     }
 
     /// The sequence behind an identity column.
@@ -199,6 +230,7 @@ impl Analyzer<'_> {
     pub(super) fn set_list(
         &mut self,
         relation: &Relation,
+        entry: usize,
         assignments: &[Assignment],
     ) -> SqlResult<Vec<(i16, Expr)>> {
         let mut set: Vec<(i16, Expr)> = Vec::with_capacity(assignments.len());
@@ -206,21 +238,124 @@ impl Analyzer<'_> {
             match assignment {
                 Assignment::Single { target, value } => {
                     let node = self.set_value(value)?;
-                    let column = self.target_column(relation, target)?.clone();
-                    let value = self.set_column(relation, &column, node, target.location)?;
-                    add_assignment(&mut set, &column, value)?;
+                    self.set_target(relation, entry, target, node, &mut set)?;
                 }
                 Assignment::Multi { targets, source } => {
                     let values = self.multi_source(targets, source)?;
                     for (target, node) in targets.iter().zip(values) {
-                        let column = self.target_column(relation, target)?.clone();
-                        let value = self.set_column(relation, &column, node, target.location)?;
-                        add_assignment(&mut set, &column, value)?;
+                        self.set_target(relation, entry, target, node, &mut set)?;
                     }
                 }
             }
         }
         Ok(set)
+    }
+
+    /// One assignment, to a column or to a field of one.
+    fn set_target(
+        &mut self,
+        relation: &Relation,
+        entry: usize,
+        target: &AssignTarget,
+        node: Option<Node>,
+        set: &mut Vec<(i16, Expr)>,
+    ) -> SqlResult<()> {
+        let column = self.target_column(relation, target)?.clone();
+        if target.indirection.is_empty() {
+            let value = self.set_column(relation, &column, node, target.location)?;
+            return add_assignment(set, &column, value);
+        }
+        let Some(node) = node else {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "cannot set a subfield to DEFAULT",
+            )
+            .at(target.location));
+        };
+        let before = set.iter().position(|(number, _)| *number == column.number);
+        let base = match before {
+            Some(at) if matches!(set[at].1, Expr::Row { .. }) => set.remove(at).1,
+            Some(_) => return Err(assigned_twice(&column)),
+            None => {
+                let (number, ty) = (column.number, column.ty);
+                Expr::Column { entry, column: number, levels_up: 0, ty }
+            }
+        };
+        let value = self.stored_into(base, &target.indirection, node, &column.name, target)?;
+        set.push((column.number, value));
+        Ok(())
+    }
+
+    /// A row with one of its fields replaced.
+    fn stored_into(
+        &mut self,
+        base: Expr,
+        steps: &[IndirectionElement],
+        node: Node,
+        path: &str,
+        target: &AssignTarget,
+    ) -> SqlResult<Expr> {
+        let ty = base.ty();
+        let (step, rest) = match steps.split_first() {
+            Some((IndirectionElement::Field(name), rest)) => (name, rest),
+            Some(_) => {
+                return Err(
+                    SqlError::unsupported("assignment to elements of an array").at(target.location)
+                );
+            }
+            None => return self.assign_field(node, ty, path, target),
+        };
+        let Some(fields) = self.composite_fields(ty.oid) else {
+            return Err(SqlError::new(
+                SqlState::DatatypeMismatch,
+                format!(
+                    "cannot assign to field \"{step}\" of column \"{path}\" because its type {} is \
+                     not a composite type",
+                    self.type_name(ty.oid)
+                ),
+            )
+            .at(target.location));
+        };
+        let Some(index) = fields.iter().position(|(name, _)| name == step) else {
+            return Err(SqlError::new(
+                SqlState::UndefinedColumn,
+                format!(
+                    "cannot assign to field \"{step}\" of column \"{path}\" because there is no such \
+                     column in data type {}",
+                    self.type_name(ty.oid)
+                ),
+            )
+            .at(target.location));
+        };
+        let mut values = self.fields_of_row(&base);
+        let inner = values[index].clone();
+        values[index] = self.stored_into(inner, rest, node, step, target)?;
+        let names = fields.into_iter().map(|(name, _)| name).collect();
+        Ok(Expr::Row { fields: values, names, ty })
+    }
+
+    fn assign_field(
+        &mut self,
+        node: Node,
+        ty: TypeRef,
+        field: &str,
+        target: &AssignTarget,
+    ) -> SqlResult<Expr> {
+        let (source, at) = (node.oid(), node.at);
+        let (context, form) = (CastContext::Assignment, CallForm::ImplicitCast);
+        match self.coerce_to_target(node, ty, context, form, None)? {
+            Some(node) => Ok(node.expr),
+            None => Err(SqlError::new(
+                SqlState::DatatypeMismatch,
+                format!(
+                    "subfield \"{field}\" is of type {} but expression is of type {}",
+                    self.type_name(ty.oid),
+                    self.type_name(source)
+                ),
+            )
+            .hint("You will need to rewrite or cast the expression.")
+            .at_opt(at.or(Some(target.location)))),
+        }
     }
 
     fn set_value(&mut self, value: &Ast) -> SqlResult<Option<Node>> {
@@ -336,13 +471,18 @@ impl Analyzer<'_> {
 /// 42601 for a column that is assigned twice.
 fn add_assignment(set: &mut Vec<(i16, Expr)>, column: &Column, value: Expr) -> SqlResult<()> {
     if set.iter().any(|(number, _)| *number == column.number) {
-        return Err(SqlError::new(
-            SqlState::SyntaxError,
-            format!("multiple assignments to same column \"{}\"", column.name),
-        ));
+        return Err(assigned_twice(column));
     }
     set.push((column.number, value));
     Ok(())
+}
+
+/// 42601
+fn assigned_twice(column: &Column) -> SqlError {
+    SqlError::new(
+        SqlState::SyntaxError,
+        format!("multiple assignments to same column \"{}\"", column.name),
+    )
 }
 
 /// What an `INSERT` may say about an identity or generated column.

@@ -32,6 +32,8 @@ impl Analyzer<'_> {
         candidates: Vec<T>,
         arguments: impl Fn(&T) -> &[Oid],
     ) -> Option<T> {
+        let base: Vec<Oid> = inputs.iter().map(|input| self.base_type(*input)).collect();
+        let inputs = base.as_slice();
         let unknowns = inputs.iter().filter(|input| **input == t::UNKNOWN).count();
         let exact = |candidate: &T| {
             let pairs = inputs.iter().zip(arguments(candidate));

@@ -31,6 +31,7 @@ impl Analyzer<'_> {
         source: Oid,
         context: CastContext,
     ) -> Option<Pathway> {
+        let (source, target) = (self.base_type(source), self.base_type(target));
         if source == target {
             return Some(Pathway::Relabel);
         }
@@ -72,8 +73,8 @@ impl Analyzer<'_> {
                 || target == t::ANY
                 || source == t::UNKNOWN
                 || self.pathway(target, source, context).is_some()
-                || (source == t::RECORD && self.composite(target).is_some())
-                || (target == t::RECORD && self.composite(source).is_some())
+                || (source == t::RECORD && self.is_composite(target))
+                || (target == t::RECORD && self.is_composite(source))
                 || (target == t::RECORD_ARRAY && self.is_composite_array(source));
             if !possible {
                 return false;
@@ -83,7 +84,7 @@ impl Analyzer<'_> {
     }
 
     fn is_composite_array(&self, oid: Oid) -> bool {
-        self.element_type(oid).is_some_and(|element| self.composite(element).is_some())
+        self.element_type(oid).is_some_and(|element| self.is_composite(element))
     }
 
     /// Converts an expression, modifier included; `None` if there is no way
@@ -130,6 +131,15 @@ impl Analyzer<'_> {
             _ => {}
         }
         let at = node.at;
+        let unknown_parameter = matches!(node.expr, Expr::Param { .. }) && source == t::UNKNOWN;
+        if !unknown_parameter && let Some(base) = self.domain_base(target.oid) {
+            let node = self.coerce(node, base, context, CallForm::ImplicitCast, location)?;
+            let hidden = CallForm::ImplicitCast;
+            let node = self.coerce_typmod(node, base, context, hidden, location, false)?;
+            let ty = TypeRef::plain(target.oid);
+            let expr = Expr::Relabel { arg: Box::new(node.expr), ty, form };
+            return Ok(Node { expr, at });
+        }
         let expr = match node.expr {
             Expr::Const { value, ty } if ty.oid == t::UNKNOWN => {
                 return self.coerce_literal(value, target, at);
@@ -144,7 +154,7 @@ impl Analyzer<'_> {
             let expr = self.conversion(expr, pathway, target, context, form, location)?;
             return Ok(Node { expr, at });
         }
-        if source == t::RECORD && self.composite(target.oid).is_some() {
+        if source == t::RECORD && self.is_composite(target.oid) {
             return self.coerce_record(Node { expr, at }, target, context, location);
         }
         if matches!(target.oid, t::RECORD | t::RECORD_ARRAY) {
@@ -301,17 +311,20 @@ impl Analyzer<'_> {
             .detail(detail)
             .at_opt(location.or(at))
         };
-        let Expr::Row { fields, .. } = node.expr else {
+        let fields = match node.expr {
+            Expr::Row { fields, .. } => fields,
+            // A whole row of a subquery: its fields one by one.
+            expr @ Expr::Column { column: 0, .. } => self.fields_of_row(&expr),
+            _ => Vec::new(),
+        };
+        if fields.is_empty() {
             return Err(SqlError::new(
                 SqlState::CannotCoerce,
                 format!("cannot cast type record to {}", self.type_name(target.oid)),
             )
             .at_opt(location.or(at)));
-        };
-        let columns: Vec<_> = self
-            .composite(target.oid)
-            .map(|relation| relation.live_columns().map(|c| (c.name.clone(), c.ty)).collect())
-            .unwrap_or_default();
+        }
+        let columns = self.composite_fields(target.oid).unwrap_or_default();
         if fields.len() < columns.len() {
             return Err(cannot(self, "Input has too few columns.".to_owned()));
         }

@@ -30,6 +30,9 @@ impl Analyzer<'_> {
         }
         let (schema, relation, name) = match column.names.as_slice() {
             [name] => {
+                if let (Some(ty), "value") = (self.domain_value, name.as_str()) {
+                    return Ok(Node::new(Expr::Slot { index: 0, ty }, at));
+                }
                 if let Some(node) = self.unqualified_column(name, at)? {
                     return Ok(node);
                 }

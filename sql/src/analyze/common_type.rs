@@ -33,7 +33,8 @@ impl Analyzer<'_> {
         if first != t::UNKNOWN && types.iter().all(|ty| *ty == first) {
             return Ok(first);
         }
-        let mut chosen = first;
+        let types: Vec<Oid> = types.iter().map(|ty| self.base_type(*ty)).collect();
+        let mut chosen = types[0];
         let (mut category, mut preferred) = self.category(chosen);
         for (at, next) in types.iter().copied().enumerate().skip(1) {
             if next == t::UNKNOWN || next == chosen {

@@ -48,7 +48,9 @@ impl Analyzer<'_> {
                 let item = self.entry_item(excluded);
                 self.check_name_conflicts(std::slice::from_ref(&item))?;
                 self.scope().namespace.push(item);
-                let assignments = self.set_list(table, assignments)?;
+                let mut entries = self.scope().entries.iter();
+                let entry = entries.position(|info| info.relation == Some(table.oid));
+                let assignments = self.set_list(table, entry.unwrap_or_default(), assignments)?;
                 let filter = self.condition(where_clause.as_ref(), Clause::Where)?;
                 Some(ConflictUpdate { assignments, filter })
             }

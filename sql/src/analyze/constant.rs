@@ -17,8 +17,9 @@ impl Analyzer<'_> {
             ConstValue::String(text) => {
                 Expr::Const { value: Datum::text(text.as_str()), ty: TypeRef::plain(t::UNKNOWN) }
             }
-            ConstValue::BitString(_) => {
-                return Err(aegis_types::SqlError::unsupported("type bit").at(at));
+            ConstValue::BitString(text) => {
+                let ty = TypeRef::plain(t::BIT);
+                Expr::Const { value: self.read_literal(ty, text, Some(at))?, ty }
             }
             ConstValue::Boolean(value) => boolean(*value),
             ConstValue::Null => null(TypeRef::plain(t::UNKNOWN)),

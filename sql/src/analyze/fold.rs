@@ -1,8 +1,8 @@
 //! Constant NULLs: a strict function of one is NULL, whatever its other arguments would raise
 //! (PostgreSQL's `eval_const_expressions` folds it before anything runs).
 
-use aegis_types::Datum;
 use aegis_types::builtin::builtins;
+use aegis_types::{Datum, Oid};
 
 use super::walk::rewrite_statement;
 use crate::bound::{BoundStatement, Call, Expr};
@@ -21,6 +21,10 @@ pub(super) fn fold_nulls(statement: &mut BoundStatement) {
 fn is_null(expr: &Expr) -> bool {
     match expr {
         Expr::Const { value, .. } => value.is_null(),
+        // A domain may refuse NULL.
+        Expr::Relabel { arg, ty, .. } if ty.oid >= Oid::FIRST_USER && arg.ty().oid != ty.oid => {
+            false
+        }
         Expr::Relabel { arg, .. } | Expr::ConvertViaText { arg, .. } => is_null(arg),
         Expr::Call(call) => !call.returns_set && is_strict(call) && call.args.iter().any(is_null),
         // With an empty array the answer would not depend on the left side.

@@ -89,7 +89,7 @@ impl Analyzer<'_> {
             [schema, name] if schema == "pg_catalog" => builtins().type_named(name)?.oid,
             _ => return None,
         };
-        if self.composite(target).is_some() || builtins().type_row(target)?.kind == b'p' {
+        if self.is_composite(target) || builtins().type_row(target)?.kind == b'p' {
             return None;
         }
         if arg.is_unknown_literal() {
@@ -99,7 +99,7 @@ impl Analyzer<'_> {
         match self.pathway(target, source, CastContext::Explicit)? {
             Pathway::Relabel => Some(target),
             Pathway::Text => {
-                let row = source == t::RECORD || self.composite(source).is_some();
+                let row = source == t::RECORD || self.is_composite(source);
                 (!(row && self.category(target).0 == b'S')).then_some(target)
             }
             Pathway::Function(_) | Pathway::Array => None,

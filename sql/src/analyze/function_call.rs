@@ -73,7 +73,7 @@ impl Analyzer<'_> {
             && !call.func_variadic;
         match (call.name.as_slice(), args) {
             ([name], [arg]) if plain => {
-                let composite = arg.oid() == t::RECORD || self.composite(arg.oid()).is_some();
+                let composite = arg.oid() == t::RECORD || self.is_composite(arg.oid());
                 if composite { self.field_of(arg, name) } else { Ok(None) }
             }
             _ => Ok(None),

@@ -109,6 +109,11 @@ impl Analyzer<'_> {
                 view.refuse_column(&target.name, &table.name, "INSERT")?;
             }
             let column = self.target_column(table, target)?;
+            if !target.indirection.is_empty() {
+                return Err(
+                    SqlError::unsupported("INSERT into a part of a column").at(target.location)
+                );
+            }
             if columns.iter().any(|(other, _)| other.number == column.number) {
                 return Err(SqlError::new(
                     SqlState::DuplicateColumn,

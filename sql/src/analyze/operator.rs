@@ -99,6 +99,13 @@ impl Analyzer<'_> {
         if let Some(row) = exact_operator(symbol, exact_left, exact_right) {
             return Ok(row);
         }
+        // Where one side decides for both, a domain's base type does.
+        if left == t::UNKNOWN || right == t::UNKNOWN {
+            let (left, right) = (self.base_type(exact_left), self.base_type(exact_right));
+            if let Some(row) = exact_operator(symbol, left, right) {
+                return Ok(row);
+            }
+        }
         let candidates: Vec<(&OperatorRow, [Oid; 2])> = builtins()
             .operators_named(symbol)
             .filter(|row| row.left.is_some())
@@ -242,6 +249,7 @@ impl Analyzer<'_> {
 
     /// Whether values of a type can be sorted, or at least compared for equality.
     pub(super) fn ordering(&self, oid: Oid) -> Ordering {
+        let oid = self.base_type(oid);
         if let Some(element) = self.element_type(oid) {
             return self.ordering(element);
         }

@@ -160,6 +160,8 @@ impl Analyzer<'_> {
             };
             if let Some((slot, name)) = slot {
                 found.has_family1 = true;
+                let flat = name != "anyelement";
+                let actual = if flat { self.base_type(actual) } else { actual };
                 self.agree(slot, actual, name)?;
                 continue;
             }
@@ -202,6 +204,7 @@ impl Analyzer<'_> {
                 self.type_name(actual)
             ))
         };
+        let actual = self.base_type(actual);
         match declared {
             t::ANYCOMPATIBLEARRAY => match self.element_type(actual) {
                 Some(element) => found.compatible.push(element),
@@ -275,6 +278,8 @@ impl Analyzer<'_> {
                 Err(Misfit::new(
                     "could not determine polymorphic type because input has type unknown",
                 ))
+            } else if found.wants_enum {
+                Err(Misfit::new("type matched to anyenum is not an enum type: unknown"))
             } else {
                 Ok(None)
             };
@@ -285,7 +290,7 @@ impl Analyzer<'_> {
                 self.type_name(element)
             )));
         }
-        if found.wants_enum {
+        if found.wants_enum && !self.is_enum(element) {
             return Err(Misfit::new(format!(
                 "type matched to anyenum is not an enum type: {}",
                 self.type_name(element)

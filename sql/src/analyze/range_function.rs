@@ -28,14 +28,14 @@ impl Analyzer<'_> {
         let scalar = match calls.as_slice() {
             [(call, 1)] => {
                 let ty = call.ty().oid;
-                !function.ordinality && ty != t::RECORD && self.composite(ty).is_none()
+                !function.ordinality && ty != t::RECORD && !self.is_composite(ty)
             }
             _ => false,
         };
         // A function of one column gives it the name of the alias.
         if let (true, Some(alias)) = (calls.len() == 1 && calls[0].1 == 1, alias) {
             let ty = calls[0].0.ty().oid;
-            if ty != t::RECORD && self.composite(ty).is_none() {
+            if ty != t::RECORD && !self.is_composite(ty) {
                 columns[0].0.clone_from(&alias.name);
             }
         }
@@ -81,8 +81,8 @@ impl Analyzer<'_> {
     /// The columns that a function gives as a table.
     fn function_columns(&self, expr: &Expr, name: &str) -> SqlResult<Vec<(String, TypeRef)>> {
         let ty = expr.ty();
-        if let Some(relation) = self.composite(ty.oid) {
-            return Ok(relation.live_columns().map(|c| (c.name.clone(), c.ty)).collect());
+        if let Some(fields) = self.composite_fields(ty.oid) {
+            return Ok(fields);
         }
         if ty.oid != t::RECORD {
             return Ok(vec![(name.to_owned(), ty)]);

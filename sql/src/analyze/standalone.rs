@@ -124,6 +124,16 @@ impl Analyzer<'_> {
         }
     }
 
+    /// A condition of a domain: `VALUE` in it is [`Expr::Slot`] 0.
+    ///
+    /// # Errors
+    /// Whatever analysis raises.
+    pub fn analyze_domain_check(mut self, expr: &ast::Expr, value: TypeRef) -> SqlResult<Expr> {
+        self.domain_value = Some(value);
+        let node = self.expr_in(expr, Clause::Check)?;
+        self.coerce_to_boolean(node, "CHECK")
+    }
+
     /// The value of `USING`, converted to the column's new type.
     fn transform(&mut self, node: Node, ty: TypeRef, column: &str) -> SqlResult<Expr> {
         let (context, form) = (CastContext::Assignment, CallForm::ImplicitCast);

@@ -50,8 +50,9 @@ impl Analyzer<'_> {
 
     /// `(x).f`: a field, or a function of the row.
     fn field(&mut self, node: Node, name: &str) -> SqlResult<Node> {
+        let node = self.undomained(node);
         let (oid, at) = (node.oid(), node.at);
-        let composite = self.composite(oid).is_some();
+        let composite = self.is_composite(oid);
         if (composite || oid == t::RECORD)
             && let Some(field) = self.field_of(&node, name)?
         {
@@ -111,6 +112,12 @@ impl Analyzer<'_> {
         }
     }
 
+    /// The fields of a whole row, each an expression.
+    pub(super) fn fields_of_row(&self, row: &Expr) -> Vec<Expr> {
+        let fields = self.row_fields(row).into_iter().enumerate();
+        fields.map(|(index, (_, ty))| self.field_expr(row, index, ty)).collect()
+    }
+
     /// The number of the live column at a place among the live ones.
     fn live_column_number(&self, entry: usize, levels_up: usize, index: usize) -> i16 {
         let scope = &self.scopes[self.scopes.len() - 1 - levels_up];
@@ -122,8 +129,8 @@ impl Analyzer<'_> {
 
     /// The names and types of a row value's fields, as far as they are known.
     pub(super) fn row_fields(&self, row: &Expr) -> Vec<(String, TypeRef)> {
-        if let Some(relation) = self.composite(row.ty().oid) {
-            return relation.live_columns().map(|c| (c.name.clone(), c.ty)).collect();
+        if let Some(fields) = self.composite_fields(row.ty().oid) {
+            return fields;
         }
         match row {
             Expr::Row { fields, names, .. } => {
@@ -163,8 +170,9 @@ impl Analyzer<'_> {
         let node = self.expr(&indirection.arg)?;
         let steps = &indirection.indirection[..indirection.indirection.len() - 1];
         let node = self.steps(node, steps)?;
+        let node = self.undomained(node);
         let oid = node.oid();
-        if oid != t::RECORD && self.composite(oid).is_none() {
+        if oid != t::RECORD && !self.is_composite(oid) {
             return Err(SqlError::new(
                 SqlState::WrongObjectType,
                 format!("type {} is not composite", self.type_name(oid)),
@@ -192,6 +200,7 @@ impl Analyzer<'_> {
     }
 
     fn subscripts(&mut self, node: Node, steps: &[IndirectionElement]) -> SqlResult<Node> {
+        let node = self.undomained(node);
         let (oid, at) = (node.oid(), node.at);
         if oid == t::JSONB {
             return self.jsonb_subscripts(node, steps);

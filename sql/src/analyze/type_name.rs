@@ -77,13 +77,7 @@ impl Analyzer<'_> {
         if schema == PG_CATALOG {
             return builtins().type_named(name).map(|row| row.oid);
         }
-        let catalog = &self.context.catalog;
-        let row_type = |name: &str| {
-            catalog.relation_named(schema, name).filter(|relation| relation.row_type.is_some())
-        };
-        row_type(name).map(|relation| relation.row_type).or_else(|| {
-            name.strip_prefix('_').and_then(row_type).map(|relation| relation.row_array_type)
-        })
+        self.context.catalog.type_named(schema, name)
     }
 
     fn typmod(&self, base: Oid, name: &TypeName) -> SqlResult<i32> {

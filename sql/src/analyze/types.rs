@@ -1,17 +1,17 @@
 //! What the analyzer asks about types: category, element, array, row, and how messages name them.
 //!
-//! Types are PostgreSQL's own rows of `pg_type` and the row types of relations, with the arrays
-//! over those.
+//! Types are PostgreSQL's own rows of `pg_type`, the types of users and the row types of relations,
+//! with the arrays over those.
 
-use std::sync::Arc;
-
-use aegis_catalog::{CatalogSnapshot, Relation};
+use aegis_catalog::{CatalogSnapshot, TypeBody};
 use aegis_types::builtin::builtins;
 use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::Analyzer;
+use super::node::Node;
 use crate::ast::interval_mask as mask;
+use crate::bound::{CallForm, Expr};
 
 /// The polymorphic pseudo-types whose arguments must be of one type.
 pub(super) fn is_polymorphic_family1(oid: Oid) -> bool {
@@ -44,11 +44,21 @@ impl Analyzer<'_> {
         if let Some(row) = builtins().type_row(oid) {
             return (row.category, row.preferred);
         }
-        match self.context.catalog.relation_of_row_type(oid) {
-            Some(relation) if relation.row_array_type == oid => (b'A', false),
-            Some(_) => (b'C', false),
-            None => (b'U', false),
+        let base = self.base_type(oid);
+        if base != oid {
+            return (self.category(base).0, false);
         }
+        let catalog = &self.context.catalog;
+        let category = if catalog.element_of(oid).is_some() {
+            b'A'
+        } else if self.is_enum(oid) {
+            b'E'
+        } else if self.is_composite(oid) {
+            b'C'
+        } else {
+            b'U'
+        };
+        (category, false)
     }
 
     /// The element type of a true array type.
@@ -57,8 +67,7 @@ impl Analyzer<'_> {
             let is_array = row.category == b'A' && row.length == -1 && row.element.is_some();
             return is_array.then_some(row.element);
         }
-        let relation = self.context.catalog.relation_of_row_type(oid)?;
-        (relation.row_array_type == oid).then_some(relation.row_type)
+        self.context.catalog.element_of(oid)
     }
 
     /// The array type over a type.
@@ -66,8 +75,7 @@ impl Analyzer<'_> {
         if let Some(row) = builtins().type_row(oid) {
             return row.array.is_some().then_some(row.array);
         }
-        let relation = self.context.catalog.relation_of_row_type(oid)?;
-        (relation.row_type == oid).then_some(relation.row_array_type)
+        self.context.catalog.array_over(oid)
     }
 
     /// The array type over a type; of an array, the same type, for it has any number of dimensions.
@@ -75,9 +83,57 @@ impl Analyzer<'_> {
         self.array_type(oid).or_else(|| self.element_type(oid).map(|_| oid))
     }
 
-    /// The relation whose rows have this composite type.
-    pub(super) fn composite(&self, oid: Oid) -> Option<&Arc<Relation>> {
-        self.context.catalog.relation_of_row_type(oid).filter(|relation| relation.row_type == oid)
+    /// The type beneath all domains.
+    pub(super) fn base_type(&self, oid: Oid) -> Oid {
+        self.context.catalog.base_type(TypeRef::plain(oid)).oid
+    }
+
+    /// What a domain is directly over all domains, with its modifier; none for another type.
+    pub(super) fn domain_base(&self, oid: Oid) -> Option<TypeRef> {
+        let base = self.context.catalog.base_type(TypeRef::plain(oid));
+        (base.oid != oid).then_some(base)
+    }
+
+    /// An expression of a domain as one of the type beneath it.
+    pub(super) fn undomained(&self, node: Node) -> Node {
+        match self.domain_base(node.oid()) {
+            None => node,
+            Some(ty) => {
+                let form = CallForm::ImplicitCast;
+                let expr = Expr::Relabel { arg: Box::new(node.expr), ty, form };
+                Node { expr, at: node.at }
+            }
+        }
+    }
+
+    /// The names and types of the fields of a composite type.
+    pub(super) fn composite_fields(&self, oid: Oid) -> Option<Vec<(String, TypeRef)>> {
+        let catalog = &self.context.catalog;
+        if let Some(ty) = catalog.user_type(oid) {
+            return match &ty.body {
+                TypeBody::Composite(body) => {
+                    Some(body.attributes.iter().map(|a| (a.name.clone(), a.ty)).collect())
+                }
+                _ => None,
+            };
+        }
+        let relation = catalog.relation_of_row_type(oid).filter(|r| r.row_type == oid)?;
+        Some(relation.live_columns().map(|c| (c.name.clone(), c.ty)).collect())
+    }
+
+    /// Whether values of the type have fields.
+    pub(super) fn is_composite(&self, oid: Oid) -> bool {
+        let catalog = &self.context.catalog;
+        match catalog.user_type(oid) {
+            Some(ty) => matches!(ty.body, TypeBody::Composite(_)),
+            None => catalog.relation_of_row_type(oid).is_some_and(|r| r.row_type == oid),
+        }
+    }
+
+    /// Whether the type is an enum.
+    pub(super) fn is_enum(&self, oid: Oid) -> bool {
+        let ty = self.context.catalog.user_type(oid);
+        ty.is_some_and(|ty| matches!(ty.body, TypeBody::Enum(_)))
     }
 
     /// Whether the type is a range type.
@@ -150,19 +206,19 @@ pub fn format_type(catalog: &CatalogSnapshot, search_path: &[Oid], ty: TypeRef) 
         }
         return builtin_name(ty, row.name);
     }
-    let Some(relation) = catalog.relation_of_row_type(ty.oid) else {
+    if let Some(element) = catalog.element_of(ty.oid) {
+        let element = TypeRef::with_typmod(element, ty.typmod);
+        return format!("{}[]", format_type(catalog, search_path, element));
+    }
+    let Some((schema, name)) = catalog.type_parts(ty.oid) else {
         return "???".to_owned();
     };
-    let visible = search_path
-        .iter()
-        .find_map(|schema| catalog.relation_named(*schema, &relation.name))
-        .is_some_and(|found| found.oid == relation.oid);
-    let mut name = quote_ident(&relation.name);
-    if !visible {
-        let schema = catalog.schema_name(relation.schema).unwrap_or_default();
-        name = format!("{}.{name}", quote_ident(schema));
+    let visible = search_path.iter().find_map(|schema| catalog.type_named(*schema, &name));
+    if visible == Some(ty.oid) {
+        return quote_ident(&name);
     }
-    if relation.row_array_type == ty.oid { format!("{name}[]") } else { name }
+    let schema = catalog.schema_name(schema).unwrap_or_default();
+    format!("{}.{}", quote_ident(schema), quote_ident(&name))
 }
 
 fn builtin_name(ty: TypeRef, name: &str) -> String {

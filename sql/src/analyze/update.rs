@@ -39,10 +39,13 @@ impl Analyzer<'_> {
         }
         let mut from = vec![JoinTree::Entry(entry)];
         from.extend(self.other_tables(&item, &update.from)?);
-        let set = self.set_list(&named, &update.assignments)?;
+        let set = self.set_list(&named, entry, &update.assignments)?;
         let (filter, current_of) = self.rows_to_change(update.where_clause.as_ref())?;
         if current_of.is_some() && view.is_some() {
-            return Err(SqlError::unsupported("WHERE CURRENT OF on a view"));
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "WHERE CURRENT OF on a view is not implemented",
+            ));
         }
         let filter = with_view(filter, view.as_ref(), entry);
         let mut targets = vec![row_key(entry)];
@@ -84,7 +87,10 @@ impl Analyzer<'_> {
         from.extend(self.other_tables(&item, &delete.using)?);
         let (filter, current_of) = self.rows_to_change(delete.where_clause.as_ref())?;
         if current_of.is_some() && view.is_some() {
-            return Err(SqlError::unsupported("WHERE CURRENT OF on a view"));
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "WHERE CURRENT OF on a view is not implemented",
+            ));
         }
         let filter = with_view(filter, view.as_ref(), entry);
         let mut targets = vec![row_key(entry)];

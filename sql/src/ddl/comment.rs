@@ -37,7 +37,8 @@ impl Ddl<'_> {
         let names = match &comment.object {
             ObjectName::Name(names) => names.as_slice(),
             ObjectName::Type(name) => {
-                let ty = self.analyzer().resolve_type_name(name)?;
+                let ty = self.analyzer().resolve_type_name(name);
+                let ty = ty.map_err(SqlError::without_position)?;
                 return Ok(Some((PG_TYPE, ty.oid, 0)));
             }
             _ => return Err(SqlError::unsupported(format!("COMMENT ON {}", kind.words()))),

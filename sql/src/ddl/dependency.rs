@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use aegis_catalog::{ConstraintKind, Relation, RelationBody};
+use aegis_catalog::{ConstraintKind, Relation, RelationBody, TypeBody};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
@@ -32,6 +32,10 @@ pub(super) enum Item {
     Default(Oid, i16),
     /// A column.
     Column(Oid, i16),
+    /// A type.
+    Type(Oid),
+    /// An attribute of a composite type.
+    Attribute(Oid, i16),
 }
 
 impl Item {
@@ -92,7 +96,7 @@ impl Ddl<'_> {
                     gone.contains(&Item::Relation(table))
                         || gone.contains(&Item::Column(table, column))
                 }),
-            Item::Schema(_) => true,
+            Item::Schema(_) | Item::Type(_) | Item::Attribute(..) => true,
         });
         Ok(closure)
     }
@@ -110,6 +114,9 @@ impl Ddl<'_> {
                 relations.sort_by_key(|relation| relation.oid);
                 found
                     .extend(relations.iter().map(|relation| (Item::Relation(relation.oid), false)));
+                let types = catalog.user_types_of(self.context.database);
+                let types = types.filter(|ty| ty.schema == schema);
+                found.extend(types.map(|ty| (Item::Type(ty.oid), false)));
             }
             Item::Relation(oid) => self.relation_dependents(oid, &mut found)?,
             Item::Constraint(table, constraint) => {
@@ -118,7 +125,8 @@ impl Ddl<'_> {
                 }
             }
             Item::Column(table, number) => self.column_dependents(table, number, &mut found)?,
-            Item::Default(..) => {}
+            Item::Type(oid) => self.type_dependents(oid, &mut found)?,
+            Item::Default(..) | Item::Attribute(..) => {}
         }
         // As PostgreSQL tells them: the oldest first.
         found.sort_by_key(|(item, _)| item.oid());
@@ -146,6 +154,62 @@ impl Ddl<'_> {
                 found.extend(self.views_of(&relation)?.iter().map(|v| (Item::Relation(*v), false)));
             }
             RelationBody::Index(_) => self.index_dependents(oid, found),
+        }
+        Ok(())
+    }
+
+    /// What is of a type or names it: columns, defaults, conditions, views.
+    fn type_dependents(&self, oid: Oid, found: &mut Vec<(Item, bool)>) -> SqlResult<()> {
+        let catalog = &self.context.catalog;
+        let array = catalog.array_over(oid).unwrap_or_default();
+        let of_type = |ty: Oid| ty == oid || ty == array;
+        for other in catalog.user_types_of(self.context.database) {
+            match &other.body {
+                TypeBody::Domain(body) if of_type(body.base.oid) => {
+                    found.push((Item::Type(other.oid), false));
+                }
+                TypeBody::Composite(body) => {
+                    for field in body.attributes.iter().filter(|field| of_type(field.ty.oid)) {
+                        found.push((Item::Attribute(other.oid, field.number), false));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for relation in catalog.relations_of(self.context.database) {
+            match &relation.body {
+                RelationBody::Table(table) => {
+                    for column in relation.live_columns() {
+                        if of_type(column.ty.oid) {
+                            found.push((Item::Column(relation.oid, column.number), false));
+                        } else if let Some(default) = &column.default
+                            && default.contains("::")
+                            && self.text_uses(default, relation)?.contains(&(oid, 0))
+                        {
+                            found.push((Item::Default(relation.oid, column.number), false));
+                        }
+                    }
+                    for constraint in &table.constraints {
+                        if let ConstraintKind::Check { expression, columns } = &constraint.kind
+                            && expression.contains("::")
+                            && !columns.iter().any(|number| {
+                                relation.column(*number).is_some_and(|c| of_type(c.ty.oid))
+                            })
+                            && self.text_uses(expression, relation)?.contains(&(oid, 0))
+                        {
+                            found.push((Item::Constraint(relation.oid, constraint.oid), false));
+                        }
+                    }
+                }
+                RelationBody::View { .. } => {
+                    if relation.live_columns().any(|column| of_type(column.ty.oid))
+                        || self.view_uses(relation)?.contains(&(oid, 0))
+                    {
+                        found.push((Item::Relation(relation.oid), false));
+                    }
+                }
+                RelationBody::Sequence(_) | RelationBody::Index(_) => {}
+            }
         }
         Ok(())
     }
@@ -313,6 +377,17 @@ impl Ddl<'_> {
                 format!("schema {}", quote_ident(catalog.schema_name(oid).unwrap_or_default()))
             }
             Item::Relation(oid) => relation(oid),
+            Item::Type(oid) => format!("type {}", self.shown_type(oid)),
+            Item::Attribute(oid, number) => {
+                let name = match catalog.user_type(oid).map(|ty| &ty.body) {
+                    Some(TypeBody::Composite(body)) => {
+                        body.attributes.iter().find(|field| field.number == number)
+                    }
+                    _ => None,
+                };
+                let name = name.map_or_else(String::new, |field| quote_ident(&field.name));
+                format!("column {name} of composite type {}", self.shown_type(oid))
+            }
             Item::Constraint(table, oid) => {
                 let name = catalog
                     .relation(table)

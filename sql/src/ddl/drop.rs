@@ -23,6 +23,7 @@ impl Ddl<'_> {
             ObjectType::Sequence => (Some(RelationKind::Sequence), "DROP SEQUENCE"),
             ObjectType::MatView => (Some(RelationKind::MaterializedView), "DROP MATERIALIZED VIEW"),
             ObjectType::Schema => (None, "DROP SCHEMA"),
+            ObjectType::Type | ObjectType::Domain => return self.drop_types(drop).await,
             other => return self.drop_absent(other, drop),
         };
         if drop.concurrent && drop.objects.len() > 1 {
@@ -105,6 +106,8 @@ impl Ddl<'_> {
                 Ok(())
             }
             Item::Column(table, number) => self.mark_column_dropped(table, number),
+            Item::Type(oid) => self.drop_type(oid),
+            Item::Attribute(oid, number) => self.drop_attribute(oid, number),
         }
     }
 
@@ -198,17 +201,11 @@ impl Ddl<'_> {
                 ("foreign table", SqlState::UndefinedTable, "DROP FOREIGN TABLE")
             }
             ObjectType::Extension => ("extension", SqlState::UndefinedObject, "DROP EXTENSION"),
-            ObjectType::Type => ("type", SqlState::UndefinedObject, "DROP TYPE"),
-            ObjectType::Domain => ("type", SqlState::UndefinedObject, "DROP DOMAIN"),
             _ => return Err(SqlError::unsupported(format!("DROP {}", kind.words()))),
         };
         for object in &drop.objects {
             let name = match object {
                 ObjectName::Name(names) => names.join("."),
-                ObjectName::Type(name) => match self.analyzer().resolve_type_name(name) {
-                    Ok(_) => return Err(SqlError::unsupported(tag)),
-                    Err(_) => name.to_text(),
-                },
                 _ => return Err(SqlError::unsupported(tag)),
             };
             if kind == ObjectType::Extension && name == "plpgsql" {

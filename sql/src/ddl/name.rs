@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aegis_catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG};
 use aegis_catalog::store::CATALOG_TREE;
-use aegis_catalog::{CatalogSnapshot, Descriptor, DescriptorKey, Relation, RelationKind};
+use aegis_catalog::{CatalogSnapshot, Descriptor, DescriptorKey, Relation, RelationKind, UserType};
 use aegis_storage::{LockWait, RowLockMode, RowLockWait, TableLockMode};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -45,7 +45,56 @@ impl Ddl<'_> {
             })?,
         };
         self.check_not_builtin(schema, &name.name)?;
+        if self.context.catalog.user_type_named(schema, &name.name).is_some() {
+            return Err(super::user_type::type_exists(&name.name).hint(
+                "A relation has an associated type of the same name, so you must use a name that \
+                 doesn't conflict with any existing type.",
+            ));
+        }
         Ok(schema)
+    }
+
+    /// The schema that a new type goes into.
+    pub(super) fn creation_schema_of_type(&self, name: &RangeVar) -> SqlResult<Oid> {
+        self.check_database(name)?;
+        let schema = match &name.schema {
+            Some(schema) => self.schema(schema)?,
+            None => *self.search_path.first().ok_or_else(|| {
+                SqlError::new(
+                    SqlState::InvalidSchemaName,
+                    "no schema has been selected to create in",
+                )
+            })?,
+        };
+        self.check_not_builtin(schema, &name.name)?;
+        Ok(schema)
+    }
+
+    /// Claims a name among the types of a schema until the transaction ends, and looks at the newest
+    /// of that name.
+    pub(super) async fn claim_type_name(&mut self, schema: Oid, name: &str) -> SqlResult<()> {
+        self.claim_name(&[u8::MAX - 3], schema, name).await?;
+        if let Ok(newest) = self.store.newest_catalog().downcast::<CatalogSnapshot>()
+            && let Some(oid) = newest.user_type_named(schema, name)
+        {
+            self.refresh(DescriptorKey::Type(oid))?;
+        }
+        Ok(())
+    }
+
+    /// Locks a type of users until the transaction ends, and looks at its newest descriptor.
+    pub(super) async fn lock_type(&mut self, oid: Oid) -> SqlResult<()> {
+        self.claim_name(&[u8::MAX - 4], oid, "").await?;
+        let own = self.context.catalog.user_type(oid).cloned();
+        self.refresh(DescriptorKey::Type(oid))?;
+        // What the transaction itself has added is not marked so where it is stored.
+        if let (Some(own), Some(newest)) = (own, self.context.catalog.user_type(oid))
+            && same_but_for_marks(&own, newest)
+        {
+            let descriptor = Descriptor::Type(own);
+            self.context.catalog = Arc::new((*self.context.catalog).clone().with(&descriptor));
+        }
+        Ok(())
     }
 
     pub(super) fn check_not_builtin(&self, schema: Oid, name: &str) -> SqlResult<()> {
@@ -310,6 +359,12 @@ impl Ddl<'_> {
     }
 }
 
+/// Whether two states of a type differ at most in what is not stored.
+fn same_but_for_marks(one: &UserType, other: &UserType) -> bool {
+    let stored = |ty: &UserType| Descriptor::Type(Arc::new(ty.clone())).encode().ok();
+    stored(one) == stored(other)
+}
+
 /// 42809: `"t" is not a view`.
 pub(super) fn wrong_kind(relation: &Relation, wanted: &str) -> SqlError {
     SqlError::new(SqlState::WrongObjectType, format!("\"{}\" is not {wanted}", relation.name))
@@ -379,7 +434,7 @@ pub(super) struct NameParts<'a> {
 }
 
 impl NameParts<'_> {
-    fn first_free(&self, taken: impl Fn(&str) -> bool) -> String {
+    pub(super) fn first_free(&self, taken: impl Fn(&str) -> bool) -> String {
         let mut number = 0_u32;
         loop {
             let suffix = if number == 0 { String::new() } else { number.to_string() };

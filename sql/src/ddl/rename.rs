@@ -19,6 +19,21 @@ impl Ddl<'_> {
         if rename.rename_type == ObjectType::Schema {
             return self.rename_schema(rename).await;
         }
+        match (rename.rename_type, &rename.object) {
+            (ObjectType::Type | ObjectType::Domain, Some(ObjectName::Type(name))) => {
+                let domain = rename.rename_type == ObjectType::Domain;
+                return self.rename_type(name, &rename.new_name, domain).await;
+            }
+            (
+                ObjectType::DomainConstraint,
+                Some(ObjectName::DomainConstraint(domain, constraint)),
+            ) => {
+                let names = &domain.names;
+                return self.rename_domain_constraint(names, constraint, &rename.new_name).await;
+            }
+            (ObjectType::Attribute, _) => return self.rename_attribute(rename).await,
+            _ => {}
+        }
         let kind = rename.relation_type.unwrap_or(rename.rename_type);
         let tag = relation_tag(kind)?;
         let name = rename.relation.as_ref();
@@ -182,6 +197,12 @@ impl Ddl<'_> {
         &mut self,
         alter: &AlterObjectSchemaStmt,
     ) -> SqlResult<&'static str> {
+        if let (ObjectType::Type | ObjectType::Domain, Some(ObjectName::Type(name))) =
+            (alter.object_type, &alter.object)
+        {
+            let domain = alter.object_type == ObjectType::Domain;
+            return self.move_type(name, &alter.new_schema, domain).await;
+        }
         let Some(name) = &alter.relation else {
             return Err(SqlError::unsupported(format!(
                 "ALTER {} SET SCHEMA",

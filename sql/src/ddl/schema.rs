@@ -92,7 +92,12 @@ impl Ddl<'_> {
     }
 
     /// `ALTER … OWNER TO` of schemas and databases.
-    pub(super) fn alter_owner(&mut self, alter: &AlterOwnerStmt) -> SqlResult<&'static str> {
+    pub(super) async fn alter_owner(&mut self, alter: &AlterOwnerStmt) -> SqlResult<&'static str> {
+        if let ObjectName::Type(name) = &alter.object {
+            let owner = self.role_oid(&alter.new_owner)?;
+            let domain = alter.object_type == ObjectType::Domain;
+            return self.own_type(name, owner, domain).await;
+        }
         let ObjectName::Name(names) = &alter.object else {
             return Err(SqlError::unsupported(format!("ALTER {}", alter.object_type.words())));
         };

@@ -8,26 +8,77 @@ use aegis_catalog::snapshot::PG_CATALOG;
 use aegis_catalog::system::{AsStored, Names};
 use aegis_catalog::{CatalogSnapshot, ConstraintKind, Relation, RelationBody};
 use aegis_storage::TableLockMode;
-use aegis_types::{EvalContext, FormatSettings, Oid, SqlResult};
+use aegis_types::user_type::UserType;
+use aegis_types::{Datum, EvalContext, FormatSettings, Host, Oid, SqlResult, TypeRef};
 
 use super::Ddl;
 use crate::analyze::AnalyzerContext;
 use crate::bound;
 use crate::deparse::{Deparser, Layout, Stored};
 
+/// What text is read and printed with: values in their plainest form, whatever the session likes to
+/// see.
+struct Around<'a> {
+    settings: FormatSettings,
+    host: CatalogHost<'a>,
+}
+
+/// The session's host, but for types, which are as one catalog has them.
+struct CatalogHost<'a> {
+    names: Names<'a>,
+    session: &'a dyn Host,
+}
+
+impl Host for CatalogHost<'_> {
+    fn call(&self, function: Oid, arguments: &[Datum]) -> SqlResult<Datum> {
+        self.session.call(function, arguments)
+    }
+
+    fn reg_out(&self, reg_type: Oid, value: Oid) -> String {
+        self.session.reg_out(reg_type, value)
+    }
+
+    fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid> {
+        self.session.reg_in(reg_type, text)
+    }
+
+    fn user_type(&self, oid: Oid) -> Option<UserType> {
+        self.names.user_type(oid)
+    }
+
+    fn check_domain(&self, domain: Oid, value: &Datum, context: &EvalContext<'_>) -> SqlResult<()> {
+        self.session.check_domain(domain, value, context)
+    }
+
+    fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
+        self.names.record_fields(record)
+    }
+}
+
 /// The path under which text is kept.
 const STORED_PATH: &[Oid] = &[PG_CATALOG];
 
 impl Ddl<'_> {
-    /// Values are kept in their plainest form, whatever the session likes to see.
-    fn stored_eval<'b>(&'b self, settings: &'b FormatSettings) -> EvalContext<'b> {
-        EvalContext { settings, ..self.context.eval() }
+    /// What is around when text is read or printed under a catalog.
+    fn around<'b>(&'b self, catalog: &'b CatalogSnapshot) -> Around<'b> {
+        let names = Names {
+            catalog,
+            database: self.context.database,
+            search_path: STORED_PATH,
+            text: &AsStored,
+        };
+        let host = CatalogHost { names, session: &*self.context.host };
+        Around { settings: FormatSettings::default(), host }
+    }
+
+    fn stored_eval<'b>(&'b self, around: &'b Around<'b>) -> EvalContext<'b> {
+        EvalContext { settings: &around.settings, host: &around.host, ..self.context.eval() }
     }
 
     fn deparser<'b>(
         &'b self,
         catalog: &'b CatalogSnapshot,
-        settings: &'b FormatSettings,
+        around: &'b Around<'b>,
     ) -> Deparser<'b> {
         Deparser {
             names: Names {
@@ -36,7 +87,7 @@ impl Ddl<'_> {
                 search_path: STORED_PATH,
                 text: &AsStored,
             },
-            eval: self.stored_eval(settings),
+            eval: self.stored_eval(around),
             layout: Layout::STORED,
         }
     }
@@ -44,7 +95,7 @@ impl Ddl<'_> {
     fn stored<'b>(
         &'b self,
         catalog: &'b Arc<CatalogSnapshot>,
-        settings: &'b FormatSettings,
+        around: &'b Around<'b>,
     ) -> Stored<'b> {
         Stored {
             context: AnalyzerContext {
@@ -52,7 +103,7 @@ impl Ddl<'_> {
                 database: self.context.database,
                 search_path: STORED_PATH,
                 system_relations: &*self.context.system_relations,
-                eval: self.stored_eval(settings),
+                eval: self.stored_eval(around),
                 parameters: Vec::new(),
                 infer_parameters: false,
             },
@@ -65,22 +116,22 @@ impl Ddl<'_> {
         expr: &bound::Expr,
         relation: &Relation,
     ) -> SqlResult<String> {
-        let settings = FormatSettings::default();
-        self.deparser(&self.context.catalog, &settings).expression(expr, Some(relation))
+        let around = self.around(&self.context.catalog);
+        self.deparser(&self.context.catalog, &around).expression(expr, Some(relation))
     }
 
     /// A query as text to be kept.
     pub(super) fn query_text(&self, query: &bound::Query) -> SqlResult<String> {
-        let settings = FormatSettings::default();
-        let text = self.deparser(&self.context.catalog, &settings).view(query, None)?;
+        let around = self.around(&self.context.catalog);
+        let text = self.deparser(&self.context.catalog, &around).view(query, None)?;
         Ok(text.trim_start().to_owned())
     }
 
     /// What a view's query names: relations (column 0) and their columns.
     pub(super) fn view_uses(&self, view: &Relation) -> SqlResult<BTreeSet<(Oid, i16)>> {
-        let settings = FormatSettings::default();
-        let query = self.stored(&self.context.catalog, &settings).view(view)?;
-        self.deparser(&self.context.catalog, &settings).query_uses(&query)
+        let around = self.around(&self.context.catalog);
+        let query = self.stored(&self.context.catalog, &around).view(view)?;
+        self.deparser(&self.context.catalog, &around).query_uses(&query)
     }
 
     /// What a kept query means.
@@ -107,9 +158,9 @@ impl Ddl<'_> {
         text: &str,
         relation: &Arc<Relation>,
     ) -> SqlResult<BTreeSet<(Oid, i16)>> {
-        let settings = FormatSettings::default();
-        let expr = self.stored(&self.context.catalog, &settings).expression(text, relation)?;
-        self.deparser(&self.context.catalog, &settings).expression_uses(&expr, Some(relation))
+        let around = self.around(&self.context.catalog);
+        let expr = self.stored(&self.context.catalog, &around).expression(text, relation)?;
+        self.deparser(&self.context.catalog, &around).expression_uses(&expr, Some(relation))
     }
 
     /// Prints anew whatever names what has another name now than it had in `before`.
@@ -135,9 +186,9 @@ impl Ddl<'_> {
         else {
             return Ok(None);
         };
-        let settings = FormatSettings::default();
-        let stored = self.stored(before, &settings);
-        let deparser = self.deparser(&self.context.catalog, &settings);
+        let (around_before, around) = (self.around(before), self.around(&self.context.catalog));
+        let stored = self.stored(before, &around_before);
+        let deparser = self.deparser(&self.context.catalog, &around);
         let again = |text: &str| -> SqlResult<String> {
             deparser.expression(&stored.expression(text, old)?, Some(new))
         };

@@ -1,6 +1,6 @@
 //! Constants as the parser reads them again with the same type (`get_const_expr`).
 
-use aegis_types::{Datum, SqlResult, TypeRef, io, type_oid as t};
+use aegis_types::{Datum, Oid, SqlResult, TypeRef, io, type_oid as t};
 
 use super::buffer::Printer;
 use super::unprintable;
@@ -22,6 +22,7 @@ impl Printer<'_> {
         if let (t::REGCLASS, Datum::Oid(oid)) = (ty.oid, value) {
             self.uses.insert((*oid, 0));
         }
+        self.uses_type(ty.oid);
         if value.is_null() {
             self.put("NULL");
             if label != Label::Never {
@@ -56,8 +57,17 @@ impl Printer<'_> {
         Ok(())
     }
 
+    /// Notes that a type of users is named, or the element of it.
+    pub(super) fn uses_type(&mut self, oid: Oid) {
+        if oid >= Oid::FIRST_USER {
+            let catalog = self.deparser.names.catalog;
+            self.uses.insert((catalog.element_of(oid).unwrap_or(oid), 0));
+        }
+    }
+
     /// Prints `::type`.
     pub(super) fn label(&mut self, ty: TypeRef) {
+        self.uses_type(ty.oid);
         let name = self.deparser.names.type_name(ty);
         self.put("::");
         self.put(&name);
@@ -70,7 +80,11 @@ impl Printer<'_> {
             (t::REGTYPE, Datum::Oid(oid)) if oid.is_some() => Some(names.format_type(*oid, None)),
             _ => None,
         };
-        if let Some(text) = reg {
+        let label = match value {
+            Datum::Enum(oid, place) => names.enum_label(*oid, *place),
+            _ => None,
+        };
+        if let Some(text) = reg.or(label) {
             return Ok(text);
         }
         let mut bytes = Vec::new();

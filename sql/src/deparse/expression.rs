@@ -91,6 +91,11 @@ impl<'a> Printer<'a> {
                 Ok(())
             }
             Expr::Param { .. } => Err(unprintable("a parameter")),
+            // In the condition of a domain.
+            Expr::Slot { index: 0, .. } => {
+                self.put("VALUE");
+                Ok(())
+            }
             Expr::Slot { .. } | Expr::CaseArgument { .. } | Expr::NextValue { .. } => {
                 Err(unprintable("this expression"))
             }
@@ -345,9 +350,9 @@ impl<'a> Printer<'a> {
     fn field(&mut self, arg: &'a Expr, index: usize) -> SqlResult<()> {
         let names = self.deparser.names;
         let oid = arg.ty().oid;
-        let relation = names.catalog.relation_of_row_type(oid).map(|relation| relation.oid);
-        let name = relation
-            .and_then(|oid| names.columns(oid).get(index).map(|(_, name, _)| (*name).to_owned()))
+        let name = names
+            .record_fields(TypeRef::plain(oid))
+            .and_then(|fields| fields.get(index).map(|(name, _)| name.to_string()))
             .ok_or_else(|| unprintable("a field of a row without a type"))?;
         let bare = matches!(arg, Expr::Subscript { .. } | Expr::Field { .. });
         if !bare {

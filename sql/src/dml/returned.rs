@@ -239,7 +239,7 @@ mod tests {
     fn anonymous_records_do_not_grow_beyond_memory() {
         let types = vec![TypeRef::plain(type_oid::RECORD)];
         let mut rows = ReturnedRows::new(types, 0, std::env::temp_dir().into());
-        let error = rows.push(vec![Datum::Record(Arc::new([Datum::Int4(1)]))]).unwrap_err();
+        let error = rows.push(vec![Datum::record([Datum::Int4(1)])]).unwrap_err();
         assert_eq!(error.code(), SqlState::OutOfMemory);
     }
 }

@@ -9,7 +9,7 @@ use crate::ast::{Const, ConstValue, Expr, TypeName, interval_mask as mask};
 
 impl TypeName {
     /// A type by name alone.
-    pub(super) fn generic(names: Vec<String>, location: u32) -> Self {
+    pub(crate) fn generic(names: Vec<String>, location: u32) -> Self {
         Self {
             names,
             setof: false,

@@ -8,6 +8,7 @@ use crate::datum::{Array, Datum};
 use crate::error::{SqlError, SqlResult};
 use crate::oid::Oid;
 use crate::sqlstate::SqlState;
+use crate::user_type::UserType;
 use crate::{io, type_oid as t};
 
 mod build;
@@ -94,14 +95,22 @@ fn array_type(context: &CallContext<'_>, at: usize) -> Oid {
     context.argument_types.get(at).map_or(t::ANYARRAY, |type_ref| type_ref.oid)
 }
 
+/// The element type of an array type, of users' too.
+fn element_of(context: &CallContext<'_>, array: Oid) -> Option<Oid> {
+    io::element_type(array).or_else(|| match context.eval.host.user_type(array) {
+        Some(UserType::Array(element)) => Some(element),
+        _ => None,
+    })
+}
+
 /// An array given as an argument; an empty one for NULL, of the element type that the call's types
 /// tell.
 fn argument(context: &CallContext<'_>, a: &[Datum], at: usize) -> Array {
     match &a[at] {
         Datum::Array(array) => Array::clone(array),
         _ => {
-            let element = io::element_type(array_type(context, at))
-                .or_else(|| io::element_type(context.result_type.oid))
+            let element = element_of(context, array_type(context, at))
+                .or_else(|| element_of(context, context.result_type.oid))
                 .unwrap_or(t::UNKNOWN);
             Array::one_dimensional(element, Vec::new())
         }

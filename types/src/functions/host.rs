@@ -1,7 +1,5 @@
 //! The functions that only a session, a catalog or a server can answer, by name.
 
-use std::sync::Arc;
-
 use super::SetTable;
 use crate::context::CallContext;
 use crate::datum::Datum;
@@ -159,7 +157,7 @@ fn options(list: &Datum) -> Box<dyn Iterator<Item = SqlResult<Datum>> + Send> {
             Some((name, value)) => (name, Datum::text(value)),
             None => (&*option, Datum::Null),
         };
-        Some(Ok(Datum::Record(Arc::new([Datum::text(name), value]))))
+        Some(Ok(Datum::record([Datum::text(name), value])))
     }))
 }
 

@@ -6,8 +6,9 @@
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlResult};
 use crate::integer::is_space;
-use crate::oid::Oid;
+use crate::oid::{Oid, TypeRef};
 use crate::sqlstate::SqlState;
+use crate::type_oid as t;
 
 /// Cuts a record's text form into its fields, `None` for NULL.
 ///
@@ -75,7 +76,7 @@ pub fn parse(text: &str, columns: usize) -> SqlResult<Vec<Option<String>>> {
 
 /// Appends a record's text form; `write_field` is told which column it writes.
 pub fn write(
-    fields: &[Datum],
+    fields: &[&Datum],
     write_field: &mut dyn FnMut(usize, &Datum, &mut Vec<u8>),
     out: &mut Vec<u8>,
 ) {
@@ -115,21 +116,53 @@ fn quote(start: usize, out: &mut Vec<u8>) {
 
 /// Appends a record's binary form: each field with its type.
 pub fn send(
-    fields: &[Datum],
-    send_field: &mut dyn FnMut(usize, &Datum, &mut Vec<u8>) -> Oid,
+    fields: &[(Oid, &Datum)],
+    send_field: &mut dyn FnMut(Oid, &Datum, &mut Vec<u8>),
     out: &mut Vec<u8>,
 ) {
     let count = i32::try_from(fields.len()).unwrap_or(i32::MAX);
     out.extend_from_slice(&count.to_be_bytes());
-    for (at, field) in fields.iter().enumerate() {
-        let header = out.len();
-        out.extend_from_slice(&[0; 4]);
-        let type_oid = {
-            let mut found = Oid::NONE;
-            super::send_field(field, &mut |field, out| found = send_field(at, field, out), out);
-            found
-        };
-        let type_oid = if field.is_null() { crate::type_oid::TEXT } else { type_oid };
-        out[header..header + 4].copy_from_slice(&type_oid.0.to_be_bytes());
+    for (oid, field) in fields {
+        let oid = if *oid == t::UNKNOWN { t::TEXT } else { *oid };
+        out.extend_from_slice(&oid.0.to_be_bytes());
+        super::send_field(field, &mut |field, out| send_field(oid, field, out), out);
     }
+}
+
+/// Takes a record's binary form apart: the bytes of each field, `None` for NULL.
+///
+/// # Errors
+/// 42804 where its columns are not of these types, 08P01, 22P03.
+pub fn receive<'a>(
+    bytes: &'a [u8],
+    types: &[TypeRef],
+    shown: &dyn Fn(Oid) -> String,
+) -> SqlResult<Vec<Option<&'a [u8]>>> {
+    let mut reader = super::Reader::new(bytes);
+    let count = reader.int4()?;
+    if usize::try_from(count).ok() != Some(types.len()) {
+        return Err(SqlError::new(
+            SqlState::DatatypeMismatch,
+            format!("wrong number of columns: {count}, expected {}", types.len()),
+        ));
+    }
+    let mut fields = Vec::with_capacity(types.len());
+    for (at, expected) in types.iter().enumerate() {
+        let oid = reader.oid()?;
+        if oid != expected.oid {
+            return Err(SqlError::new(
+                SqlState::DatatypeMismatch,
+                format!(
+                    "binary data has type {oid} ({}) instead of expected {} ({}) in record column {}",
+                    shown(oid),
+                    expected.oid,
+                    shown(expected.oid),
+                    at + 1
+                ),
+            ));
+        }
+        fields.push(reader.field()?);
+    }
+    reader.finish()?;
+    Ok(fields)
 }

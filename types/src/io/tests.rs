@@ -119,16 +119,13 @@ fn modifiers_apply_to_elements_too() {
 #[test]
 fn records_print_with_quotes_where_needed() {
     with_context(|ctx| {
-        let value = Datum::Record(
-            [
-                Datum::text("a b"),
-                Datum::Null,
-                Datum::text(""),
-                Datum::text("q\"\\"),
-                Datum::Int4(1),
-            ]
-            .into(),
-        );
+        let value = Datum::record([
+            Datum::text("a b"),
+            Datum::Null,
+            Datum::text(""),
+            Datum::text("q\"\\"),
+            Datum::Int4(1),
+        ]);
         let mut out = Vec::new();
         text_out(t::RECORD, &value, ctx, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), r#"("a b",,"","q""\\",1)"#);

@@ -92,9 +92,9 @@ fn value(type_oid: Oid) -> BoxedStrategy<Datum> {
                 Datum::Array(Array::one_dimensional(t::OID, elements).into())
             })
             .boxed(),
-        t::RECORD => (nullable(t::INT4), nullable(t::TEXT))
-            .prop_map(|(a, b)| Datum::Record([a, b].into()))
-            .boxed(),
+        t::RECORD => {
+            (nullable(t::INT4), nullable(t::TEXT)).prop_map(|(a, b)| Datum::record([a, b])).boxed()
+        }
         array => {
             let element = element_type(array).expect("every other type here is an array");
             (proptest::collection::vec(nullable(element), 0..4), -1..2_i32)

@@ -21,19 +21,19 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
 }
 
 /// Length, bytes, precision, radix, scale, precision of time: what the standard tells of a type.
-struct Measures {
-    length: Option<i32>,
-    bytes: Option<i32>,
-    precision: Option<i32>,
-    radix: Option<i32>,
-    scale: Option<i32>,
-    time_precision: Option<i32>,
+pub(super) struct Measures {
+    pub(super) length: Option<i32>,
+    pub(super) bytes: Option<i32>,
+    pub(super) precision: Option<i32>,
+    pub(super) radix: Option<i32>,
+    pub(super) scale: Option<i32>,
+    pub(super) time_precision: Option<i32>,
 }
 
 /// Bytes of the longest text (1 GB), which is what a text without a length may have.
 const TEXT_BYTES_MAX: i32 = 1 << 30;
 
-fn measures(ty: TypeRef) -> Measures {
+pub(super) fn measures(ty: TypeRef) -> Measures {
     let modifier = (ty.typmod >= 0).then_some(ty.typmod);
     let binary = match ty.oid {
         t::INT2 => Some((16, Some(0))),
@@ -120,7 +120,8 @@ fn row(
     let at = usize::try_from(number - 1).unwrap_or_default();
     let is_updatable =
         table.is_view && updatable.and_then(|columns| columns.get(at)).copied().unwrap_or_default();
-    let is_array = aegis_types::io::element_type(ty.oid).is_some();
+    let is_array =
+        aegis_types::io::element_type(ty.oid).is_some() || names.element_of(ty.oid).is_some();
     let data_type = match builtins().type_row(ty.oid) {
         _ if is_array => "ARRAY".to_owned(),
         Some(_) => names.format_type(ty.oid, None),

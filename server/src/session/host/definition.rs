@@ -2,7 +2,7 @@
 
 use aegis_catalog::snapshot::{PG_AUTHID, PG_CLASS, PG_NAMESPACE};
 use aegis_catalog::system::{definition, function};
-use aegis_catalog::{Relation, RelationKind};
+use aegis_catalog::{Relation, RelationKind, TypeBody};
 use aegis_types::builtin::{FunctionRow, builtins};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid as t};
@@ -137,6 +137,14 @@ fn constraint(call: &Call<'_>) -> SqlResult<Datum> {
             let pretty = call.boolean(1);
             let text = definition::constraint_definition(&names, relation, found, pretty);
             return Ok(Datum::text(text));
+        }
+    }
+    for ty in call.seen.catalog.user_types_of(names.database) {
+        let TypeBody::Domain(body) = &ty.body else { continue };
+        if let Some(check) = body.checks.iter().find(|check| check.oid == oid) {
+            let shown = names.domain_check(body, check, call.boolean(1));
+            let suffix = if check.validated { "" } else { " NOT VALID" };
+            return Ok(Datum::text(format!("CHECK ({shown}){suffix}")));
         }
     }
     Ok(Datum::Null)

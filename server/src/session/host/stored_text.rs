@@ -9,6 +9,7 @@ use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::analyze::{Analyzer, AnalyzerContext};
 use aegis_sql::deparse::{Deparser, Layout, Stored};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
+use aegis_types::user_type::UserType;
 use aegis_types::{Datum, EvalContext, FormatSettings, Host, Oid, SqlError, SqlResult, TypeRef};
 
 use super::registered;
@@ -51,6 +52,14 @@ impl StoredText for Shown {
             Analyzer::new(stored.context.clone()).updatable_view(view)
         });
         Some(found.ok()?.ok()?.updatable_columns())
+    }
+
+    fn domain_check(&self, names: &Names<'_>, text: &str, base: TypeRef, pretty: bool) -> String {
+        let layout = if pretty { Layout::PRETTY } else { Layout::PLAIN };
+        let shown = with_tools(names, layout, |stored, deparser| {
+            deparser.expression(&stored.domain_check(text, base)?, None)
+        });
+        shown.unwrap_or_else(|_| text.to_owned())
     }
 
     fn view(&self, names: &Names<'_>, view: &Relation, pretty: bool, wrap_column: i32) -> String {
@@ -122,6 +131,14 @@ impl Host for NamesHost<'_> {
 
     fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid> {
         registered::read(&self.0, reg_type, text)
+    }
+
+    fn user_type(&self, oid: Oid) -> Option<UserType> {
+        self.0.user_type(oid)
+    }
+
+    fn record_fields(&self, record: TypeRef) -> Option<Arc<[(Arc<str>, TypeRef)]>> {
+        self.0.record_fields(record)
     }
 }
 

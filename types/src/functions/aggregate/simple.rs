@@ -7,6 +7,7 @@ use crate::compare::compare;
 use crate::context::CallContext;
 use crate::datum::Datum;
 use crate::error::SqlResult;
+use crate::functions::bits::combine;
 use crate::type_oid as t;
 
 /// `count(*)`, or `count(value)` of values that are not NULL.
@@ -131,5 +132,54 @@ impl Accumulator for Bits {
 
     fn finish(&self, _: &CallContext<'_>) -> SqlResult<Datum> {
         Ok(self.state.clone())
+    }
+}
+
+/// `bit_and`, `bit_or` and `bit_xor` of bit strings.
+pub(super) struct BitStrings {
+    word: &'static str,
+    operation: fn(u8, u8) -> u8,
+    state: Datum,
+}
+
+impl BitStrings {
+    pub(super) const fn new(word: &'static str, operation: fn(u8, u8) -> u8) -> Self {
+        Self { word, operation, state: Datum::Null }
+    }
+}
+
+impl Accumulator for BitStrings {
+    fn update(&mut self, _: &CallContext<'_>, a: &[Datum]) -> SqlResult<()> {
+        if a[0].is_null() {
+            return Ok(());
+        }
+        self.state = if self.state.is_null() {
+            a[0].clone()
+        } else {
+            combine(&[self.state.clone(), a[0].clone()], self.word, self.operation)?
+        };
+        Ok(())
+    }
+
+    fn finish(&self, _: &CallContext<'_>) -> SqlResult<Datum> {
+        Ok(self.state.clone())
+    }
+}
+
+/// `sum` of `money`.
+#[derive(Default)]
+pub(super) struct Amount(Option<i64>);
+
+impl Accumulator for Amount {
+    fn update(&mut self, _: &CallContext<'_>, a: &[Datum]) -> SqlResult<()> {
+        if let Datum::Int8(cents) = a[0] {
+            let sum = self.0.unwrap_or(0).checked_add(cents);
+            self.0 = Some(sum.ok_or_else(crate::money::out_of_range)?);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, _: &CallContext<'_>) -> SqlResult<Datum> {
+        Ok(self.0.map_or(Datum::Null, Datum::Int8))
     }
 }

@@ -145,7 +145,7 @@ pub(super) fn fill(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
         .map(|(length, lower)| Dimension { length, lower })
         .collect();
     let count = element_count(&dimensions)?;
-    let element = crate::io::element_type(context.result_type.oid)
+    let element = super::element_of(context, context.result_type.oid)
         .or_else(|| context.argument_types.first().map(|type_ref| type_ref.oid))
         .unwrap_or(crate::type_oid::UNKNOWN);
     let dimensions = if count == 0 { Vec::new() } else { dimensions };

@@ -8,6 +8,7 @@ use crate::io;
 use crate::json::{self, is_number, write_string};
 use crate::jsonb::Builder;
 use crate::oid::{Oid, TypeRef};
+use crate::record::Record;
 use crate::type_oid as t;
 
 /// The type of an argument as the call resolved it.
@@ -26,7 +27,7 @@ enum Shape<'a> {
     Json(&'a str),
     Jsonb(&'a crate::jsonb::Jsonb),
     Array(&'a Array),
-    Record(&'a [Datum]),
+    Record(&'a Record),
     Text(String),
 }
 
@@ -36,15 +37,17 @@ fn shape<'a>(context: &EvalContext<'_>, of: TypeRef, value: &'a Datum) -> Shape<
         Datum::Bool(value) => Shape::Bool(*value),
         Datum::Int2(_)
         | Datum::Int4(_)
-        | Datum::Int8(_)
         | Datum::Float4(_)
         | Datum::Float8(_)
         | Datum::Numeric(_) => Shape::Number(text(context, of.oid, value)),
+        Datum::Int8(_) if matches!(of.oid, t::INT8 | t::UNKNOWN) => {
+            Shape::Number(text(context, of.oid, value))
+        }
         Datum::Text(text) if of.oid == t::JSON => Shape::Json(text),
         Datum::Text(text) => Shape::Text(text.to_string()),
         Datum::Jsonb(value) => Shape::Jsonb(value),
         Datum::Array(array) => Shape::Array(array),
-        Datum::Record(fields) => Shape::Record(fields),
+        Datum::Record(fields) if of.oid != t::POINT => Shape::Record(fields),
         Datum::Date(_) | Datum::Timestamp(_) | Datum::Timestamptz(_) => {
             Shape::Text(iso_8601(context, of.oid, value))
         }
@@ -84,20 +87,6 @@ fn iso_8601(context: &EvalContext<'_>, of: Oid, value: &Datum) -> String {
     format!("{date}T{time}{minutes}{era}")
 }
 
-/// The name and type of each field of a record; those of an anonymous one go by its values.
-fn fields<'a>(
-    context: &EvalContext<'_>,
-    of: TypeRef,
-    values: &'a [Datum],
-) -> Vec<(std::sync::Arc<str>, TypeRef, &'a Datum)> {
-    let known = context.host.record_fields(of).filter(|known| known.len() == values.len());
-    let field = |(at, value): (usize, &'a Datum)| match &known {
-        Some(known) => (known[at].0.clone(), known[at].1, value),
-        None => (format!("f{}", at + 1).into(), TypeRef::plain(io::usual_type(value)), value),
-    };
-    values.iter().enumerate().map(field).collect()
-}
-
 /// Whether `json_agg` begins a line with values of this type.
 pub(super) fn is_structured(value: &Datum) -> bool {
     matches!(value, Datum::Array(_) | Datum::Record(_))
@@ -122,7 +111,7 @@ pub(super) fn write(
         Shape::Array(array) => write_array(context, array, lines, out),
         Shape::Record(values) => {
             out.push(b'{');
-            for (at, (name, of, value)) in fields(context, of, values).into_iter().enumerate() {
+            for (at, (name, of, value)) in values.described(context).into_iter().enumerate() {
                 separate(at, lines, out);
                 write_string(&name, out);
                 out.push(b':');
@@ -206,7 +195,7 @@ pub(super) fn build(
         }
         Shape::Record(values) => {
             builder.begin_object()?;
-            for (name, of, value) in fields(context, of, values) {
+            for (name, of, value) in values.described(context) {
                 builder.key(&name)?;
                 build(context, of, value, builder)?;
             }

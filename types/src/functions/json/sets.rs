@@ -1,8 +1,6 @@
 //! The set-returning functions. Those of jsonb read as they are asked, by place; those of json,
 //! whose text has no places, are read at once.
 
-use std::sync::Arc;
-
 use super::{SetTable, invalid_parameter, text_or_null};
 use crate::context::CallContext;
 use crate::datum::Datum;
@@ -44,7 +42,7 @@ fn text(node: Node<'_>) -> Datum {
 }
 
 fn record(key: Datum, value: Datum) -> Datum {
-    Datum::Record(Arc::from([key, value]))
+    Datum::record([key, value])
 }
 
 fn by_place(

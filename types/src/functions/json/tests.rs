@@ -343,7 +343,7 @@ fn datums_become_json_by_their_type() {
         call_typed("jsonb_build_object", &types, &arguments),
         r#"{"1": 2.5, "a": null, "f": "NaN", "j": {"q": 1}, "x": [1, 2], "true": false}"#
     );
-    let row = Datum::Record(Arc::from([Datum::Int4(1), s("a"), Datum::Null]));
+    let row = Datum::record([Datum::Int4(1), s("a"), Datum::Null]);
     let arguments = [Datum::Int4(1), Datum::Null, s("x"), row.clone()];
     assert_eq!(
         call("json_build_array", &arguments),
