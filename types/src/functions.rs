@@ -44,8 +44,10 @@ mod json;
 mod misc;
 mod network;
 mod numeric;
+mod support;
 mod text;
 
+pub use misc::random::Generator;
 pub use text::{quote_ident, quote_literal};
 
 static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(|| {
@@ -57,9 +59,11 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
         float::SCALARS,
         integer::SCALARS,
         json::SCALARS,
+        json::populate::SCALARS,
         misc::SCALARS,
         network::SCALARS,
         numeric::SCALARS,
+        support::SCALARS,
         text::SCALARS,
     ]
     .into_iter()
@@ -69,11 +73,20 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
 });
 
 static SETS: LazyLock<HashMap<&'static str, SetFunction>> = LazyLock::new(|| {
-    [array::SETS, datetime::SETS, host::SETS, integer::SETS, json::SETS, numeric::SETS, text::SETS]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        array::SETS,
+        datetime::SETS,
+        host::SETS,
+        integer::SETS,
+        json::SETS,
+        json::populate::SETS,
+        numeric::SETS,
+        text::SETS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 });
 
 /// The scalar function implemented under this key.

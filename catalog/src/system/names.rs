@@ -202,7 +202,8 @@ impl<'a> Names<'a> {
     /// The element of an array type.
     fn element_of(&self, array: Oid) -> Option<Oid> {
         if let Some(row) = builtins().type_row(array) {
-            return is_true_array(row).then_some(row.element);
+            let is_array = is_true_array(row) || array == aegis_types::type_oid::RECORD_ARRAY;
+            return is_array.then_some(row.element);
         }
         let (row_type, row_array) = match self.catalog.relation_of_row_type(array) {
             Some(found) => (found.row_type, found.row_array_type),

@@ -73,6 +73,7 @@ pub(super) struct SessionHost {
     observed: Mutex<Arc<Observed>>,
     sequences: Mutex<SequenceMemory>,
     pending: Mutex<Vec<PendingSetting>>,
+    random: aegis_types::functions::Generator,
 }
 
 /// What was last observed.
@@ -134,6 +135,7 @@ impl SessionHost {
             observed: Mutex::default(),
             sequences: Mutex::default(),
             pending: Mutex::default(),
+            random: aegis_types::functions::Generator::default(),
         }
     }
 
@@ -227,6 +229,10 @@ impl Host for SessionHost {
             return Ok(Datum::Null);
         }
         implementation(&Call { host: self, seen: &self.seen(), row, args: arguments })
+    }
+
+    fn random(&self) -> &aegis_types::functions::Generator {
+        &self.random
     }
 
     fn reg_out(&self, reg_type: Oid, value: Oid) -> String {

@@ -296,11 +296,13 @@ impl Session {
         let columns = result_columns(analyzed);
         if let BoundStatement::Query(query) = &analyzed.statement
             && query.row_marks.is_empty()
+            && !query.has_changes_in_with()
         {
             let plan = self.instance.engine.plan(query, &context)?;
             return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(&context)? });
         }
         let word = match &analyzed.statement {
+            BoundStatement::Query(query) if query.has_changes_in_with() => "SELECT",
             BoundStatement::Query(_) => "SELECT FOR UPDATE",
             BoundStatement::Insert(_) => "INSERT",
             BoundStatement::Update(_) => "UPDATE",
@@ -314,27 +316,13 @@ impl Session {
         let lock_timeout = self.duration("lock_timeout");
         let mut changes =
             Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
-        let changed: Changed = match &analyzed.statement {
-            BoundStatement::Insert(insert) => changes.insert(insert).await?,
-            BoundStatement::Update(update) => changes.update(update).await?,
-            BoundStatement::Delete(delete) => changes.delete(delete).await?,
-            BoundStatement::Query(query) => {
-                let rows = changes.lock_rows(query).await?;
-                return Ok(Outcome::Returned {
-                    tag: format!("SELECT {}", rows.count()),
-                    columns,
-                    rows: rows.into_stream()?,
-                });
-            }
-            BoundStatement::Utility(_) => {
-                return Err(SqlError::internal("a statement without rows to change"));
-            }
-        };
+        let changed: Changed = changes.run(&analyzed.statement).await?;
         let tag = match word {
             "INSERT" => format!("INSERT 0 {}", changed.rows),
+            "SELECT FOR UPDATE" => format!("SELECT {}", changed.rows),
             word => format!("{word} {}", changed.rows),
         };
-        Ok(if columns.is_empty() {
+        Ok(if !analyzed.statement.returns_rows() {
             Outcome::Done(tag)
         } else {
             Outcome::Returned { tag, columns, rows: changed.returned.into_stream()? }
