@@ -187,7 +187,7 @@ static TABLE: &[(&str, AggregateFunction)] = &[
     ("percentile_cont(_float8,float8)", |_| Box::new(Sorted::new(What::Continuous))),
     ("percentile_cont(_float8,interval)", |_| Box::new(Sorted::new(What::Continuous))),
     ("mode(anyelement)", |_| Box::new(Sorted::new(What::Mode))),
-    ("rank(any)", |_| Box::new(Hypothetical::new(Rank::Rank))),
+    ("rank(any)", |_| Box::new(Hypothetical::new(Rank::Plain))),
     ("dense_rank(any)", |_| Box::new(Hypothetical::new(Rank::Dense))),
     ("percent_rank(any)", |_| Box::new(Hypothetical::new(Rank::Percent))),
     ("cume_dist(any)", |_| Box::new(Hypothetical::new(Rank::Cumulative))),

@@ -195,7 +195,7 @@ pub(super) struct Hypothetical {
 #[derive(Clone, Copy)]
 pub(super) enum Rank {
     /// `rank`
-    Rank,
+    Plain,
     /// `dense_rank`
     Dense,
     /// `percent_rank`
@@ -226,7 +226,7 @@ impl Accumulator for Hypothetical {
 
     fn finish(&self, _: &CallContext<'_>) -> SqlResult<Datum> {
         Ok(match self.of {
-            Rank::Rank => Datum::Int8(self.before + 1),
+            Rank::Plain => Datum::Int8(self.before + 1),
             Rank::Dense => Datum::Int8(self.before_distinct + 1),
             Rank::Percent if self.rows == 0 => Datum::Float8(0.0),
             Rank::Percent => Datum::Float8(self.before as f64 / self.rows as f64),
