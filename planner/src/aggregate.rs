@@ -16,7 +16,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{StreamExt, TryStreamExt};
 
-use crate::arrow_types::ColumnReader;
+use crate::arrow_types::{ColumnReader, schema};
 use crate::memory::{Partitions, Spilled, reserve, reserve_spilling, row_size};
 use crate::node::{BATCH_ROWS, Node, batches};
 use crate::plan::{Plan, SortColumn, encode_key};
@@ -30,11 +30,20 @@ pub(crate) struct AggregateCall {
     pub(crate) args: Vec<Arc<Scalar>>,
     pub(crate) distinct: bool,
     pub(crate) order_by: Vec<SortColumn>,
-    /// `WITHIN GROUP`: the values sorted by follow the arguments.
-    pub(crate) within_group: bool,
+    /// `WITHIN GROUP`: the arguments are given once, the values sorted by for each row.
+    pub(crate) within_group: Option<WithinGroup>,
     pub(crate) filter: Option<Arc<Scalar>>,
     pub(crate) argument_types: Vec<TypeRef>,
     pub(crate) result: TypeRef,
+}
+
+/// How an aggregate takes what is sorted by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WithinGroup {
+    /// An ordered-set aggregate: the values that are not NULL.
+    Values,
+    /// A hypothetical-set aggregate: how each row compares with the arguments.
+    Comparison,
 }
 
 /// Grouping. Columns out: group keys, carried columns, aggregates, `GROUPING()`s.
@@ -54,6 +63,8 @@ pub(crate) struct AggregatePlan {
 struct State {
     accumulator: Box<dyn Accumulator>,
     seen: HashSet<Vec<u8>>,
+    /// The arguments of an aggregate `WITHIN GROUP`, from the first row of the group.
+    direct: Option<Vec<Datum>>,
     /// Sort key and arguments of each row, where the order matters.
     waiting: Vec<(Vec<u8>, Vec<Datum>)>,
     /// About the bytes that these two take.
@@ -86,6 +97,7 @@ impl AggregateCall {
         State {
             accumulator: self.with_context(run, |context| (self.function)(context)),
             seen: HashSet::new(),
+            direct: None,
             waiting: Vec::new(),
             held: 0,
         }
@@ -98,8 +110,12 @@ impl AggregateCall {
         order: &[Datum],
         run: &Run,
     ) -> SqlResult<()> {
-        let nulls = if self.within_group { order.iter().any(Datum::is_null) } else { false };
-        if (self.strict && args.iter().any(Datum::is_null)) || nulls {
+        let left_out = match self.within_group {
+            None => self.strict && args.iter().any(Datum::is_null),
+            Some(WithinGroup::Values) => order.iter().any(Datum::is_null),
+            Some(WithinGroup::Comparison) => false,
+        };
+        if left_out {
             return Ok(());
         }
         if self.distinct {
@@ -113,38 +129,71 @@ impl AggregateCall {
             }
             state.held += size;
         }
-        if self.order_by.is_empty() && !self.distinct {
+        if self.order_by.is_empty() && !self.distinct && self.within_group.is_none() {
             return self.with_context(run, |context| state.accumulator.update(context, &args));
         }
-        let mut key = Vec::new();
-        for (value, column) in order.iter().zip(&self.order_by) {
-            let (descending, first) = (column.descending, column.nulls_first);
-            aegis_types::key::encode(column.scalar.ty.oid, value, descending, first, &mut key)?;
-        }
+        let mut key = self.sort_key(order)?;
         if self.order_by.is_empty() {
             // PostgreSQL sorts to find duplicates, and so feeds them in order.
             for (value, scalar) in args.iter().zip(&self.args) {
                 encode_key(scalar.ty, value, &mut key)?;
             }
         }
-        let mut args = args;
-        if self.within_group {
-            args.extend(order.iter().cloned());
-        }
+        let args = match self.within_group {
+            None => args,
+            Some(WithinGroup::Values) => order.to_vec(),
+            Some(WithinGroup::Comparison) => Vec::new(),
+        };
         state.held += key.capacity() + 48 + row_size(&args);
         state.waiting.push((key, args));
         Ok(())
     }
 
-    fn finish(&self, state: &mut State, run: &Run) -> SqlResult<Datum> {
+    fn sort_key(&self, order: &[Datum]) -> SqlResult<Vec<u8>> {
+        let mut key = Vec::new();
+        for (value, column) in order.iter().zip(&self.order_by) {
+            let (descending, first) = (column.descending, column.nulls_first);
+            aegis_types::key::encode(column.scalar.ty.oid, value, descending, first, &mut key)?;
+        }
+        Ok(key)
+    }
+
+    fn finish(&self, state: &mut State, input: &[TypeRef], run: &Run) -> SqlResult<Datum> {
         let mut waiting = std::mem::take(&mut state.waiting);
         waiting.sort_by(|left, right| left.0.cmp(&right.0));
+        if let Some(kind) = self.within_group {
+            let direct = match state.direct.take() {
+                Some(direct) => direct,
+                None => self.direct_without_rows(input, run)?,
+            };
+            if kind == WithinGroup::Comparison {
+                compare_with(&self.sort_key(&direct)?, &mut waiting);
+            }
+            state.accumulator.direct(&direct);
+        }
         self.with_context(run, |context| {
             for (_, args) in &waiting {
                 state.accumulator.update(context, args)?;
             }
             state.accumulator.finish(context)
         })
+    }
+
+    /// The arguments over a row of NULLs: a group without rows has no column's value.
+    fn direct_without_rows(&self, input: &[TypeRef], run: &Run) -> SqlResult<Vec<Datum>> {
+        let nulls = vec![vec![Datum::Null; input.len()]];
+        let batch = crate::arrow_types::batch_of(&schema(input), input, &nulls)?;
+        let direct = Evaluated::new(&self.args, &batch, run)?;
+        Ok(direct.readers().iter().map(|reader| reader.get(0)).collect())
+    }
+}
+
+/// Makes of each sorted row how it compares with this key, and whether it differs from the one before.
+fn compare_with(key: &[u8], rows: &mut [(Vec<u8>, Vec<Datum>)]) {
+    for at in 0..rows.len() {
+        let order = rows[at].0.as_slice().cmp(key) as i32;
+        let differs = at == 0 || rows[at].0 != rows[at - 1].0;
+        rows[at].1 = vec![Datum::Int4(order), Datum::Bool(differs)];
     }
 }
 
@@ -177,6 +226,7 @@ struct Shape {
     calls: Arc<Vec<AggregateCall>>,
     groupings: Vec<Vec<usize>>,
     types: Vec<TypeRef>,
+    input_types: Vec<TypeRef>,
 }
 
 /// The groups of one pass.
@@ -297,10 +347,38 @@ impl Table {
         Ok(())
     }
 
+    /// Keeps the arguments of an aggregate `WITHIN GROUP` for groups that begin in a batch.
+    fn take_direct(
+        &mut self,
+        at: usize,
+        places: &[Vec<usize>],
+        batch: &RecordBatch,
+    ) -> SqlResult<()> {
+        let shape = self.shape.clone();
+        let mut direct: Option<Evaluated> = None;
+        for (row, places) in places.iter().enumerate() {
+            for place in places {
+                let state = &mut self.groups[*place].states[at];
+                if state.direct.is_none() {
+                    if direct.is_none() {
+                        let args = &shape.calls[at].args;
+                        direct = Some(Evaluated::new(args, batch, &self.run)?);
+                    }
+                    let direct = direct.iter().flat_map(Evaluated::readers);
+                    state.direct = Some(direct.map(|reader| reader.get(row)).collect());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Hands the rows of a batch to one aggregate of their groups.
     fn feed(&mut self, at: usize, places: &[Vec<usize>], batch: &RecordBatch) -> SqlResult<()> {
         let (run, shape) = (self.run.clone(), self.shape.clone());
         let call = &shape.calls[at];
+        if call.within_group.is_some() {
+            self.take_direct(at, places, batch)?;
+        }
         let filter = Evaluated::new(&call.filter, batch, &run)?;
         let filter = filter.readers();
         // Arguments of rows that the filter leaves out, or that are grouped later, are not evaluated.
@@ -319,7 +397,9 @@ impl Table {
             arrow::compute::filter_record_batch(batch, &mask)
                 .map_err(|error| aegis_types::SqlError::internal(error.to_string()))?
         };
-        let args = Evaluated::new(&call.args, &own, &run)?;
+        let none = Vec::new();
+        let of_rows = if call.within_group.is_some() { &none } else { &call.args };
+        let args = Evaluated::new(of_rows, &own, &run)?;
         let order = Evaluated::new(call.order_by.iter().map(|key| &key.scalar), &own, &run)?;
         let (args, order) = (args.readers(), order.readers());
         let rows = (0..batch.num_rows()).filter(|row| chosen[*row]);
@@ -345,7 +425,7 @@ impl Shape {
         let mut row = std::mem::take(&mut group.keys);
         row.append(&mut group.carried);
         for (call, state) in self.calls.iter().zip(&mut group.states) {
-            row.push(call.finish(state, run)?);
+            row.push(call.finish(state, &self.input_types, run)?);
         }
         for grouping in &self.groupings {
             let bits = grouping
@@ -456,6 +536,7 @@ impl AggregatePlan {
             calls: self.calls.clone(),
             groupings: self.groupings.clone(),
             types: types.to_vec(),
+            input_types: self.input.types.clone(),
         });
         let run = run.clone();
         Ok(Node::new("Aggregate", types, vec![child], move |mut inputs, task| {

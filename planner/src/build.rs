@@ -147,6 +147,10 @@ impl Builder {
 
     /// The plan of a query at `depth`, giving its visible targets.
     pub(crate) fn query(&mut self, query: &Arc<Query>, depth: usize) -> SqlResult<Plan> {
+        if query.has_changes_in_with() {
+            // Whoever can run it has put the rows that it returns in its place.
+            return Err(SqlError::unsupported("a data-modifying statement in WITH in this place"));
+        }
         let kept = self.ctes.split_off(depth.min(self.ctes.len()));
         self.ctes.resize_with(depth, Vec::new);
         let scopes = query
@@ -298,23 +302,49 @@ impl Builder {
     }
 
     /// Set-returning functions are taken out of the targets; what is around them is computed above.
+    /// Those inside others are expanded before them.
     fn set_targets(
         &mut self,
-        plan: Plan,
+        mut plan: Plan,
         layout: &Layout,
         query: &Query,
         depth: usize,
     ) -> SqlResult<Plan> {
-        const EXPANDED: usize = SET_OPERATION - 9;
-        let mut sets: Vec<Expr> = Vec::new();
-        let mut columns = crate::rewrite::Columns::default();
         let mut exprs: Vec<Expr> = query.targets.iter().map(|target| target.expr.clone()).collect();
-        for expr in &mut exprs {
+        let mut layout = layout.clone();
+        let mut expanded = 0;
+        while exprs.iter().any(has_set) {
+            (plan, layout) = self.expand(plan, &layout, &mut exprs, &mut expanded, depth)?;
+        }
+        let types = exprs.iter().map(Expr::ty).collect();
+        let exprs = exprs
+            .iter()
+            .map(|expr| compile(self, expr, &layout, depth))
+            .collect::<SqlResult<_>>()?;
+        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types))
+    }
+
+    /// Expands the set-returning functions that have no others in their arguments.
+    fn expand(
+        &mut self,
+        plan: Plan,
+        layout: &Layout,
+        exprs: &mut [Expr],
+        expanded: &mut usize,
+        depth: usize,
+    ) -> SqlResult<(Plan, Layout)> {
+        const EXPANDED: usize = SET_OPERATION - 9;
+        let mut sets: Vec<(Expr, i16)> = Vec::new();
+        let mut columns = crate::rewrite::Columns::default();
+        for expr in exprs {
             crate::rewrite::rewrite_expr(expr, 0, &mut |expr, level| match expr {
-                Expr::Call(call) if level == 0 && call.returns_set => {
-                    let column = i16::try_from(sets.len() + 1).unwrap_or(i16::MAX);
+                Expr::Call(call)
+                    if level == 0 && call.returns_set && !call.args.iter().any(has_set) =>
+                {
+                    *expanded += 1;
+                    let column = i16::try_from(*expanded).unwrap_or(i16::MAX);
                     let ty = call.ty;
-                    sets.push(expr.clone());
+                    sets.push((expr.clone(), column));
                     *expr = Expr::Column { entry: EXPANDED, column, levels_up: 0, ty };
                     true
                 }
@@ -323,15 +353,10 @@ impl Builder {
             crate::rewrite::visit_expr(expr, 0, &mut columns);
         }
         let (mut targets, mut types, mut above) = (Vec::new(), Vec::new(), Layout::default());
-        for (at, expr) in sets.iter().enumerate() {
+        for (expr, column) in &sets {
             let Expr::Call(call) = expr else { continue };
-            let nested = call.args.iter().any(has_set);
-            if nested {
-                return Err(SqlError::unsupported("set-returning functions inside one another"));
-            }
             targets.push(SetTarget::Set(self.set_call(call, layout, depth)?));
-            let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
-            above.0.insert((EXPANDED, column), (at, call.ty));
+            above.0.insert((EXPANDED, *column), (types.len(), call.ty));
             types.push(call.ty);
         }
         for name in columns.0 {
@@ -341,13 +366,7 @@ impl Builder {
                 types.push(*ty);
             }
         }
-        let plan = Plan::new(PlanKind::ProjectSet(Box::new(plan), targets), types);
-        let types = exprs.iter().map(Expr::ty).collect();
-        let exprs = exprs
-            .iter()
-            .map(|expr| compile(self, expr, &above, depth))
-            .collect::<SqlResult<_>>()?;
-        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types))
+        Ok((Plan::new(PlanKind::ProjectSet(Box::new(plan), targets), types), above))
     }
 
     fn set_call(

@@ -93,6 +93,7 @@ impl Shown {
             PlanKind::Scan(scan) => self.scan(scan),
             PlanKind::System { name, .. } => format!("Seq Scan on {name}"),
             PlanKind::Values(_) => "Values Scan".to_owned(),
+            PlanKind::Returned(_) => "CTE Scan".to_owned(),
             PlanKind::Functions(functions) => format!("Function Scan on {}", functions.name),
             PlanKind::ProjectSet(input, _) => {
                 below.push(input);

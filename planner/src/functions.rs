@@ -43,10 +43,18 @@ pub(crate) enum FromCall {
     Scalar(Arc<Scalar>),
 }
 
+/// The columns that a call gives.
+#[derive(Clone, Copy)]
+pub(crate) struct Width {
+    pub(crate) columns: usize,
+    /// Whether they are the fields of what it returns.
+    pub(crate) is_record: bool,
+}
+
 /// `ROWS FROM (…)`.
 pub(crate) struct FunctionsPlan {
     /// The calls, with the number of columns that each gives.
-    pub(crate) calls: Vec<(FromCall, usize)>,
+    pub(crate) calls: Vec<(FromCall, Width)>,
     pub(crate) with_ordinality: bool,
     pub(crate) name: String,
 }
@@ -62,7 +70,7 @@ impl FunctionsPlan {
         let with_ordinality = self.with_ordinality;
         Ok(Node::new("Function Scan", types, Vec::new(), move |_, _| {
             let (calls, run, types) = (calls.clone(), run.clone(), types_of_output.clone());
-            let state: Option<(Vec<(Option<Values>, usize)>, i64)> = None;
+            let state: Option<(Vec<(Option<Values>, Width)>, i64)> = None;
             let stream = futures::stream::try_unfold(state, move |state| {
                 let (calls, run, types) = (calls.clone(), run.clone(), types.clone());
                 async move {
@@ -92,7 +100,7 @@ impl FunctionsPlan {
     }
 }
 
-fn open_all(calls: &[(FromCall, usize)], run: &Run) -> SqlResult<Vec<(Option<Values>, usize)>> {
+fn open_all(calls: &[(FromCall, Width)], run: &Run) -> SqlResult<Vec<(Option<Values>, Width)>> {
     calls
         .iter()
         .map(|(call, width)| {
@@ -113,18 +121,20 @@ fn open_all(calls: &[(FromCall, usize)], run: &Run) -> SqlResult<Vec<(Option<Val
 }
 
 /// The next row of all calls side by side; `None` when all are at their end.
-fn next_row(open: &mut [(Option<Values>, usize)]) -> SqlResult<Option<Vec<Datum>>> {
+fn next_row(open: &mut [(Option<Values>, Width)]) -> SqlResult<Option<Vec<Datum>>> {
     let mut row = Vec::new();
     let mut any = false;
     for (values, width) in open {
         let next = values.as_mut().and_then(Iterator::next).transpose()?;
-        let end = row.len() + *width;
+        let end = row.len() + width.columns;
         match next {
             None => *values = None,
             Some(value) => {
                 any = true;
                 match value {
-                    Datum::Record(fields) if *width != 1 => row.extend(fields.iter().cloned()),
+                    Datum::Record(fields) if width.is_record => row.extend(fields.iter().cloned()),
+                    // The whole record may be NULL: then so are its fields.
+                    Datum::Null => {}
                     value => row.push(value),
                 }
             }
@@ -187,7 +197,7 @@ struct Expansion {
     /// Values of plain targets, arguments of the others: of each row.
     values: Vec<Vec<Vec<Datum>>>,
     at: usize,
-    open: Vec<(Option<Values>, usize)>,
+    open: Vec<(Option<Values>, Width)>,
     failed: bool,
 }
 
@@ -228,7 +238,8 @@ impl Expansion {
                 let Some(values) = self.values.get(self.at) else { break };
                 for (target, args) in self.targets.iter().zip(values) {
                     if let SetTarget::Set(call) = target {
-                        self.open.push((Some(call.open(args, &self.run)?), 1));
+                        let width = Width { columns: 1, is_record: false };
+                        self.open.push((Some(call.open(args, &self.run)?), width));
                     }
                 }
             }

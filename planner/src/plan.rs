@@ -57,6 +57,8 @@ pub(crate) enum PlanKind {
         columns: Vec<usize>,
     },
     Values(Vec<Vec<Arc<Scalar>>>),
+    /// Rows that a statement of `WITH` has returned.
+    Returned(Arc<aegis_sql::dml::KeptRows>),
     Functions(crate::functions::FunctionsPlan),
     Filter(Box<Plan>, Arc<Scalar>, Described),
     OneTime(OneTimePlan),
@@ -183,6 +185,19 @@ impl Plan {
                     },
                     run,
                 )
+            }
+            PlanKind::Returned(rows) => {
+                let (rows, types) = (rows.clone(), self.types.clone());
+                Ok(Node::new("CTE Scan", &self.types, Vec::new(), move |_, _| {
+                    let types = types.clone();
+                    let made = rows.batches().flat_map(move |rows| {
+                        match rows.and_then(|rows| batches(&types, &rows)) {
+                            Ok(batches) => batches.into_iter().map(Ok).collect(),
+                            Err(error) => vec![Err(external(error))],
+                        }
+                    });
+                    Ok(futures::stream::iter(made).boxed())
+                }))
             }
             PlanKind::Functions(functions) => functions.start(&self.types, run),
             PlanKind::Filter(input, predicate, _) => {

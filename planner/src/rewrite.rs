@@ -67,7 +67,8 @@ pub(crate) fn visit_entry(entry: &RangeTableEntry, level: usize, visitor: &mut d
         | RteKind::System(_)
         | RteKind::Cte { .. }
         | RteKind::Row(_)
-        | RteKind::Known(_) => {}
+        | RteKind::Known(_)
+        | RteKind::Returned(_) => {}
     }
 }
 

@@ -43,6 +43,7 @@ mod from;
 mod join;
 mod range_function;
 mod cte;
+mod search_cycle;
 mod target;
 mod sort;
 mod group;
@@ -57,7 +58,7 @@ mod conflict;
 mod updatable;
 mod update;
 
-mod walk;
+pub(crate) mod walk;
 mod implication;
 mod parameter;
 mod standalone;
@@ -219,7 +220,14 @@ impl<'a> Analyzer<'a> {
     /// # Errors
     /// As [`Analyzer::analyze`].
     pub fn analyze_view(mut self, select: &ast::SelectStmt) -> SqlResult<Query> {
-        self.top_level_select(select)
+        let query = self.top_level_select(select)?;
+        if query.has_changes_in_with() {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "views must not contain data-modifying statements in WITH",
+            ));
+        }
+        Ok(query)
     }
 
     fn top_level_select(&mut self, select: &ast::SelectStmt) -> SqlResult<Query> {

@@ -82,6 +82,10 @@ pub struct Query {
 /// The range table entry that the output of a set operation is named by.
 pub const SET_OPERATION: usize = usize::MAX;
 
+/// The range table entry by which a subquery in `RETURNING` names the targets of the source, columns
+/// from 1.
+pub const SOURCE_TARGETS: usize = usize::MAX - 1;
+
 /// An output column.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -124,13 +128,15 @@ pub struct SortKey {
 pub struct Cte {
     /// Its name.
     pub name: String,
-    /// Its query; a data-modifying one is refused before.
+    /// Its query; of a data-modifying one, the columns that it returns.
     pub query: Arc<Query>,
     /// Whether it names itself. Then `query` is a `UNION [ALL]` whose right side reads
     /// [`RteKind::Cte`] with `levels_up` to here.
     pub recursive: bool,
     /// `MATERIALIZED` (true), `NOT MATERIALIZED` (false).
     pub materialized: Option<bool>,
+    /// INSERT, UPDATE or DELETE: run once, whether it is read or not.
+    pub change: Option<Arc<BoundStatement>>,
 }
 
 /// An entry of the range table.
@@ -187,6 +193,8 @@ pub enum RteKind {
     /// One row that is known already, or none, in the place of what was read: what a re-check runs
     /// over.
     Known(Option<Arc<KnownRow>>),
+    /// Rows that a statement of `WITH` has returned, a datum for every column of the entry.
+    Returned(Arc<crate::dml::KeptRows>),
 }
 
 /// A row that is known without reading.
@@ -607,6 +615,9 @@ pub enum CallForm {
     Function,
     /// `f(x)` with defaults filled in behind so many arguments
     Defaulted(u8),
+    /// `f(x, VARIADIC array)` of a function that takes any number of values: the elements are its
+    /// last arguments.
+    Variadic,
     /// `x::t`
     ExplicitCast,
     /// Not written: put in by the analyzer.
@@ -792,6 +803,49 @@ pub struct Delete {
     pub returning: Vec<Target>,
     /// As in [`Update`].
     pub current_of: Option<String>,
+}
+
+impl BoundStatement {
+    /// Whether it gives rows.
+    #[must_use]
+    pub fn returns_rows(&self) -> bool {
+        match self {
+            Self::Query(_) => true,
+            Self::Insert(insert) => !insert.returning.is_empty(),
+            Self::Update(update) => !update.returning.is_empty(),
+            Self::Delete(delete) => !delete.returning.is_empty(),
+            Self::Utility(_) => false,
+        }
+    }
+
+    /// The query that it is, or that gives the rows to change.
+    #[must_use]
+    pub fn source(&self) -> Option<&Arc<Query>> {
+        match self {
+            Self::Query(query) => Some(query),
+            Self::Insert(insert) => Some(&insert.source),
+            Self::Update(update) => Some(&update.source),
+            Self::Delete(delete) => Some(&delete.source),
+            Self::Utility(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn source_mut(&mut self) -> Option<&mut Query> {
+        match self {
+            Self::Query(query) => Some(Arc::make_mut(query)),
+            Self::Insert(insert) => Some(Arc::make_mut(&mut Arc::make_mut(insert).source)),
+            Self::Update(update) => Some(Arc::make_mut(&mut Arc::make_mut(update).source)),
+            Self::Delete(delete) => Some(Arc::make_mut(&mut Arc::make_mut(delete).source)),
+            Self::Utility(_) => None,
+        }
+    }
+
+    /// Whether a statement in its `WITH` changes data.
+    #[must_use]
+    pub fn has_changes_in_with(&self) -> bool {
+        self.source().is_some_and(|source| source.has_changes_in_with())
+    }
 }
 
 impl Expr {
@@ -993,6 +1047,12 @@ impl Expr {
 }
 
 impl Query {
+    /// Whether a statement in its `WITH` changes data.
+    #[must_use]
+    pub fn has_changes_in_with(&self) -> bool {
+        self.ctes.iter().any(|cte| cte.change.is_some())
+    }
+
     /// The columns that the query gives, in order.
     pub fn visible_targets(&self) -> impl Iterator<Item = &Target> {
         self.targets.iter().filter(|target| !target.hidden)

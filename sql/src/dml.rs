@@ -12,7 +12,7 @@
 //! what, and this module locks, checks again, checks constraints and writes. Rows are written while
 //! the source is still read: a scan does not see writes of its own command.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,10 +33,11 @@ mod recheck;
 pub(crate) mod returned;
 mod returning;
 mod table;
+mod with;
 mod write;
 
 pub use lock_rows::{LockedRows, with_current_row};
-pub use returned::ReturnedRows;
+pub use returned::{KeptRows, ReturnedRows};
 pub use table::TableAccess;
 pub use write::{InsertOutcome, OldRow};
 
@@ -57,7 +58,13 @@ pub struct Changes<'a> {
     pub(crate) pending: Vec<foreign_key::Pending>,
     /// How deep cascades have led.
     pub(crate) cascade_depth: usize,
+    /// The rows that a statement with several changes of data has changed so far; none while there
+    /// is only one.
+    changed_in_with: Option<RowKeys>,
 }
+
+/// Rows by tree and key.
+type RowKeys = HashSet<(TreeId, Vec<u8>)>;
 
 /// Foreign keys that a statement under way has yet to look at.
 #[derive(Default)]
@@ -82,7 +89,16 @@ impl<'a> Changes<'a> {
         row_ids: &'a RowIds,
         lock_timeout: Option<Duration>,
     ) -> Self {
-        Self { txn, context, engine, row_ids, lock_timeout, pending: Vec::new(), cascade_depth: 0 }
+        Self {
+            txn,
+            context,
+            engine,
+            row_ids,
+            lock_timeout,
+            pending: Vec::new(),
+            cascade_depth: 0,
+            changed_in_with: None,
+        }
     }
 
     /// Puts back the foreign keys that an earlier part of the same statement left to its end.

@@ -20,7 +20,7 @@ use aegis_types::{
 };
 
 use crate::ast::{BoolTestType, SqlValueOp};
-use crate::bound::{Call, Expr, RowCompareOp, Subscript};
+use crate::bound::{Call, CallForm, Expr, RowCompareOp, Subscript};
 use crate::row::is_oid_like;
 
 mod array;
@@ -192,6 +192,17 @@ struct CallNode {
     args: Vec<Node>,
     argument_types: Box<[TypeRef]>,
     result_type: TypeRef,
+    spreads: Spread,
+}
+
+/// Whether the elements of the last argument, an array, are the function's arguments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spread {
+    No,
+    /// Without an array the result is NULL.
+    Yes,
+    /// Without an array there are no more arguments.
+    OrNone,
 }
 
 #[derive(Clone, Copy)]
@@ -410,6 +421,11 @@ impl Compiler<'_> {
             args: self.nodes(&call.args)?,
             argument_types: call.args.iter().map(Expr::ty).collect(),
             result_type: call.ty,
+            spreads: match (call.form, row.name) {
+                (CallForm::Variadic, "format") => Spread::OrNone,
+                (CallForm::Variadic, _) => Spread::Yes,
+                _ => Spread::No,
+            },
         })
     }
 }
@@ -479,7 +495,37 @@ impl CallNode {
         }
     }
 
+    /// Applies the function to the elements of its last argument, an array.
+    fn apply_spread(&self, args: &[Datum], context: &Evaluation<'_>) -> SqlResult<Datum> {
+        let Some((last, first)) = args.split_last() else {
+            return self.apply(args, context);
+        };
+        let mut args = first.to_vec();
+        let mut types = self.argument_types[..first.len()].to_vec();
+        match last {
+            Datum::Array(array) => {
+                args.extend(array.elements.iter().cloned());
+                types.resize(args.len(), TypeRef::plain(array.element));
+            }
+            _ if self.spreads == Spread::Yes => return Ok(Datum::Null),
+            _ => {}
+        }
+        self.apply_to(&args, &types, context)
+    }
+
     fn apply(&self, args: &[Datum], context: &Evaluation<'_>) -> SqlResult<Datum> {
+        if self.spreads != Spread::No {
+            return self.apply_spread(args, context);
+        }
+        self.apply_to(args, &self.argument_types, context)
+    }
+
+    fn apply_to(
+        &self,
+        args: &[Datum],
+        argument_types: &[TypeRef],
+        context: &Evaluation<'_>,
+    ) -> SqlResult<Datum> {
         if self.strict && args.iter().any(Datum::is_null) {
             return Ok(Datum::Null);
         }
@@ -487,7 +533,7 @@ impl CallNode {
             Target::Function(function) => {
                 let call = CallContext {
                     eval: context.eval,
-                    argument_types: &self.argument_types,
+                    argument_types,
                     result_type: self.result_type,
                 };
                 function(&call, args)

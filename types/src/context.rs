@@ -98,6 +98,13 @@ pub trait Host: Send + Sync {
     /// Whatever that function raises.
     fn call(&self, function: Oid, arguments: &[Datum]) -> SqlResult<Datum>;
 
+    /// The session's generator of `random()`.
+    fn random(&self) -> &crate::functions::Generator {
+        static SHARED: std::sync::LazyLock<crate::functions::Generator> =
+            std::sync::LazyLock::new(Default::default);
+        &SHARED
+    }
+
     /// The text form of a reg type's value: the name that it stands for, qualified where
     /// `search_path` does not find it; the number where nothing has that OID.
     fn reg_out(&self, reg_type: Oid, value: Oid) -> String;

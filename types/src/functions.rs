@@ -51,8 +51,10 @@ mod money;
 mod network;
 mod numeric;
 mod position;
+mod support;
 mod text;
 
+pub use misc::random::Generator;
 pub use text::{quote_ident, quote_literal};
 
 static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(|| {
@@ -69,11 +71,13 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
         hash::SCALARS,
         integer::SCALARS,
         json::SCALARS,
+        json::populate::SCALARS,
         misc::SCALARS,
         money::SCALARS,
         network::SCALARS,
         numeric::SCALARS,
         position::SCALARS,
+        support::SCALARS,
         text::SCALARS,
     ]
     .into_iter()
@@ -83,11 +87,20 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
 });
 
 static SETS: LazyLock<HashMap<&'static str, SetFunction>> = LazyLock::new(|| {
-    [array::SETS, datetime::SETS, host::SETS, integer::SETS, json::SETS, numeric::SETS, text::SETS]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    [
+        array::SETS,
+        datetime::SETS,
+        host::SETS,
+        integer::SETS,
+        json::SETS,
+        json::populate::SETS,
+        numeric::SETS,
+        text::SETS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
 });
 
 /// The scalar function implemented under this key.

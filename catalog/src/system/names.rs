@@ -278,7 +278,8 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn element_of(&self, array: Oid) -> Option<Oid> {
         if let Some(row) = builtins().type_row(array) {
-            return is_true_array(row).then_some(row.element);
+            let is_array = is_true_array(row) || array == aegis_types::type_oid::RECORD_ARRAY;
+            return is_array.then_some(row.element);
         }
         if let Some(element) = self.catalog.element_of(array) {
             return Some(element);

@@ -17,7 +17,7 @@ use super::semi::Semi;
 use super::{Builder, column};
 use crate::compile::{Layout, compile, equality, is_constant};
 use crate::explain::Described;
-use crate::functions::{FromCall, FunctionsPlan};
+use crate::functions::{FromCall, FunctionsPlan, Width};
 use crate::lookup::LookupPlan;
 use crate::plan::{DUMMY, JoinPlan, JoinType, OneTimePlan, Plan, PlanKind};
 use crate::rewrite::{
@@ -496,6 +496,14 @@ impl Builder {
                 all_columns(at, self.functions(entry, calls, *with_ordinality, depth)?)
             }
             RteKind::Known(row) => self.known(at, entry, row.as_deref(), &wanted, depth)?,
+            RteKind::Returned(rows) => {
+                let mut types: Vec<_> = entry.columns.iter().map(|column| column.ty).collect();
+                if types.is_empty() {
+                    types.push(DUMMY);
+                }
+                let plan = Plan::new(PlanKind::Returned(rows.clone()), types);
+                all_columns(at, plan.with_rows(rows.count() as f64))
+            }
             RteKind::Row(_) => {
                 return Err(SqlError::internal("the row being changed is not read by a plan"));
             }
@@ -538,7 +546,8 @@ impl Builder {
                     }
                     other => FromCall::Scalar(compile(self, other, &none, depth)?),
                 };
-                Ok((call, *width))
+                let is_record = *width != 1 || expr.ty().oid == type_oid::RECORD;
+                Ok((call, Width { columns: *width, is_record }))
             })
             .collect::<SqlResult<_>>()?;
         let mut types: Vec<TypeRef> = entry.columns.iter().map(|column| column.ty).collect();

@@ -8,7 +8,7 @@ use aegis_types::builtin::{Implementation, builtins};
 use aegis_types::{SqlError, SqlResult, TypeRef, type_oid};
 
 use super::Builder;
-use crate::aggregate::{AggregateCall, AggregatePlan};
+use crate::aggregate::{AggregateCall, AggregatePlan, WithinGroup};
 use crate::compile::{Layout, compile, is_constant};
 use crate::plan::{DUMMY, Plan, PlanKind, SortColumn};
 use crate::rewrite::{conjuncts, fingerprint, rewrite_expr};
@@ -245,7 +245,7 @@ impl Builder {
             args,
             distinct: aggregate.distinct,
             order_by,
-            within_group: aggregate.within_group,
+            within_group: within_group(aggregate),
             filter,
             argument_types,
             result: aggregate.ty,
@@ -349,4 +349,13 @@ fn is_strict(function: aegis_types::Oid) -> bool {
         .aggregate(function)
         .and_then(|row| builtins().function(row.transition))
         .is_some_and(|row| row.strict)
+}
+
+/// How an aggregate takes what is sorted by.
+fn within_group(aggregate: &Aggregate) -> Option<WithinGroup> {
+    let row = builtins().aggregate(aggregate.function);
+    aggregate.within_group.then(|| match row.map(|row| row.kind) {
+        Some(b'h') => WithinGroup::Comparison,
+        _ => WithinGroup::Values,
+    })
 }

@@ -103,7 +103,7 @@ impl Writer<'_> {
                     self.list(call.args.get(..usize::from(written))?, ", ", out)?;
                     out.push(')');
                 }
-                CallForm::SqlSyntax => return None,
+                CallForm::SqlSyntax | CallForm::Variadic => return None,
             },
             Expr::And(args) => self.connective(args, " AND ", out)?,
             Expr::Or(args) => self.connective(args, " OR ", out)?,

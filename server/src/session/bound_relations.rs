@@ -13,23 +13,29 @@ pub(super) type Locks = BTreeMap<u32, (Arc<Relation>, TableLockMode)>;
 /// The locks of a statement.
 pub(super) fn locks_of(statement: &BoundStatement) -> Locks {
     let mut locks = Locks::new();
-    match statement {
-        BoundStatement::Query(query) => query_locks(query, &mut locks),
-        BoundStatement::Insert(insert) => {
-            query_locks(&insert.source, &mut locks);
-            add(&mut locks, &insert.table, TableLockMode::RowExclusive);
-        }
-        BoundStatement::Update(update) => {
-            query_locks(&update.source, &mut locks);
-            add(&mut locks, &update.table, TableLockMode::RowExclusive);
-        }
-        BoundStatement::Delete(delete) => {
-            query_locks(&delete.source, &mut locks);
-            add(&mut locks, &delete.table, TableLockMode::RowExclusive);
-        }
-        BoundStatement::Utility(_) => {}
-    }
+    statement_locks(statement, &mut locks);
     locks
+}
+
+fn statement_locks(statement: &BoundStatement, locks: &mut Locks) {
+    if let Some(source) = statement.source() {
+        query_locks(source, locks);
+    }
+    let (table, returning) = match statement {
+        BoundStatement::Insert(insert) => {
+            let update = insert.on_conflict.as_ref().and_then(|conflict| conflict.update.as_ref());
+            if let Some(update) = update {
+                update.assignments.iter().for_each(|(_, value)| expr_locks(value, locks));
+                update.filter.iter().for_each(|filter| expr_locks(filter, locks));
+            }
+            (&insert.table, &insert.returning)
+        }
+        BoundStatement::Update(update) => (&update.table, &update.returning),
+        BoundStatement::Delete(delete) => (&delete.table, &delete.returning),
+        BoundStatement::Query(_) | BoundStatement::Utility(_) => return,
+    };
+    returning.iter().for_each(|target| expr_locks(&target.expr, locks));
+    add(locks, table, TableLockMode::RowExclusive);
 }
 
 fn add(locks: &mut Locks, relation: &Arc<Relation>, mode: TableLockMode) {
@@ -49,6 +55,7 @@ fn query_locks(query: &Query, locks: &mut Locks) {
 fn marked_query_locks(query: &Query, marked: &[&[usize]], locks: &mut Locks) {
     for cte in &query.ctes {
         query_locks(&cte.query, locks);
+        cte.change.iter().for_each(|change| statement_locks(change, locks));
     }
     for (at, entry) in query.range_table.iter().enumerate() {
         match &entry.kind {
@@ -77,7 +84,11 @@ fn marked_query_locks(query: &Query, marked: &[&[usize]], locks: &mut Locks) {
             RteKind::Values(rows) => {
                 rows.iter().flatten().for_each(|expr| expr_locks(expr, locks));
             }
-            RteKind::System(_) | RteKind::Cte { .. } | RteKind::Row(_) | RteKind::Known(_) => {}
+            RteKind::System(_)
+            | RteKind::Cte { .. }
+            | RteKind::Row(_)
+            | RteKind::Known(_)
+            | RteKind::Returned(_) => {}
         }
     }
     query.from.iter().for_each(|tree| join_locks(tree, locks));

@@ -90,6 +90,7 @@ pub(super) struct SessionHost {
     pending: Mutex<Vec<PendingSetting>>,
     warnings: Mutex<Vec<SqlError>>,
     domains: domain::DomainPrograms,
+    random: aegis_types::functions::Generator,
 }
 
 /// What was last observed.
@@ -155,6 +156,7 @@ impl SessionHost {
             pending: Mutex::default(),
             warnings: Mutex::default(),
             domains: domain::DomainPrograms::default(),
+            random: aegis_types::functions::Generator::default(),
         }
     }
 
@@ -266,6 +268,10 @@ impl Host for SessionHost {
             return Ok(Datum::Null);
         }
         implementation(&Call { host: self, seen: &self.seen(), row, args: arguments })
+    }
+
+    fn random(&self) -> &aegis_types::functions::Generator {
+        &self.random
     }
 
     fn reg_out(&self, reg_type: Oid, value: Oid) -> String {

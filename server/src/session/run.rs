@@ -342,26 +342,29 @@ impl Session {
         let columns = result_columns(analyzed);
         if let BoundStatement::Query(query) = &analyzed.statement
             && query.row_marks.is_empty()
+            && !query.has_changes_in_with()
         {
             let plan = self.instance.engine.plan(query, &context)?;
             return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(&context)? });
         }
         let word = match &analyzed.statement {
+            BoundStatement::Query(query) if query.has_changes_in_with() => "SELECT",
             BoundStatement::Query(_) => "SELECT FOR UPDATE",
             BoundStatement::Insert(_) => "INSERT",
             BoundStatement::Update(_) => "UPDATE",
             _ => "DELETE",
         };
         self.refuse_in_read_only(word)?;
-        let statement = match &analyzed.statement {
-            BoundStatement::Update(update) => {
-                BoundStatement::Update(self.update_at(update, &context).await?)
+        let at_cursor = match &analyzed.statement {
+            BoundStatement::Update(update) if update.current_of.is_some() => {
+                Some(BoundStatement::Update(self.update_at(update, &context).await?))
             }
-            BoundStatement::Delete(delete) => {
-                BoundStatement::Delete(self.delete_at(delete, &context).await?)
+            BoundStatement::Delete(delete) if delete.current_of.is_some() => {
+                Some(BoundStatement::Delete(self.delete_at(delete, &context).await?))
             }
-            other => other.clone(),
+            _ => None,
         };
+        let statement = at_cursor.as_ref().unwrap_or(&analyzed.statement);
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
@@ -369,27 +372,13 @@ impl Session {
         let lock_timeout = self.duration("lock_timeout");
         let mut changes =
             Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
-        let changed: Changed = match &statement {
-            BoundStatement::Insert(insert) => changes.insert(insert).await?,
-            BoundStatement::Update(update) => changes.update(update).await?,
-            BoundStatement::Delete(delete) => changes.delete(delete).await?,
-            BoundStatement::Query(query) => {
-                let rows = changes.lock_rows(query).await?;
-                return Ok(Outcome::Returned {
-                    tag: format!("SELECT {}", rows.count()),
-                    columns,
-                    rows: rows.into_stream()?,
-                });
-            }
-            BoundStatement::Utility(_) => {
-                return Err(SqlError::internal("a statement without rows to change"));
-            }
-        };
+        let changed: Changed = changes.run(statement).await?;
         let tag = match word {
             "INSERT" => format!("INSERT 0 {}", changed.rows),
+            "SELECT FOR UPDATE" => format!("SELECT {}", changed.rows),
             word => format!("{word} {}", changed.rows),
         };
-        Ok(if columns.is_empty() {
+        Ok(if !analyzed.statement.returns_rows() {
             Outcome::Done(tag)
         } else {
             Outcome::Returned { tag, columns, rows: changed.returned.into_stream()? }

@@ -10,6 +10,7 @@ use super::function::Candidate;
 use super::function_call::wrong;
 use super::node::{Node, same};
 use super::scope::Clause;
+use super::sort::strip_implicit;
 use super::walk::visit_expr;
 use crate::ast;
 use crate::bound::{Aggregate, Expr, OrderExpr, WindowCall};
@@ -157,12 +158,21 @@ impl Analyzer<'_> {
                 .at_opt(arg.at));
             }
         }
-        let order_by = if call.agg_within_group {
+        let mut order_by = if call.agg_within_group {
             let sorted = args.split_off(direct.min(args.len()));
             self.sort_nodes(&call.agg_order, sorted)?
         } else {
             self.aggregate_order(call)?
         };
+        if !call.agg_within_group {
+            // What is sorted by is the argument as the aggregate takes it, converted.
+            for key in &mut order_by {
+                let given = |arg: &&Node| same(strip_implicit(&arg.expr), &key.expr);
+                if let Some(arg) = args.iter().find(given) {
+                    key.expr = arg.expr.clone();
+                }
+            }
+        }
         if call.agg_distinct {
             self.check_distinct_aggregate(call, &args, &order_by)?;
         }

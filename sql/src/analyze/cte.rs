@@ -6,10 +6,11 @@ use std::sync::Arc;
 use aegis_types::{SqlError, SqlResult, SqlState, TypeRef};
 
 use super::Analyzer;
+use super::node::null;
 use super::scope::{CteInfo, Recursion};
 use super::set_operation::target_places;
 use crate::ast::{self, CommonTableExpr, CteMaterialize, SelectBody, SetOp, Statement};
-use crate::bound::{Cte, Query};
+use crate::bound::{BoundStatement, Cte, Query, Target};
 
 impl Analyzer<'_> {
     /// Binds the queries of `WITH` in the scope of the query that they belong to.
@@ -24,8 +25,14 @@ impl Analyzer<'_> {
             }
         }
         self.scope().written.recursive = with.recursive;
-        self.scope().future_ctes = with.ctes.iter().map(|cte| cte.name.clone()).collect();
-        for cte in &with.ctes {
+        let order = if with.recursive {
+            in_order_of_need(&with.ctes)?
+        } else {
+            (0..with.ctes.len()).collect()
+        };
+        self.scope().future_ctes = order.iter().map(|at| with.ctes[*at].name.clone()).collect();
+        for at in order {
+            let cte = &with.ctes[at];
             if !with.recursive {
                 self.scope().future_ctes.remove(0);
             }
@@ -39,22 +46,27 @@ impl Analyzer<'_> {
     }
 
     fn common_table(&mut self, cte: &CommonTableExpr, recursive: bool) -> SqlResult<()> {
-        let at = cte.location;
-        let Statement::Select(select) = &cte.query else {
-            return Err(SqlError::unsupported("a data-modifying statement in WITH").at(at));
-        };
-        if cte.search.is_some() || cte.cycle.is_some() {
-            return Err(SqlError::unsupported("SEARCH or CYCLE in WITH").at(at));
-        }
         let materialized = match cte.materialized {
             CteMaterialize::Default => None,
             CteMaterialize::Always => Some(true),
             CteMaterialize::Never => Some(false),
         };
-        let (query, is_recursive) = if recursive && mentions(select, &cte.name) {
-            (self.recursive_query(cte, select)?, true)
-        } else {
-            (self.subselect(select)?, false)
+        let is_recursive = recursive && mentions(&cte.query, &cte.name);
+        let mut change = None;
+        let query = match &cte.query {
+            Statement::Select(select) if is_recursive => self.recursive_query(cte, select)?,
+            Statement::Select(select) => {
+                if let Some(at) = search_or_cycle(cte) {
+                    return Err(syntax("WITH query is not recursive").at(at));
+                }
+                self.subselect(select)?
+            }
+            statement => {
+                let bound = self.change_in_with(cte, statement, is_recursive)?;
+                let columns = returned_columns(&bound);
+                change = Some(Arc::new(bound));
+                columns
+            }
         };
         let columns = named_columns(&query, cte)?;
         if !cte.columns.is_empty() {
@@ -67,6 +79,7 @@ impl Analyzer<'_> {
             query: Arc::new(query),
             recursive: is_recursive,
             materialized,
+            change,
         };
         let info = CteInfo {
             name: cte.name.clone(),
@@ -80,6 +93,48 @@ impl Analyzer<'_> {
             None => self.scope().ctes.push(info),
         }
         Ok(())
+    }
+
+    /// INSERT, UPDATE or DELETE in `WITH`.
+    fn change_in_with(
+        &mut self,
+        cte: &CommonTableExpr,
+        statement: &Statement,
+        is_recursive: bool,
+    ) -> SqlResult<BoundStatement> {
+        let at = cte.location;
+        if is_recursive {
+            return Err(SqlError::new(
+                SqlState::InvalidRecursion,
+                format!(
+                    "recursive query \"{}\" must not contain data-modifying statements",
+                    cte.name
+                ),
+            )
+            .at(at));
+        }
+        if let Some(at) = search_or_cycle(cte) {
+            return Err(syntax("WITH query is not recursive").at(at));
+        }
+        if self.scopes.len() > 1 {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "WITH clause containing a data-modifying statement must be at the top level",
+            )
+            .at(at));
+        }
+        match statement {
+            Statement::Insert(insert) => {
+                self.insert(insert).map(Arc::new).map(BoundStatement::Insert)
+            }
+            Statement::Update(update) => {
+                self.update(update).map(Arc::new).map(BoundStatement::Update)
+            }
+            Statement::Delete(delete) => {
+                self.delete(delete).map(Arc::new).map(BoundStatement::Delete)
+            }
+            _ => Err(SqlError::unsupported("this statement in WITH").at(at)),
+        }
     }
 
     /// A query that may name itself: the columns are those of its non-recursive term.
@@ -121,7 +176,7 @@ impl Analyzer<'_> {
                 .at(place));
             }
         }
-        if mentions(&operation.left, &cte.name) {
+        if mentions_relation(&operation.left, &cte.name) {
             return Err(SqlError::new(
                 SqlState::InvalidRecursion,
                 format!(
@@ -142,9 +197,13 @@ impl Analyzer<'_> {
             references: 0,
             recursion: Recursion::RecursiveTerm,
         });
-        let query = self.subselect(select)?;
+        let mut query = self.subselect(select)?;
         let places = target_places(&operation.left);
         self.check_recursive_types(cte, &columns, &query, &places)?;
+        if search_or_cycle(cte).is_some() {
+            self.check_terms(cte, operation)?;
+            self.search_and_cycle(cte, &columns, &mut query)?;
+        }
         Ok(query)
     }
 
@@ -199,9 +258,68 @@ fn named_columns(query: &Query, cte: &CommonTableExpr) -> SqlResult<Vec<(String,
     Ok(columns)
 }
 
-/// Whether a query names a relation like this without a schema, so that it may mean the CTE. The
-/// raw tree has no walker; its debugging form names every relation alike.
-fn mentions(select: &ast::SelectStmt, name: &str) -> bool {
-    let wanted = format!("RangeVar {{ catalog: None, schema: None, name: {name:?}");
-    format!("{select:?}").contains(&wanted)
+/// The columns that a data-modifying statement returns, as those of a query.
+fn returned_columns(statement: &BoundStatement) -> Query {
+    let returning = match statement {
+        BoundStatement::Insert(insert) => &insert.returning,
+        BoundStatement::Update(update) => &update.returning,
+        BoundStatement::Delete(delete) => &delete.returning,
+        BoundStatement::Query(_) | BoundStatement::Utility(_) => return Query::default(),
+    };
+    let columns = returning.iter().filter(|target| !target.hidden);
+    let targets = columns.map(|target| Target { expr: null(target.expr.ty()), ..target.clone() });
+    Query { targets: targets.collect(), ..Query::default() }
+}
+
+/// Where a query with `SEARCH` or `CYCLE` is.
+fn search_or_cycle(cte: &CommonTableExpr) -> Option<u32> {
+    (cte.search.is_some() || cte.cycle.is_some()).then_some(cte.location)
+}
+
+pub(super) fn syntax(message: &str) -> SqlError {
+    SqlError::new(SqlState::SyntaxError, message)
+}
+
+/// `WITH RECURSIVE` may name what comes later: each after those that it names.
+fn in_order_of_need(ctes: &[CommonTableExpr]) -> SqlResult<Vec<usize>> {
+    let texts: Vec<String> = ctes.iter().map(|cte| format!("{:?}", cte.query)).collect();
+    let needs: Vec<Vec<usize>> = texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| {
+            let others = (0..ctes.len()).filter(|other| *other != at);
+            others.filter(|other| text.contains(&range_var(&ctes[*other].name))).collect()
+        })
+        .collect();
+    let mut order: Vec<usize> = Vec::with_capacity(ctes.len());
+    while order.len() < ctes.len() {
+        let waiting = (0..ctes.len()).filter(|at| !order.contains(at));
+        let ready = |at: &usize| needs[*at].iter().all(|need| order.contains(need));
+        match waiting.clone().find(ready) {
+            Some(at) => order.push(at),
+            None => {
+                let first = waiting.clone().next().map(|at| ctes[at].location);
+                return Err(SqlError::new(
+                    SqlState::FeatureNotSupported,
+                    "mutual recursion between WITH items is not implemented",
+                )
+                .at_opt(first));
+            }
+        }
+    }
+    Ok(order)
+}
+
+/// Whether a statement names a relation like this without a schema, so that it may mean the CTE.
+/// The raw tree has no walker; its debugging form names every relation alike.
+fn mentions(statement: &Statement, name: &str) -> bool {
+    format!("{statement:?}").contains(&range_var(name))
+}
+
+fn mentions_relation(select: &ast::SelectStmt, name: &str) -> bool {
+    format!("{select:?}").contains(&range_var(name))
+}
+
+fn range_var(name: &str) -> String {
+    format!("RangeVar {{ catalog: None, schema: None, name: {name:?}")
 }

@@ -212,6 +212,14 @@ impl Analyzer<'_> {
             )
             .at(name.location));
         }
+        let change = cte.cte.as_ref().and_then(|cte| cte.change.as_deref());
+        if change.is_some_and(|change| !change.returns_rows()) {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                format!("WITH query \"{}\" does not have a RETURNING clause", name.name),
+            )
+            .at(name.location));
+        }
         let mut columns = plain_columns(cte.columns.clone());
         rename_columns(&mut columns, name.alias.as_ref())
             .map_err(|error| error.at(name.location))?;

@@ -159,7 +159,14 @@ impl Analyzer<'_> {
         if candidate.variadic > 0 && row.variadic != t::ANY {
             args = self.gather_variadic(args, candidate.variadic, at)?;
         } else if call.func_variadic && row.variadic == t::ANY {
-            return Err(SqlError::unsupported(format_args!("VARIADIC for function {name}")).at(at));
+            let last = args.last().map(|arg| (arg.oid(), arg.at));
+            if last.is_some_and(|(ty, _)| crate::evaluate::element_type(ty) == ty) {
+                return Err(SqlError::new(
+                    SqlState::DatatypeMismatch,
+                    "VARIADIC argument must be an array",
+                )
+                .at_opt(last.and_then(|(_, at)| at)));
+            }
         }
         let ty = TypeRef::plain(result);
         match row.kind {
@@ -169,6 +176,9 @@ impl Analyzer<'_> {
             FunctionKind::Window => self.window_call(call, row, args, filter, ty, expr_at),
             FunctionKind::Function | FunctionKind::Procedure => {
                 let form = match call.form {
+                    ast::CallForm::Explicit if call.func_variadic && row.variadic == t::ANY => {
+                        CallForm::Variadic
+                    }
                     ast::CallForm::Explicit
                         if candidate.defaults > 0 && candidate.numbers.is_none() =>
                     {

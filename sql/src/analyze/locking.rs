@@ -67,7 +67,7 @@ impl Analyzer<'_> {
                     RteKind::Functions { .. } => "a function",
                     RteKind::Values(_) => "VALUES",
                     RteKind::Cte { .. } => "a WITH query",
-                    RteKind::Row(_) | RteKind::Known(_) => "a row",
+                    RteKind::Row(_) | RteKind::Known(_) | RteKind::Returned(_) => "a row",
                 };
                 return Err(SqlError::new(
                     SqlState::FeatureNotSupported,
@@ -143,7 +143,8 @@ fn mark_entry(
         | RteKind::Values(_)
         | RteKind::Cte { .. }
         | RteKind::Row(_)
-        | RteKind::Known(_) => {}
+        | RteKind::Known(_)
+        | RteKind::Returned(_) => {}
     }
     Ok(())
 }

@@ -1,21 +1,18 @@
 //! Functions in `FROM`: one row a result, several side by side, ordinality.
 
-use aegis_types::{SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
+use aegis_types::{Array, Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Analyzer;
 use super::coerce::returns_set;
 use super::from::{alias_name, plain_columns, rename_columns};
 use super::scope::{Clause, EntryInfo};
 use crate::ast::{self, Expr as Ast};
-use crate::bound::{Call, Expr, RangeTableEntry, RteKind};
+use crate::bound::{Call, CallForm, Expr, RangeTableEntry, RteKind};
 
 impl Analyzer<'_> {
     /// A function, or `ROWS FROM` several (`transformRangeFunction`).
     pub(super) fn function_entry(&mut self, function: &ast::RangeFunction) -> SqlResult<usize> {
-        let defined = function.functions.iter().any(|item| !item.column_defs.is_empty());
-        if defined || !function.column_defs.is_empty() {
-            return Err(SqlError::unsupported("a column definition list"));
-        }
+        check_definition_place(function)?;
         let before = std::mem::replace(&mut self.scope().lateral_active, true);
         let result =
             self.in_clause(Clause::FromFunction, |analyzer| analyzer.range_functions(function));
@@ -68,14 +65,88 @@ impl Analyzer<'_> {
                     )
                     .at_opt(node.at));
                 }
-                let own =
-                    self.function_columns(&node.expr, &name).map_err(|e| e.at_opt(node.at))?;
+                let mut expr = node.expr;
+                let defs = if function.column_defs.is_empty() {
+                    &item.column_defs
+                } else {
+                    &function.column_defs
+                };
+                let own = if defs.is_empty() {
+                    self.function_columns(&expr, &name).map_err(|e| e.at_opt(node.at))?
+                } else {
+                    self.defined_columns(&mut expr, defs)?
+                };
                 entry_name.get_or_insert(name);
-                calls.push((node.expr, own.len()));
+                calls.push((expr, own.len()));
                 columns.extend(own);
             }
         }
         Ok((calls, columns, entry_name.unwrap_or_default()))
+    }
+
+    /// The columns of a column definition list, which is handed to the function.
+    fn defined_columns(
+        &mut self,
+        expr: &mut Expr,
+        defs: &[ast::ColumnDef],
+    ) -> SqlResult<Vec<(String, TypeRef)>> {
+        let at = defs.first().map(|def| def.location);
+        let refused = |message: &str| SqlError::new(SqlState::SyntaxError, message).at_opt(at);
+        let record = expr.ty().oid == t::RECORD;
+        let call = match expr {
+            Expr::Call(call) if record => call,
+            _ => {
+                return Err(refused(
+                    "a column definition list is only allowed for functions returning \"record\"",
+                ));
+            }
+        };
+        if self.record_function_columns(call).is_some() {
+            return Err(refused(
+                "a column definition list is redundant for a function with OUT parameters",
+            ));
+        }
+        let mut columns: Vec<(String, TypeRef)> = Vec::with_capacity(defs.len());
+        for def in defs {
+            let name = def.type_name.as_ref();
+            let name = name.ok_or_else(|| SqlError::internal("a column without a type"))?;
+            if name.setof {
+                return Err(SqlError::new(
+                    SqlState::InvalidTableDefinition,
+                    format!("column \"{}\" cannot be declared SETOF", def.name),
+                )
+                .at(def.location));
+            }
+            if columns.iter().any(|(other, _)| *other == def.name) {
+                return Err(SqlError::new(
+                    SqlState::DuplicateColumn,
+                    format!("column name \"{}\" specified more than once", def.name),
+                ));
+            }
+            columns.push((def.name.clone(), self.resolve_type_name(name)?));
+        }
+        let takes_list =
+            self.function_row(call.function).is_some_and(|row| row.source.starts_with("json"));
+        if !takes_list {
+            return Err(SqlError::unsupported("a column definition list of this function"));
+        }
+        let list = columns.iter().flat_map(|(name, ty)| {
+            [
+                Datum::text(name.as_str()),
+                Datum::text(ty.oid.0.to_string()),
+                Datum::text(ty.typmod.to_string()),
+            ]
+        });
+        let list = Array::one_dimensional(t::TEXT, list.collect());
+        let written = u8::try_from(call.args.len()).unwrap_or(u8::MAX);
+        if let CallForm::Function = call.form {
+            call.form = CallForm::Defaulted(written);
+        }
+        call.args.push(Expr::Const {
+            value: Datum::Array(list.into()),
+            ty: TypeRef::plain(t::TEXT_ARRAY),
+        });
+        Ok(columns)
     }
 
     /// The columns that a function gives as a table.
@@ -127,6 +198,29 @@ impl Analyzer<'_> {
         }
         Some(columns)
     }
+}
+
+/// Where a column definition list may stand.
+fn check_definition_place(function: &ast::RangeFunction) -> SqlResult<()> {
+    let Some(first) = function.column_defs.first() else {
+        return Ok(());
+    };
+    let refused = |message: &str, hint: &str| {
+        Err(SqlError::new(SqlState::SyntaxError, message).hint(hint).at(first.location))
+    };
+    if function.functions.len() > 1 {
+        return refused(
+            "ROWS FROM() with multiple functions cannot have a column definition list",
+            "Put a separate column definition list for each function inside ROWS FROM().",
+        );
+    }
+    if function.ordinality {
+        return refused(
+            "WITH ORDINALITY cannot be used with a column definition list",
+            "Put the column definition list inside ROWS FROM().",
+        );
+    }
+    Ok(())
 }
 
 /// `unnest` of several arrays stands for as many functions in `ROWS FROM` or alone.

@@ -337,7 +337,7 @@ fn visible_number(query: &Query, at: usize) -> usize {
     visible.map(|(number, _)| number).nth(at).unwrap_or(at)
 }
 
-fn set_column(at: usize, ty: TypeRef) -> Expr {
+pub(super) fn set_column(at: usize, ty: TypeRef) -> Expr {
     let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
     Expr::Column { entry: SET_OPERATION, column, levels_up: 0, ty }
 }

@@ -248,7 +248,7 @@ fn direction(key: &SortBy) -> SqlResult<(bool, bool)> {
 }
 
 /// The expression under conversions that nobody wrote.
-fn strip_implicit(expr: &Expr) -> &Expr {
+pub(super) fn strip_implicit(expr: &Expr) -> &Expr {
     use crate::bound::CallForm::ImplicitCast;
     match expr {
         Expr::Call(call) if call.form == ImplicitCast => {

@@ -200,6 +200,7 @@ pub fn format_type(catalog: &CatalogSnapshot, search_path: &[Oid], ty: TypeRef) 
     }
     if let Some(row) = builtins().type_row(ty.oid) {
         let is_array = row.category == b'A' && row.length == -1 && row.element.is_some();
+        let is_array = is_array || ty.oid == t::RECORD_ARRAY;
         if is_array && !matches!(ty.oid, t::INT2VECTOR | t::OIDVECTOR) {
             let element = TypeRef::with_typmod(row.element, ty.typmod);
             return format!("{}[]", format_type(catalog, search_path, element));

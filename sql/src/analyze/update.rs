@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use aegis_types::{SqlError, SqlResult, TypeRef, type_oid as t};
+use aegis_types::{SqlResult, TypeRef, type_oid as t};
 
 use super::Analyzer;
 use super::node::same;
 use super::scope::Clause;
 use super::select::finished_ctes;
 use super::updatable::{Changed, Updatable};
-use super::walk::{children_mut, visit_expr};
+use super::walk::{Rewriter, children_mut, rewrite_expr, visit_expr};
 use crate::ast::{Assignment, DeleteStmt, UpdateStmt};
-use crate::bound::{Delete, Expr, JoinTree, Query, ROW_KEY, RteKind, Target, Update};
+use crate::bound::{
+    Delete, Expr, JoinTree, Query, ROW_KEY, RteKind, SOURCE_TARGETS, Target, Update,
+};
 
 impl Analyzer<'_> {
     /// `UPDATE`.
@@ -135,18 +137,7 @@ impl Analyzer<'_> {
         targets: &mut Vec<Target>,
     ) -> SqlResult<()> {
         for target in returning.iter_mut() {
-            let mut inner = false;
-            visit_expr(&target.expr, 0, &mut |expr, depth| {
-                if let Expr::Column { entry: other, levels_up, .. } = expr {
-                    inner |= depth > 0 && *levels_up == depth && *other != entry;
-                }
-                true
-            });
-            if inner {
-                return Err(SqlError::unsupported(
-                    "a subquery in RETURNING that refers to a table other than the target",
-                ));
-            }
+            rewrite_expr(&mut target.expr, 0, &mut CarryInner { entry, targets });
             carry(&mut target.expr, entry, targets);
         }
         Ok(())
@@ -163,19 +154,41 @@ fn with_view(filter: Option<Expr>, view: Option<&Updatable>, entry: usize) -> Op
     }
 }
 
+/// Makes what subqueries of `RETURNING` read of other tables targets of the source.
+struct CarryInner<'a> {
+    entry: usize,
+    targets: &'a mut Vec<Target>,
+}
+
+impl Rewriter for CarryInner<'_> {
+    fn expr(&mut self, expr: &mut Expr, depth: usize) {
+        let Expr::Column { entry, column, levels_up, ty } = *expr else { return };
+        if depth == 0 || levels_up != depth || entry == self.entry {
+            return;
+        }
+        let read = Expr::Column { entry, column, levels_up: 0, ty };
+        let place = carried(read, self.targets);
+        let column = i16::try_from(place + 1).unwrap_or(i16::MAX);
+        *expr = Expr::Column { entry: SOURCE_TARGETS, column, levels_up, ty };
+    }
+}
+
+/// The place of a column among the source's targets.
+fn carried(expr: Expr, targets: &mut Vec<Target>) -> usize {
+    targets.iter().position(|target| same(&target.expr, &expr)).unwrap_or_else(|| {
+        let name = String::new();
+        targets.push(Target { expr, name, hidden: false, origin: None });
+        targets.len() - 1
+    })
+}
+
 fn carry(expr: &mut Expr, entry: usize, targets: &mut Vec<Target>) {
     if let Expr::Column { entry: other, levels_up: 0, ty, .. } = expr {
         if *other == entry {
             return;
         }
         let ty = *ty;
-        let index =
-            targets.iter().position(|target| same(&target.expr, expr)).unwrap_or_else(|| {
-                let name = String::new();
-                targets.push(Target { expr: expr.clone(), name, hidden: false, origin: None });
-                targets.len() - 1
-            });
-        *expr = Expr::Slot { index, ty };
+        *expr = Expr::Slot { index: carried(expr.clone(), targets), ty };
         return;
     }
     children_mut(expr, &mut |child| carry(child, entry, targets));

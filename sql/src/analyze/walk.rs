@@ -82,7 +82,7 @@ pub(super) fn children_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
 }
 
 /// What a rewriting walk changes. `depth` is the number of queries between the start and the place.
-pub(super) trait Rewriter {
+pub(crate) trait Rewriter {
     /// An expression, before its children.
     fn expr(&mut self, expr: &mut Expr, depth: usize);
     /// What an entry of a range table reads.
@@ -90,7 +90,7 @@ pub(super) trait Rewriter {
 }
 
 /// Rewrites an expression and everything in it.
-pub(super) fn rewrite_expr(expr: &mut Expr, depth: usize, rewriter: &mut dyn Rewriter) {
+pub(crate) fn rewrite_expr(expr: &mut Expr, depth: usize, rewriter: &mut dyn Rewriter) {
     rewriter.expr(expr, depth);
     if let Expr::Subquery(subquery) = expr {
         rewrite_query(Arc::make_mut(&mut subquery.query), depth + 1, rewriter);
@@ -99,9 +99,12 @@ pub(super) fn rewrite_expr(expr: &mut Expr, depth: usize, rewriter: &mut dyn Rew
 }
 
 /// Rewrites a query; `depth` is that of its expressions.
-pub(super) fn rewrite_query(query: &mut Query, depth: usize, rewriter: &mut dyn Rewriter) {
+pub(crate) fn rewrite_query(query: &mut Query, depth: usize, rewriter: &mut dyn Rewriter) {
     for cte in &mut query.ctes {
         rewrite_query(Arc::make_mut(&mut cte.query), depth + 1, rewriter);
+        if let Some(change) = &mut cte.change {
+            rewrite_bound(Arc::make_mut(change), depth + 1, rewriter);
+        }
     }
     for entry in &mut query.range_table {
         rewriter.entry(&mut entry.kind, depth);
@@ -119,7 +122,8 @@ pub(super) fn rewrite_query(query: &mut Query, depth: usize, rewriter: &mut dyn 
             | RteKind::System(_)
             | RteKind::Cte { .. }
             | RteKind::Row(_)
-            | RteKind::Known(_) => {}
+            | RteKind::Known(_)
+            | RteKind::Returned(_) => {}
         }
     }
     for tree in &mut query.from {
@@ -162,34 +166,44 @@ impl Rewriter for EachExpr<'_> {
 /// Changes every expression of a statement.
 pub(super) fn rewrite_statement(statement: &mut BoundStatement, visit: &mut dyn FnMut(&mut Expr)) {
     let mut visit = |expr: &mut Expr, _: usize| visit(expr);
-    let mut rewriter = EachExpr(&mut visit);
-    let targets = |targets: &mut [Target], rewriter: &mut EachExpr<'_>| {
-        targets.iter_mut().for_each(|target| rewrite_expr(&mut target.expr, 0, rewriter));
+    rewrite_bound(statement, 0, &mut EachExpr(&mut visit));
+}
+
+/// Rewrites a statement; `depth` is that of its source's expressions.
+pub(crate) fn rewrite_bound(
+    statement: &mut BoundStatement,
+    depth: usize,
+    rewriter: &mut dyn Rewriter,
+) {
+    let targets = |targets: &mut [Target], rewriter: &mut dyn Rewriter| {
+        for target in targets {
+            rewrite_expr(&mut target.expr, depth, rewriter);
+        }
     };
     match statement {
-        BoundStatement::Query(query) => rewrite_query(Arc::make_mut(query), 0, &mut rewriter),
+        BoundStatement::Query(query) => rewrite_query(Arc::make_mut(query), depth, rewriter),
         BoundStatement::Insert(insert) => {
             let insert = Arc::make_mut(insert);
-            rewrite_query(Arc::make_mut(&mut insert.source), 0, &mut rewriter);
-            targets(&mut insert.returning, &mut rewriter);
+            rewrite_query(Arc::make_mut(&mut insert.source), depth, rewriter);
+            targets(&mut insert.returning, rewriter);
             if let Some(update) =
                 insert.on_conflict.as_mut().and_then(|conflict| conflict.update.as_mut())
             {
                 for (_, value) in &mut update.assignments {
-                    rewrite_expr(value, 0, &mut rewriter);
+                    rewrite_expr(value, depth, rewriter);
                 }
-                update.filter.iter_mut().for_each(|f| rewrite_expr(f, 0, &mut rewriter));
+                update.filter.iter_mut().for_each(|f| rewrite_expr(f, depth, rewriter));
             }
         }
         BoundStatement::Update(update) => {
             let update = Arc::make_mut(update);
-            rewrite_query(Arc::make_mut(&mut update.source), 0, &mut rewriter);
-            targets(&mut update.returning, &mut rewriter);
+            rewrite_query(Arc::make_mut(&mut update.source), depth, rewriter);
+            targets(&mut update.returning, rewriter);
         }
         BoundStatement::Delete(delete) => {
             let delete = Arc::make_mut(delete);
-            rewrite_query(Arc::make_mut(&mut delete.source), 0, &mut rewriter);
-            targets(&mut delete.returning, &mut rewriter);
+            rewrite_query(Arc::make_mut(&mut delete.source), depth, rewriter);
+            targets(&mut delete.returning, rewriter);
         }
         BoundStatement::Utility(_) => {}
     }
@@ -225,7 +239,7 @@ pub(super) fn shift_levels(expr: &mut Expr, levels: usize) {
 
 /// Looks at every expression in an expression, subqueries included, until told to stop.
 /// `visit` gets the depth and says whether to look inside.
-pub(super) fn visit_expr(expr: &Expr, depth: usize, visit: &mut dyn FnMut(&Expr, usize) -> bool) {
+pub(crate) fn visit_expr(expr: &Expr, depth: usize, visit: &mut dyn FnMut(&Expr, usize) -> bool) {
     if !visit(expr, depth) {
         return;
     }
@@ -236,7 +250,7 @@ pub(super) fn visit_expr(expr: &Expr, depth: usize, visit: &mut dyn FnMut(&Expr,
 }
 
 /// [`visit_expr`] over all of a query.
-pub(super) fn visit_query(
+pub(crate) fn visit_query(
     query: &Query,
     depth: usize,
     visit: &mut dyn FnMut(&Expr, usize) -> bool,
@@ -257,7 +271,8 @@ pub(super) fn visit_query(
             | RteKind::System(_)
             | RteKind::Cte { .. }
             | RteKind::Row(_)
-            | RteKind::Known(_) => {}
+            | RteKind::Known(_)
+            | RteKind::Returned(_) => {}
         }
     }
     for tree in &query.from {
@@ -304,7 +319,7 @@ impl Rewriter for Deepen {
 }
 
 /// Moves a query one level further in: what it reads of queries around it is one more outward.
-pub(super) fn deepen_query(query: &mut Query) {
+pub(crate) fn deepen_query(query: &mut Query) {
     rewrite_query(query, 0, &mut Deepen);
 }
 

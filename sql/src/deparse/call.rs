@@ -52,6 +52,9 @@ impl<'a> Printer<'a> {
                 let written = usize::from(written).min(call.args.len());
                 self.function_call(row, &call.args[..written])
             }
+            (CallForm::Variadic, _) => {
+                self.variadic_call(function(call.function)?, &call.args, true)
+            }
             _ => self.function_call(function(call.function)?, &call.args),
         }
     }
@@ -73,13 +76,22 @@ impl<'a> Printer<'a> {
     }
 
     fn function_call(&mut self, row: &FunctionRow, args: &'a [Expr]) -> SqlResult<()> {
+        self.variadic_call(row, args, gathers(row) && args.len() == row.arguments.len())
+    }
+
+    fn variadic_call(
+        &mut self,
+        row: &FunctionRow,
+        args: &'a [Expr],
+        is_variadic: bool,
+    ) -> SqlResult<()> {
         self.put(&quote_ident(row.name));
         self.put("(");
         for (at, arg) in args.iter().enumerate() {
             if at > 0 {
                 self.put(", ");
             }
-            if gathers(row) && at + 1 == args.len() && args.len() == row.arguments.len() {
+            if is_variadic && at + 1 == args.len() {
                 self.put("VARIADIC ");
             }
             self.expression(arg, true)?;

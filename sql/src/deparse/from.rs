@@ -137,7 +137,9 @@ impl<'a> Printer<'a> {
                 self.put(&quote_ident(&name));
                 own_name = Some(name);
             }
-            (RteKind::Row(_) | RteKind::Known(_), _) => return Err(unprintable("a changed row")),
+            (RteKind::Row(_) | RteKind::Known(_) | RteKind::Returned(_), _) => {
+                return Err(unprintable("a changed row"));
+            }
         }
         let level = self.level(0)?;
         let alias = level.aliases.get(at).cloned().unwrap_or_default();
@@ -218,6 +220,7 @@ impl<'a> Printer<'a> {
                 call.form,
                 crate::bound::CallForm::Function
                     | crate::bound::CallForm::Defaulted(_)
+                    | crate::bound::CallForm::Variadic
                     | crate::bound::CallForm::SqlSyntax
             ),
             Expr::Coalesce { .. }

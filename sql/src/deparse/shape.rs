@@ -89,7 +89,9 @@ pub(super) fn is_simple(expr: &Expr, parent: &Expr) -> bool {
 /// Whether a parent encloses its arguments, or binds less than any operator.
 fn own_parentheses(parent: &Expr, connectives: bool) -> bool {
     match parent {
-        Expr::Call(call) => matches!(call.form, CallForm::Function | CallForm::Defaulted(_)),
+        Expr::Call(call) => {
+            matches!(call.form, CallForm::Function | CallForm::Defaulted(_) | CallForm::Variadic)
+        }
         Expr::Subscript { .. }
         | Expr::Array { .. }
         | Expr::Row { .. }

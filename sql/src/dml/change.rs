@@ -9,7 +9,6 @@ use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::conflict::ConflictPlan;
 use super::recheck::Traced;
-use super::returning::Returning;
 use super::table::{TableAccess, ViewChecks, position};
 use super::write::{InsertOutcome, LockedRow, OldRow};
 use super::{Changed, Changes, ReturnedRows};
@@ -23,10 +22,13 @@ impl Changes<'_> {
     /// Whatever its source, its constraints and its locks raise.
     pub async fn insert(&mut self, insert: &Insert) -> SqlResult<Changed> {
         let table = TableAccess::new(&insert.table, self.context)?;
-        let returning = Returning::compile(&insert.returning, 0, &table)?;
         let view_checks = ViewChecks::compile(&insert.view_checks)?;
-        let mut conflict =
-            insert.on_conflict.as_ref().map(|c| ConflictPlan::new(c, &table)).transpose()?;
+        let mut returning = self.returning(&insert.returning, 0, &table, &insert.source)?;
+        let mut conflict = insert
+            .on_conflict
+            .as_ref()
+            .map(|c| ConflictPlan::new(c, &table, &insert.source))
+            .transpose()?;
         let places = live_positions(&insert.table);
         let mut changed = self.nothing_changed(&insert.returning);
         let mut stream = self.start(&insert.source)?;
@@ -52,6 +54,7 @@ impl Changes<'_> {
             }
             self.context.cancel.check()?;
         }
+        self.finish_returning(returning, &mut changed).await?;
         self.finish_statement().await?;
         Ok(changed)
     }
@@ -89,7 +92,8 @@ impl Changes<'_> {
     /// Whatever its source, its constraints and its locks raise.
     pub async fn update(&mut self, update: &Update) -> SqlResult<Changed> {
         let table = TableAccess::new(&update.table, self.context)?;
-        let returning = Returning::compile(&update.returning, update.entry, &table)?;
+        let mut returning =
+            self.returning(&update.returning, update.entry, &table, &update.source)?;
         let view_checks = ViewChecks::compile(&update.view_checks)?;
         let mode = if touches_unique_key(&table, &update.columns) {
             RowLockMode::ForUpdate
@@ -104,7 +108,7 @@ impl Changes<'_> {
             for at in 0..batch.len() {
                 let found = batch.row(at);
                 let key = row_key(&found)?;
-                if !seen.is_first(key) {
+                if !seen.is_first(key) || !self.is_first_change(table.tree, key) {
                     continue;
                 }
                 let locked = self.lock_for_change(&table, key, mode).await?;
@@ -120,11 +124,13 @@ impl Changes<'_> {
                 table.generate(&mut row, &self.evaluation())?;
                 self.update_row(&table, &old, &row).await?;
                 view_checks.check(&table, &row, &self.evaluation())?;
+                self.note_change(table.tree, &old.key);
                 changed.rows += 1;
                 returning.push(&row, &found, &self.evaluation(), &mut changed)?;
             }
             self.context.cancel.check()?;
         }
+        self.finish_returning(returning, &mut changed).await?;
         self.finish_statement().await?;
         Ok(changed)
     }
@@ -135,7 +141,8 @@ impl Changes<'_> {
     /// Whatever its source, its constraints and its locks raise.
     pub async fn delete(&mut self, delete: &Delete) -> SqlResult<Changed> {
         let table = TableAccess::new(&delete.table, self.context)?;
-        let returning = Returning::compile(&delete.returning, delete.entry, &table)?;
+        let mut returning =
+            self.returning(&delete.returning, delete.entry, &table, &delete.source)?;
         let mut seen = SeenRows::new(&delete.source);
         let traced = Traced::new(&delete.source, &[]);
         let mut changed = self.nothing_changed(&delete.returning);
@@ -144,7 +151,7 @@ impl Changes<'_> {
             for at in 0..batch.len() {
                 let found = batch.row(at);
                 let key = row_key(&found)?;
-                if !seen.is_first(key) {
+                if !seen.is_first(key) || !self.is_first_change(table.tree, key) {
                     continue;
                 }
                 let locked = self.lock_for_change(&table, key, RowLockMode::ForUpdate).await?;
@@ -154,11 +161,13 @@ impl Changes<'_> {
                     continue;
                 };
                 self.delete_row(&table, &old).await?;
+                self.note_change(table.tree, &old.key);
                 changed.rows += 1;
                 returning.push(&old.values, &found, &self.evaluation(), &mut changed)?;
             }
             self.context.cancel.check()?;
         }
+        self.finish_returning(returning, &mut changed).await?;
         self.finish_statement().await?;
         Ok(changed)
     }

@@ -1,15 +1,20 @@
 //! INSERT … ON CONFLICT: the row in the way is locked, and left alone or updated.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use aegis_storage::{RowLockMode, RowLockOutcome};
 use aegis_types::{Datum, Oid, SqlResult};
 
 use super::change::second_change;
+use super::returning::has_subquery;
 use super::table::{TableAccess, position};
 use super::write::OldRow;
 use super::{Changes, serialization_failure};
-use crate::bound::OnConflict;
+use crate::bound::{
+    ConflictUpdate, Expr, JoinTree, KnownRow, OnConflict, Query, RangeTableEntry, RteColumn,
+    RteKind, Target,
+};
 use crate::evaluate::Program;
 
 /// A compiled ON CONFLICT clause.
@@ -22,15 +27,26 @@ pub(super) struct ConflictPlan {
 }
 
 struct UpdatePlan {
-    assignments: Vec<(usize, Program)>,
-    filter: Option<Program>,
+    /// The places of the assigned columns.
+    places: Vec<usize>,
+    values: Values,
+}
+
+/// How the new values are computed.
+enum Values {
+    /// Over the row that is there and then `excluded`.
+    Programs { assignments: Vec<Program>, filter: Option<Program> },
+    /// With subqueries: by a query over both rows, its entries 0 and 1.
+    Query(Box<Query>),
 }
 
 impl ConflictPlan {
     /// Compiles the clause: its programs' row is the row that is there, then `excluded`.
-    pub(super) fn new(conflict: &OnConflict, table: &TableAccess) -> SqlResult<Self> {
-        let width = table.layout.column_count();
-        let mut layout = |entry: usize, column: i16, _: usize| Ok(entry * width + position(column));
+    pub(super) fn new(
+        conflict: &OnConflict,
+        table: &TableAccess,
+        source: &Query,
+    ) -> SqlResult<Self> {
         let arbiters = if conflict.arbiters.is_empty() {
             table.indexes.iter().filter(|index| index.unique).map(|index| index.oid).collect()
         } else {
@@ -39,18 +55,8 @@ impl ConflictPlan {
         let update = match &conflict.update {
             None => None,
             Some(update) => Some(UpdatePlan {
-                assignments: update
-                    .assignments
-                    .iter()
-                    .map(|(number, expr)| {
-                        Ok((position(*number), Program::compile(expr, &mut layout)?))
-                    })
-                    .collect::<SqlResult<_>>()?,
-                filter: update
-                    .filter
-                    .as_ref()
-                    .map(|filter| Program::compile(filter, &mut layout))
-                    .transpose()?,
+                places: update.assignments.iter().map(|(number, _)| position(*number)).collect(),
+                values: Values::new(update, table, source)?,
             }),
         };
         Ok(Self { arbiters, update, written: HashSet::new() })
@@ -64,7 +70,94 @@ impl ConflictPlan {
     }
 }
 
+impl Values {
+    fn new(update: &ConflictUpdate, table: &TableAccess, source: &Query) -> SqlResult<Self> {
+        let exprs = update.assignments.iter().map(|(_, expr)| expr);
+        if exprs.chain(&update.filter).any(has_subquery) {
+            return Ok(Self::Query(Box::new(conflict_query(update, table, source))));
+        }
+        let width = table.layout.column_count();
+        let mut layout = |entry: usize, column: i16, _: usize| Ok(entry * width + position(column));
+        let mut compile = |expr: &Expr| Program::compile(expr, &mut layout);
+        let assignments = update.assignments.iter().map(|(_, expr)| compile(expr));
+        let assignments = assignments.collect::<SqlResult<_>>()?;
+        let filter = update.filter.as_ref().map(compile).transpose()?;
+        Ok(Self::Programs { assignments, filter })
+    }
+}
+
+/// The new values, where the condition holds, over the two rows once they are put in.
+fn conflict_query(update: &ConflictUpdate, table: &TableAccess, source: &Query) -> Query {
+    let columns: Vec<RteColumn> = table
+        .relation
+        .columns
+        .iter()
+        .map(|column| RteColumn {
+            name: column.name.clone(),
+            ty: column.ty,
+            dropped: column.dropped,
+        })
+        .collect();
+    let entry = || RangeTableEntry {
+        alias: String::new(),
+        kind: RteKind::Known(None),
+        columns: columns.clone(),
+        lateral: false,
+    };
+    let target = |(_, expr): &(i16, Expr)| Target {
+        expr: expr.clone(),
+        name: String::new(),
+        hidden: false,
+        origin: None,
+    };
+    Query {
+        ctes: source.ctes.clone(),
+        range_table: vec![entry(), entry()],
+        from: vec![JoinTree::Entry(0), JoinTree::Entry(1)],
+        filter: update.filter.clone(),
+        targets: update.assignments.iter().map(target).collect(),
+        ..Query::default()
+    }
+}
+
 impl Changes<'_> {
+    /// The new values, or `None` where the condition does not hold.
+    async fn conflict_values(
+        &self,
+        values: &Values,
+        old: &[Datum],
+        excluded: &[Datum],
+    ) -> SqlResult<Option<Vec<Datum>>> {
+        match values {
+            Values::Programs { assignments, filter } => {
+                let mut inputs = old.to_vec();
+                inputs.extend_from_slice(excluded);
+                let evaluation = self.evaluation();
+                if let Some(filter) = filter
+                    && !filter.is_true(&inputs, &evaluation)?
+                {
+                    return Ok(None);
+                }
+                let values = assignments.iter().map(|value| value.evaluate(&inputs, &evaluation));
+                values.collect::<SqlResult<_>>().map(Some)
+            }
+            Values::Query(query) => {
+                let mut query = (**query).clone();
+                for (entry, row) in query.range_table.iter_mut().zip([old, excluded]) {
+                    let row = KnownRow { columns: row.to_vec(), stored: None };
+                    entry.kind = RteKind::Known(Some(Arc::new(row)));
+                }
+                let mut stream = self.start(&Arc::new(query))?;
+                while let Some(batch) = stream.next().await? {
+                    if !batch.is_empty() {
+                        return Ok(Some(batch.row(0)));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
     /// Leaves the row in the way alone (`None`) or updates it, which gives the new row.
     pub(super) async fn resolve_conflict(
         &mut self,
@@ -80,7 +173,7 @@ impl Changes<'_> {
                 Err(serialization_failure("update"))
             };
         };
-        if conflict.written.contains(holder) {
+        if conflict.written.contains(holder) || !self.is_first_change(table.tree, holder) {
             return Err(second_change());
         }
         let mode = if update_touches_keys(update, table) {
@@ -98,28 +191,24 @@ impl Changes<'_> {
             return Ok(None);
         };
         let old = OldRow { key: holder.to_vec(), values: table.layout.decode(&newest.value)? };
-        let mut inputs = old.values.clone();
-        inputs.extend_from_slice(excluded);
-        let evaluation = self.evaluation();
-        if let Some(filter) = &update.filter
-            && !filter.is_true(&inputs, &evaluation)?
-        {
+        let Some(values) = self.conflict_values(&update.values, &old.values, excluded).await?
+        else {
             return Ok(None);
-        }
+        };
         let mut row = old.values.clone();
-        for (place, program) in &update.assignments {
-            row[*place] = program.evaluate(&inputs, &evaluation)?;
+        for (place, value) in update.places.iter().zip(values) {
+            row[*place] = value;
         }
         table.generate(&mut row, &evaluation)?;
         conflict.written.insert(holder.to_vec());
         self.update_row(table, &old, &row).await?;
+        self.note_change(table.tree, holder);
         Ok(Some(row))
     }
 }
 
 fn update_touches_keys(update: &UpdatePlan, table: &TableAccess) -> bool {
-    let assigns =
-        |column: &i16| update.assignments.iter().any(|(place, _)| *place == position(*column));
+    let assigns = |column: &i16| update.places.contains(&position(*column));
     let mut indexes = table.indexes.iter().filter(|index| index.is_referable());
     indexes.any(|index| index.columns.iter().any(assigns))
 }

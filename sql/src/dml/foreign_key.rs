@@ -122,7 +122,7 @@ impl Changes<'_> {
     /// # Errors
     /// 23503, and what the cascades raise.
     pub async fn finish_statement(&mut self) -> SqlResult<()> {
-        if self.cascade_depth > 0 {
+        if self.cascade_depth > 0 || self.changed_in_with.is_some() {
             return Ok(());
         }
         let mut at = 0;
@@ -374,6 +374,7 @@ impl Changes<'_> {
             row_ids: self.row_ids,
             lock_timeout: self.lock_timeout,
             pending,
+            changed_in_with: None,
             cascade_depth: self.cascade_depth + 1,
         };
         let done = match &bound {

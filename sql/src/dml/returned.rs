@@ -3,7 +3,8 @@
 //! name, which is gone with the process whatever happens to it.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,16 +93,80 @@ impl ReturnedRows {
     ///
     /// # Errors
     /// 53100 and 58030 where the temporary file cannot be written or read.
-    pub fn into_stream(self) -> SqlResult<Box<dyn RowStream>> {
+    pub fn into_stream(mut self) -> SqlResult<Box<dyn RowStream>> {
+        let held = std::mem::take(&mut self.rows);
+        let spilled = self.keep()?.spilled();
+        Ok(Box::new(ReturnedStream { held: Some(held), spilled }))
+    }
+
+    /// Ends the writing: what is there can be read as often as wanted.
+    ///
+    /// # Errors
+    /// 53100 and 58030 where the temporary file cannot be written.
+    pub fn keep(self) -> SqlResult<KeptRows> {
         let spilled = match self.spilled {
             None => None,
             Some(spill) => {
-                let mut file = spill.file.into_inner().map_err(|e| unusable(e.error()))?;
-                file.seek(SeekFrom::Start(0)).map_err(|e| unusable(&e))?;
-                Some(SpilledRows { file: BufReader::new(file), left: spill.rows })
+                let file = spill.file.into_inner().map_err(|e| unusable(e.error()))?;
+                Some((Arc::new(file), spill.rows))
             }
         };
-        Ok(Box::new(ReturnedStream { types: self.types, held: Some(self.rows), spilled }))
+        Ok(KeptRows { types: self.types.into(), held: self.rows.into(), spilled })
+    }
+}
+
+/// Rows that are complete: to be read from the first, as often as wanted.
+#[derive(Clone, Debug)]
+pub struct KeptRows {
+    types: Arc<[TypeRef]>,
+    held: Arc<[Vec<Datum>]>,
+    spilled: Option<(Arc<File>, u64)>,
+}
+
+impl KeptRows {
+    /// The rows in batches of bounded size.
+    pub fn batches(&self) -> impl Iterator<Item = SqlResult<Vec<Vec<Datum>>>> + Send + use<> {
+        let held = self.held.clone();
+        let mut at = 0;
+        let mut spilled = self.spilled();
+        std::iter::from_fn(move || {
+            if at < held.len() {
+                let end = held.len().min(at + BATCH_ROWS);
+                let batch = held[at..end].to_vec();
+                at = end;
+                return Some(Ok(batch));
+            }
+            let rows = spilled.as_mut()?.next_batch();
+            rows.map(|rows| (!rows.is_empty()).then_some(rows)).transpose()
+        })
+    }
+
+    /// About how many rows there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.held.len() as u64 + self.spilled.as_ref().map_or(0, |(_, rows)| *rows)
+    }
+
+    fn spilled(&self) -> Option<SpilledRows> {
+        self.spilled.as_ref().map(|(file, rows)| SpilledRows {
+            types: self.types.clone(),
+            file: BufReader::new(ReadFrom { file: file.clone(), position: 0 }),
+            left: *rows,
+        })
+    }
+}
+
+/// A file read from a place of one's own.
+struct ReadFrom {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl Read for ReadFrom {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read_at(into, self.position)?;
+        self.position += count as u64;
+        Ok(count)
     }
 }
 
@@ -136,25 +201,26 @@ pub(crate) fn encode_row(types: &[TypeRef], row: &[Datum], out: &mut Vec<u8>) ->
 }
 
 struct ReturnedStream {
-    types: Vec<TypeRef>,
     /// Those in memory come first; `None` once they are given.
     held: Option<Vec<Vec<Datum>>>,
     spilled: Option<SpilledRows>,
 }
 
 struct SpilledRows {
-    file: BufReader<File>,
+    types: Arc<[TypeRef]>,
+    file: BufReader<ReadFrom>,
     left: u64,
 }
 
 impl SpilledRows {
-    fn next_batch(&mut self, types: &[TypeRef]) -> SqlResult<Vec<Vec<Datum>>> {
+    fn next_batch(&mut self) -> SqlResult<Vec<Vec<Datum>>> {
+        let types = self.types.clone();
         let mut rows = Vec::new();
         let mut batch_bytes = 0;
         let mut stored = Vec::new();
         while self.left > 0 && rows.len() < BATCH_ROWS && batch_bytes < BATCH_BYTES {
             let mut row = Vec::with_capacity(types.len());
-            for ty in types {
+            for ty in types.iter() {
                 let mut length = [0; 4];
                 self.file.read_exact(&mut length).map_err(|e| unusable(&e))?;
                 let length = u32::from_le_bytes(length);
@@ -183,7 +249,7 @@ impl RowStream for ReturnedStream {
         let Some(spilled) = &mut self.spilled else {
             return Ok(None);
         };
-        let rows = spilled.next_batch(&self.types)?;
+        let rows = spilled.next_batch()?;
         Ok((!rows.is_empty()).then(|| Box::new(DatumRows(rows)) as Box<dyn RowBatch>))
     }
 }

@@ -7,16 +7,24 @@ use crate::datum::Datum;
 use crate::error::SqlResult;
 
 mod collect;
+mod ordered;
 mod regression;
 mod simple;
 mod spread;
 mod sum;
 
+pub(in crate::functions) use ordered::short;
+use ordered::{Hypothetical, Rank, Sorted, What};
 use regression::Of;
 use spread::Statistic;
 
 /// The running state of one aggregate over one group.
 pub trait Accumulator: Send {
+    /// Takes what an ordered-set aggregate is given before `WITHIN GROUP`, once, before any row.
+    fn direct(&mut self, arguments: &[Datum]) {
+        let _ = arguments;
+    }
+
     /// Takes one row's arguments. Strict aggregates are not shown rows with a NULL argument.
     ///
     /// # Errors
@@ -44,7 +52,8 @@ pub trait Accumulator: Send {
     }
 }
 
-/// Makes the accumulator of one group.
+/// Makes the accumulator of one group. The argument types of an ordered-set aggregate are those of
+/// its direct arguments and then of what is sorted by.
 pub type AggregateFunction = fn(&CallContext<'_>) -> Box<dyn Accumulator>;
 
 /// The aggregate `name(argument types)`, the types spelled as `pg_type.typname` separated by
@@ -185,4 +194,15 @@ static TABLE: &[(&str, AggregateFunction)] = &[
     ("string_agg(bytea,bytea)", |_| Box::new(collect::Joined::default())),
     ("array_agg(anynonarray)", |_| Box::new(collect::Elements::default())),
     ("array_agg(anyarray)", |_| Box::new(collect::Slices::default())),
+    ("percentile_disc(float8,anyelement)", |_| Box::new(Sorted::new(What::Discrete))),
+    ("percentile_disc(_float8,anyelement)", |_| Box::new(Sorted::new(What::Discrete))),
+    ("percentile_cont(float8,float8)", |_| Box::new(Sorted::new(What::Continuous))),
+    ("percentile_cont(float8,interval)", |_| Box::new(Sorted::new(What::Continuous))),
+    ("percentile_cont(_float8,float8)", |_| Box::new(Sorted::new(What::Continuous))),
+    ("percentile_cont(_float8,interval)", |_| Box::new(Sorted::new(What::Continuous))),
+    ("mode(anyelement)", |_| Box::new(Sorted::new(What::Mode))),
+    ("rank(any)", |_| Box::new(Hypothetical::new(Rank::Plain))),
+    ("dense_rank(any)", |_| Box::new(Hypothetical::new(Rank::Dense))),
+    ("percent_rank(any)", |_| Box::new(Hypothetical::new(Rank::Percent))),
+    ("cume_dist(any)", |_| Box::new(Hypothetical::new(Rank::Cumulative))),
 ];

@@ -127,7 +127,8 @@ pub(super) static SCALARS: ScalarTable = &[
         math::width_bucket(a[0].as_float8(), a[1].as_float8(), a[2].as_float8(), a[3].as_int4())
             .map(Datum::Int4)
     }),
-    ("drandom", |_, _| Ok(Datum::Float8(random::unit()))),
+    ("drandom", random::random),
+    ("setseed", random::setseed),
 ];
 
 /// `22003` for a result too large for its type.

@@ -1,8 +1,8 @@
 //! json and jsonb.
 //!
 //! [`access`] reads parts, [`modify`] makes changed copies, [`convert`] turns any datum into JSON,
-//! [`construct`] and [`aggregate`] build on it, [`sets`] are the set-returning functions. Not here,
-//! and so 0A000: jsonpath, and `json_populate_record` with its kin.
+//! [`construct`] and [`aggregate`] build on it, [`sets`] are the set-returning functions, [`populate`]
+//! makes rows of objects. Not here, and so 0A000: jsonpath.
 
 use super::{ScalarTable, SetTable};
 use crate::datum::Datum;
@@ -16,6 +16,7 @@ mod convert;
 mod construct;
 mod aggregate;
 mod sets;
+pub(super) mod populate;
 #[cfg(test)]
 mod tests;
 

@@ -11,7 +11,7 @@
 //! where the first quantifier is non-greedy, whatever order alternatives are written in. How
 //! parentheses divide the match follows Perl's rules within it, which differs from PostgreSQL's
 //! only where an alternative earlier in the list is a prefix of a later one. The time is linear in
-//! the text. Back references and lookaround raise 0A000.
+//! the text. Back references and lookaround are matched by trying, in [`backtrack`].
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -25,6 +25,7 @@ use regex_automata::{Anchored, Input, MatchKind};
 use crate::error::{SqlError, SqlResult};
 use crate::sqlstate::SqlState;
 
+mod backtrack;
 mod bracket;
 mod translate;
 
@@ -49,9 +50,15 @@ fn invalid(reason: &str) -> SqlError {
 /// A compiled expression.
 pub(super) struct Regex {
     translated: translate::Translated,
-    search: meta::Regex,
+    search: Search,
     ends: OnceCell<(DFA, RefCell<Cache>)>,
     parts: OnceCell<meta::Regex>,
+}
+
+/// What finds a match.
+enum Search {
+    Automaton(meta::Regex),
+    Backtracking(backtrack::Pattern),
 }
 
 thread_local! {
@@ -65,7 +72,11 @@ thread_local! {
 /// 2201B, 0A000.
 pub(super) fn is_match(text: &str, pattern: &str, ignore_case: bool) -> SqlResult<bool> {
     let flags = Flags { ignore_case, ..Flags::default() };
-    Ok(compile(pattern, flags)?.search.is_match(text))
+    let regex = compile(pattern, flags)?;
+    match &regex.search {
+        Search::Automaton(search) => Ok(search.is_match(text)),
+        Search::Backtracking(_) => Ok(regex.find(text, 0)?.is_some()),
+    }
 }
 
 /// The compiled expression, from this thread's cache if it is there.
@@ -106,7 +117,13 @@ fn build(pattern: &str) -> SqlResult<meta::Regex> {
 impl Regex {
     fn new(pattern: &str, flags: Flags) -> SqlResult<Self> {
         let translated = translate::translate(pattern, flags)?;
-        let search = build(&translated.pattern)?;
+        let search = if translated.backtracks {
+            let (groups, shortest) = (translated.groups, translated.shortest);
+            let pattern = backtrack::Pattern::new(&translated.pattern, groups, shortest)?;
+            Search::Backtracking(pattern)
+        } else {
+            Search::Automaton(build(&translated.pattern)?)
+        };
         Ok(Self { translated, search, ends: OnceCell::new(), parts: OnceCell::new() })
     }
 
@@ -120,7 +137,13 @@ impl Regex {
     /// # Errors
     /// 2201B if an automaton would become too large.
     pub(super) fn find(&self, text: &str, from: usize) -> SqlResult<Option<Vec<Span>>> {
-        let Some(found) = self.search.search(&Input::new(text).range(from..)) else {
+        let search = match &self.search {
+            Search::Automaton(search) => search,
+            Search::Backtracking(pattern) => {
+                return pattern.find(text, from, self.translated.ignore_case);
+            }
+        };
+        let Some(found) = search.search(&Input::new(text).range(from..)) else {
             return Ok(None);
         };
         let start = found.start();

@@ -146,7 +146,7 @@ fn item(rest: &mut &str, flags: Flags) -> SqlResult<Item> {
             *rest = &rest[1..];
             return Ok(Item::Class(class));
         }
-        return character_escape(rest, None).map(Item::Character);
+        return character_escape(rest).map(Item::Character);
     }
     let character = rest.chars().next().ok_or_else(unbalanced)?;
     *rest = &rest[character.len_utf8()..];

@@ -56,6 +56,9 @@ pub(super) struct Translated {
     pub(super) groups: usize,
     /// The match is the shortest, not the longest.
     pub(super) shortest: bool,
+    /// There are back references or lookaround: only `backtrack` reads the pattern.
+    pub(super) backtracks: bool,
+    pub(super) ignore_case: bool,
 }
 
 /// Translates a pattern.
@@ -73,6 +76,7 @@ pub(super) fn translate(pattern: &str, flags: Flags) -> SqlResult<Translated> {
         rest,
         out: String::with_capacity(rest.len() * 2),
         groups: 0,
+        backtracks: false,
         open: vec![Frame::default()],
     };
     if flags.quoted {
@@ -83,7 +87,13 @@ pub(super) fn translate(pattern: &str, flags: Flags) -> SqlResult<Translated> {
         translation.run()?;
     }
     let shortest = translation.open[0].greediness() == Some(Greediness::Shortest);
-    Ok(Translated { pattern: translation.out, groups: translation.groups, shortest })
+    Ok(Translated {
+        pattern: translation.out,
+        groups: translation.groups,
+        shortest,
+        backtracks: translation.backtracks,
+        ignore_case: translation.flags.ignore_case,
+    })
 }
 
 /// Takes the director `***` and embedded options `(?…)` off the front.
@@ -140,6 +150,10 @@ struct Frame {
     branches: usize,
     /// The preference of the current branch: that of its first quantified atom that has one.
     current: Option<Greediness>,
+    /// The parentheses of lookaround.
+    looks: bool,
+    /// The number of the group, if it is one.
+    group: Option<usize>,
 }
 
 impl Frame {
@@ -153,6 +167,7 @@ struct Translation<'a> {
     rest: &'a str,
     out: String,
     groups: usize,
+    backtracks: bool,
     open: Vec<Frame>,
 }
 
@@ -194,6 +209,10 @@ impl Translation<'_> {
                     }
                     let frame = self.open.pop().expect("more than one frame is open");
                     self.out.push(')');
+                    if frame.looks {
+                        self.constraint("")?;
+                        continue;
+                    }
                     self.quantify(frame.start, frame.greediness(), true)?;
                     continue;
                 }
@@ -274,15 +293,25 @@ impl Translation<'_> {
         if self.accept("?") {
             if !self.accept(":") {
                 let looks = ["=", "!", "<=", "<!"];
-                if looks.into_iter().any(|look| self.rest.starts_with(look)) {
-                    return Err(SqlError::unsupported("lookaround in regular expressions"));
-                }
-                return Err(invalid("quantifier operand invalid"));
+                let Some(look) = looks.into_iter().find(|look| self.accept(look)) else {
+                    return Err(invalid("quantifier operand invalid"));
+                };
+                self.backtracks = true;
+                self.out.push_str("(?");
+                self.out.push_str(look);
+                self.open.push(Frame { start, looks: true, ..Frame::default() });
+                return Ok(());
             }
+            self.out.push_str("(?:");
+        } else if self.open.iter().any(|frame| frame.looks) {
+            // Parentheses within lookaround capture nothing.
             self.out.push_str("(?:");
         } else {
             self.groups += 1;
             self.out.push('(');
+            let group = Some(self.groups);
+            self.open.push(Frame { start, group, ..Frame::default() });
+            return Ok(());
         }
         self.open.push(Frame { start, ..Frame::default() });
         Ok(())
@@ -410,18 +439,45 @@ impl Translation<'_> {
                 .expect("a String takes whatever is written");
             return Ok(false);
         }
-        let character = character_escape(&mut self.rest, Some(self.groups))?;
+        if let Some((number, length)) = self.back_reference()? {
+            self.rest = &self.rest[length..];
+            self.backtracks = true;
+            write!(self.out, "{}{{{number}}}", super::backtrack::BACK_REFERENCE)
+                .expect("a String takes whatever is written");
+            return Ok(false);
+        }
+        let character = character_escape(&mut self.rest)?;
         literal(character, self.flags, &mut self.out);
         Ok(false)
     }
 }
 
-/// Reads a character-entry escape behind its backslash; `groups` outside brackets, where digits
-/// may be a back reference.
+impl Translation<'_> {
+    /// The group that the digits behind a backslash refer to, and how many they are; none where they
+    /// are a character's octal number.
+    fn back_reference(&self) -> SqlResult<Option<(usize, usize)>> {
+        let digits = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 || self.rest.starts_with('0') {
+            return Ok(None);
+        }
+        let wrong = || invalid("invalid backreference number");
+        let number: usize = self.rest[..digits].parse().map_err(|_| wrong())?;
+        if number > self.groups && digits > 1 {
+            return Ok(None);
+        }
+        let open = |frame: &Frame| frame.looks || frame.group == Some(number);
+        if number > self.groups || self.open.iter().any(open) {
+            return Err(wrong());
+        }
+        Ok(Some((number, digits)))
+    }
+}
+
+/// Reads a character-entry escape behind its backslash.
 ///
 /// # Errors
-/// 2201B, 0A000.
-pub(super) fn character_escape(rest: &mut &str, groups: Option<usize>) -> SqlResult<char> {
+/// 2201B.
+pub(super) fn character_escape(rest: &mut &str) -> SqlResult<char> {
     let bad = || invalid("invalid escape \\ sequence");
     let mut characters = rest.chars();
     let first = characters.next().ok_or_else(bad)?;
@@ -456,18 +512,6 @@ pub(super) fn character_escape(rest: &mut &str, groups: Option<usize>) -> SqlRes
         'v' => '\x0b',
         'x' => digits(16, 1, 255)?,
         '0'..='9' => {
-            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-            let number: usize = text[..digits].parse().map_err(|_| bad())?;
-            if let Some(groups) = groups
-                && first != '0'
-                && (digits == 1 || number <= groups)
-            {
-                return Err(if number <= groups {
-                    SqlError::unsupported("back references in regular expressions")
-                } else {
-                    invalid("invalid backreference number")
-                });
-            }
             let octal = text.chars().take(3).take_while(|digit| digit.is_digit(8)).count();
             if octal == 0 {
                 return Err(bad());
