@@ -129,6 +129,7 @@ mod block;
 mod bound_relations;
 mod copy;
 mod host;
+mod role;
 mod run;
 mod startup;
 mod utility;
@@ -142,7 +143,8 @@ pub struct Session {
     database: Oid,
     database_name: String,
     user: String,
-    role: Oid,
+    /// The role that logged in.
+    login_role: Oid,
     settings: SessionSettings,
     reported: BTreeMap<&'static str, String>,
     host: Arc<host::SessionHost>,
@@ -151,6 +153,8 @@ pub struct Session {
     notices: Vec<Notice>,
     cancel: CancelFlag,
     statement_timestamp: i64,
+    /// What was last found to be allowed: to whom, and under which catalog.
+    allowed: Option<(Arc<Analyzed>, Arc<CatalogSnapshot>, Oid)>,
     /// The statement is one of several of a simple query: they share a transaction.
     several_statements: bool,
 }

@@ -28,9 +28,16 @@ mod drop;
 mod comment;
 mod truncate;
 
+mod role;
+mod membership;
+mod ownership;
+mod privilege;
+mod owned;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use aegis_catalog::snapshot::{PG_CLASS, PG_DATABASE, PG_NAMESPACE};
 use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
 use aegis_storage::{Store, Transaction};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -39,6 +46,9 @@ use crate::ast::{SelectBody, Statement};
 use crate::counters::Counters;
 use crate::dml::RowIds;
 use crate::query_engine::{QueryEngine, StatementContext};
+use crate::settings::SessionSettings;
+
+pub use ownership::{denied, not_owner};
 
 /// Everything that a definition works with.
 pub struct Ddl<'a> {
@@ -58,6 +68,10 @@ pub struct Ddl<'a> {
     pub search_path: Vec<Oid>,
     /// The current role.
     pub role: Oid,
+    /// The role of the session, which `SET ROLE` does not change.
+    pub session_role: Oid,
+    /// What the session has set.
+    pub session_settings: SessionSettings,
     /// `lock_timeout`
     pub lock_timeout: Option<Duration>,
     /// What the client is to be told beside the tag.
@@ -90,10 +104,15 @@ impl Ddl<'_> {
     /// # Errors
     /// What storage raises.
     pub fn put(&mut self, descriptor: Descriptor) -> SqlResult<()> {
+        let is_new = match &descriptor {
+            Descriptor::Relation(relation) => self.context.catalog.relation(relation.oid).is_none(),
+            Descriptor::Schema(schema) => self.context.catalog.schema(schema.oid).is_none(),
+            _ => false,
+        };
         store::put(self.txn, &descriptor)?;
         self.context.catalog = Arc::new((*self.context.catalog).clone().with(&descriptor));
-        self.changes.push(DdlChange::Put(descriptor));
-        Ok(())
+        self.changes.push(DdlChange::Put(descriptor.clone()));
+        if is_new { self.give_default_privileges(&descriptor) } else { Ok(()) }
     }
 
     /// Removes a descriptor.
@@ -101,6 +120,7 @@ impl Ddl<'_> {
     /// # Errors
     /// What storage raises.
     pub fn delete(&mut self, key: DescriptorKey) -> SqlResult<()> {
+        self.delete_privileges(key)?;
         store::delete(self.txn, key)?;
         self.context.catalog = Arc::new((*self.context.catalog).clone().without(key));
         self.changes.push(DdlChange::Delete(key));
@@ -130,16 +150,56 @@ impl Ddl<'_> {
             Statement::CreateDatabase(create) => self.create_database(create).await?,
             Statement::DropDatabase(drop) => self.drop_database(drop).await?,
             Statement::CreateExtension(create) => self.create_extension(create)?,
+            Statement::AlterDatabaseSet(alter) => self.alter_database_set(alter)?,
             Statement::Drop(drop) => self.drop_objects(drop).await?,
             Statement::AlterTable(alter) => self.alter_table(alter).await?,
             Statement::Rename(rename) => self.rename(rename).await?,
             Statement::AlterObjectSchema(alter) => self.set_schema(alter).await?,
             Statement::AlterOwner(alter) => self.alter_owner(alter)?,
             Statement::Comment(comment) => self.comment(comment)?,
+            Statement::CreateRole(create) => self.create_role(create).await?,
+            Statement::AlterRole(alter) => self.alter_role(alter).await?,
+            Statement::AlterRoleSet(alter) => self.alter_role_set(alter).await?,
+            Statement::DropRole(drop) => self.drop_role(drop).await?,
+            Statement::GrantRole(grant) => self.grant_role(grant)?,
+            Statement::Grant(grant) => self.grant(grant).await?,
+            Statement::AlterDefaultPrivileges(alter) => self.alter_default_privileges(alter)?,
+            Statement::ReassignOwned(reassign) => self.reassign_owned(reassign)?,
+            Statement::DropOwned(drop) => self.drop_owned(drop).await?,
             Statement::Truncate(truncate) => self.truncate(truncate).await?,
             other => return Err(SqlError::unsupported(statement_words(other))),
         };
         Ok(tag.to_owned())
+    }
+
+    /// What was granted on an object goes with it.
+    fn delete_privileges(&mut self, key: DescriptorKey) -> SqlResult<()> {
+        let (class, object) = match key {
+            DescriptorKey::Relation(oid) => (PG_CLASS, oid),
+            DescriptorKey::Schema(oid) => (PG_NAMESPACE, oid),
+            DescriptorKey::Database(oid) => (PG_DATABASE, oid),
+            _ => return Ok(()),
+        };
+        let catalog = self.context.catalog.clone();
+        for stored in catalog.privileges_of(class, object) {
+            self.delete(DescriptorKey::Privileges(class, object, stored.column))?;
+        }
+        if class == PG_NAMESPACE {
+            for stored in catalog.all_default_privileges().filter(|it| it.schema == object) {
+                let (role, schema, kind) = (stored.role, stored.schema, stored.kind);
+                self.delete(DescriptorKey::DefaultPrivileges(role, schema, kind))?;
+            }
+        }
+        if class == PG_DATABASE {
+            for stored in catalog.all_role_settings().filter(|it| it.database == object) {
+                self.delete(DescriptorKey::RoleSettings(object, stored.role))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn warning(&mut self, code: SqlState, message: impl Into<String>) {
+        self.notices.push(Notice { severity: "WARNING", fields: SqlError::new(code, message) });
     }
 
     fn notice(&mut self, code: SqlState, message: impl Into<String>) {
@@ -156,7 +216,7 @@ impl Ddl<'_> {
 /// What a statement that is not there is called.
 fn statement_words(statement: &Statement) -> &'static str {
     match statement {
-        Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
+        Statement::AlterDatabase(_) => "ALTER DATABASE",
         Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
         Statement::Reindex(_) => "REINDEX",
         Statement::CreateEnum(_) => "CREATE TYPE ... AS ENUM",
@@ -165,16 +225,6 @@ fn statement_words(statement: &Statement) -> &'static str {
         Statement::CreateDomain(_) => "CREATE DOMAIN",
         Statement::AlterDomain(_) => "ALTER DOMAIN",
         Statement::Define(_) => "this CREATE statement",
-        Statement::CreateRole(_) => "CREATE ROLE",
-        Statement::AlterRole(_) | Statement::AlterRoleSet(_) => "ALTER ROLE",
-        Statement::DropRole(_) => "DROP ROLE",
-        Statement::GrantRole(grant) if grant.is_grant => "GRANT ROLE",
-        Statement::GrantRole(_) => "REVOKE ROLE",
-        Statement::Grant(grant) if grant.is_grant => "GRANT",
-        Statement::Grant(_) => "REVOKE",
-        Statement::AlterDefaultPrivileges(_) => "ALTER DEFAULT PRIVILEGES",
-        Statement::ReassignOwned(_) => "REASSIGN OWNED",
-        Statement::DropOwned(_) => "DROP OWNED",
         Statement::AlterExtension(_) => "ALTER EXTENSION",
         Statement::CreateFunction(_) => "CREATE FUNCTION",
         Statement::AlterFunction(_) => "ALTER FUNCTION",

@@ -126,7 +126,7 @@ impl Stored<'_> {
     /// What parsing and analyzing raise.
     pub fn expression(&self, text: &str, relation: &Arc<Relation>) -> SqlResult<Expr> {
         let expr = parser::parse_expr(text)?;
-        let analyzer = Analyzer::new(self.context.clone());
+        let analyzer = Analyzer::new(self.context.clone()).of_stored_text();
         analyzer.analyze_expr_over_relation(&expr, relation, ExprPlace::IndexExpression, None)
     }
 
@@ -150,7 +150,7 @@ impl Stored<'_> {
         match statements.as_slice() {
             [statement] => match &statement.statement {
                 ast::Statement::Select(select) => {
-                    Analyzer::new(self.context.clone()).analyze_view(select)
+                    Analyzer::new(self.context.clone()).of_stored_text().analyze_view(select)
                 }
                 _ => Err(SqlError::internal("a stored query is no query")),
             },

@@ -22,5 +22,7 @@ mod kill;
 mod data_directory;
 #[path = "over_the_wire/hostile.rs"]
 mod hostile;
+#[path = "over_the_wire/access.rs"]
+mod access;
 #[path = "over_the_wire/house.rs"]
 mod house;

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::descriptor::{
-    Column, Comment, Constraint, ConstraintKind, ForeignKey, Identity, IndexBody, IndexKey,
-    ReferentialAction, Relation, RelationBody, SequenceBody, TableBody,
+    Column, Comment, Constraint, ConstraintKind, DefaultPrivileges, ForeignKey, Identity,
+    IndexBody, IndexKey, ReferentialAction, Relation, RelationBody, RoleSettings, SequenceBody,
+    TableBody,
 };
 
 fn oid() -> impl Strategy<Value = Oid> {
@@ -139,6 +140,18 @@ fn body() -> impl Strategy<Value = RelationBody> {
     prop_oneof![table, index, sequence, view]
 }
 
+fn acl() -> impl Strategy<Value = Vec<AclItem>> {
+    let item = (oid(), oid(), any::<u16>(), any::<u16>()).prop_map(
+        |(grantee, grantor, privileges, grantable)| AclItem {
+            grantee,
+            grantor,
+            privileges,
+            grantable,
+        },
+    );
+    prop::collection::vec(item, 0..4)
+}
+
 fn descriptor() -> impl Strategy<Value = Descriptor> {
     let columns = prop::collection::vec(column(), 0..5);
     let options = prop::collection::vec(text(), 0..2);
@@ -170,10 +183,47 @@ fn descriptor() -> impl Strategy<Value = Descriptor> {
     let schema = (oid(), oid(), text(), oid()).prop_map(|(oid, database, name, owner)| {
         Descriptor::Schema(Arc::new(Schema { oid, database, name, owner }))
     });
-    let role =
-        (oid(), text(), any::<[bool; 2]>()).prop_map(|(oid, name, [superuser, can_login])| {
-            Descriptor::Role(Arc::new(Role { oid, name, superuser, can_login }))
+    let role = (
+        (oid(), text(), any::<[bool; 7]>(), any::<i32>()),
+        (prop::option::of(text()), prop::option::of(any::<i64>())),
+    )
+        .prop_map(|((oid, name, flags, connection_limit), (password, valid_until))| {
+            let [superuser, inherit, create_role, create_database, can_login, rest @ ..] = flags;
+            let [replication, bypass_row_security] = rest;
+            Descriptor::Role(Arc::new(Role {
+                oid,
+                name,
+                superuser,
+                inherit,
+                create_role,
+                create_database,
+                can_login,
+                replication,
+                bypass_row_security,
+                connection_limit,
+                password,
+                valid_until,
+            }))
         });
+    let membership =
+        (oid(), oid(), oid(), any::<bool>()).prop_map(|(role, member, grantor, admin)| {
+            Descriptor::Membership(Arc::new(Membership { role, member, grantor, admin }))
+        });
+    let pairs = prop::collection::vec((text(), text()), 0..3);
+    let settings = (oid(), oid(), pairs).prop_map(|(database, role, settings)| {
+        let settings = settings.into_iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        Descriptor::RoleSettings(Arc::new(RoleSettings { database, role, settings }))
+    });
+    let privileges =
+        (oid(), oid(), any::<i32>(), acl()).prop_map(|(class, object, column, items)| {
+            Descriptor::Privileges(Arc::new(Privileges { class, object, column, items }))
+        });
+    let defaults =
+        (oid(), oid(), oid(), any::<u8>(), acl()).prop_map(|(oid, role, schema, kind, items)| {
+            let defaults = DefaultPrivileges { oid, role, schema, kind, items };
+            Descriptor::DefaultPrivileges(Arc::new(defaults))
+        });
+    let access = prop_oneof![membership, settings, privileges, defaults];
     let database = (oid(), text(), oid(), any::<[bool; 2]>(), any::<i32>()).prop_map(
         |(oid, name, owner, [allow_connections, is_template], connection_limit)| {
             Descriptor::Database(Arc::new(Database {
@@ -186,7 +236,7 @@ fn descriptor() -> impl Strategy<Value = Descriptor> {
             }))
         },
     );
-    prop_oneof![6 => relation, 1 => comment, 1 => schema, 1 => role, 1 => database]
+    prop_oneof![6 => relation, 1 => comment, 1 => schema, 1 => role, 1 => database, 2 => access]
 }
 
 proptest! {
@@ -223,4 +273,15 @@ proptest! {
             prop_assert_eq!(key.encode(), noise);
         }
     }
+}
+
+/// A row that the first version wrote for the role `postgres`.
+#[test]
+fn a_role_of_the_first_version_is_read() {
+    let bytes = b"\x01\x01\x0a\x08postgres\x01\x01";
+    let Descriptor::Role(role) = Descriptor::decode(bytes).unwrap() else {
+        panic!("a role was written");
+    };
+    assert_eq!((role.oid, role.name.as_str()), (BOOTSTRAP_ROLE, "postgres"));
+    assert!(role.superuser && role.can_login && role.create_role);
 }

@@ -10,14 +10,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
+use aegis_catalog::access::Access;
 use aegis_catalog::system::{Names, relation_of_row_type};
 use aegis_sql::query_engine::SystemRelations;
 use aegis_sql::settings::SessionSettings;
-use aegis_types::builtin::{FunctionRow, builtins};
-use aegis_types::{Datum, Host, Oid, SqlError, SqlResult, TypeRef};
+use aegis_types::builtin::builtins;
+use aegis_types::{Datum, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
 use parking_lot::Mutex;
 
 use super::PreparedStatements;
+use super::role::Roles;
 use crate::cancel::StopHandle;
 use crate::instance::Instance;
 
@@ -25,6 +27,7 @@ mod comment;
 mod definition;
 mod identity;
 mod keyword;
+mod list;
 mod lock;
 mod privilege;
 mod registered;
@@ -48,8 +51,6 @@ pub(super) struct Identity {
     pub(super) database: Oid,
     /// The name of that.
     pub(super) database_name: String,
-    /// Its role.
-    pub(super) user: String,
     /// Its number.
     pub(super) process_id: i32,
     /// Where its client is.
@@ -81,6 +82,7 @@ struct Observed {
     catalog: Arc<CatalogSnapshot>,
     search_path: Vec<Oid>,
     settings: SessionSettings,
+    roles: Roles,
     /// Whether the transaction is read-only.
     read_only: bool,
 }
@@ -96,7 +98,6 @@ struct SequenceMemory {
 struct Call<'a> {
     host: &'a SessionHost,
     seen: &'a Observed,
-    row: &'static FunctionRow,
     args: &'a [Datum],
 }
 
@@ -111,6 +112,7 @@ static TABLES: &[HostTable] = &[
     definition::FUNCTIONS,
     identity::FUNCTIONS,
     keyword::FUNCTIONS,
+    list::FUNCTIONS,
     lock::FUNCTIONS,
     privilege::FUNCTIONS,
     registered::FUNCTIONS,
@@ -143,9 +145,11 @@ impl SessionHost {
         catalog: Arc<CatalogSnapshot>,
         search_path: Vec<Oid>,
         settings: &SessionSettings,
+        roles: Roles,
         read_only: bool,
     ) {
-        let observed = Observed { catalog, search_path, settings: settings.clone(), read_only };
+        let settings = settings.clone();
+        let observed = Observed { catalog, search_path, settings, roles, read_only };
         *self.observed.lock() = Arc::new(observed);
     }
 
@@ -199,6 +203,22 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Who may do what, in the session's database.
+    fn access(&self) -> Access<'a> {
+        self.seen.catalog.access(self.host.identity.database)
+    }
+
+    /// The name of a role of the session.
+    fn role_name(&self, role: Oid) -> SqlResult<Datum> {
+        match self.seen.catalog.role(role) {
+            Some(role) => Ok(Datum::text(role.name.as_str())),
+            None => Err(SqlError::new(
+                SqlState::UndefinedObject,
+                format!("role with OID {role} does not exist"),
+            )),
+        }
+    }
+
     fn text(&self, at: usize) -> &'a str {
         match self.arg(at) {
             Datum::Text(text) => text,
@@ -226,7 +246,7 @@ impl Host for SessionHost {
         if row.strict && arguments.iter().any(Datum::is_null) {
             return Ok(Datum::Null);
         }
-        implementation(&Call { host: self, seen: &self.seen(), row, args: arguments })
+        implementation(&Call { host: self, seen: &self.seen(), args: arguments })
     }
 
     fn reg_out(&self, reg_type: Oid, value: Oid) -> String {

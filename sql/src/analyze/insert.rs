@@ -49,6 +49,12 @@ impl Analyzer<'_> {
             lateral: false,
         });
         let rows = self.insert_rows(insert, &columns)?;
+        let given = match &rows {
+            Rows::One(row) => row.len(),
+            Rows::Many(rows) => rows.first().map_or(0, Vec::len),
+            Rows::Query(query, _) => query.visible_targets().count(),
+        };
+        let given: Vec<i16> = columns.iter().take(given).map(|(column, _)| column.number).collect();
         self.scope().insert_target = None;
         let source = self.insert_source(&table, &columns, rows, insert.overriding)?;
 
@@ -73,7 +79,7 @@ impl Analyzer<'_> {
         scope.range_table = kept;
         scope.entries = infos;
         scope.has_set_functions = set_functions;
-        Ok(Insert { table, source: Arc::new(source), on_conflict, returning })
+        Ok(Insert { table, columns: given, source: Arc::new(source), on_conflict, returning })
     }
 
     /// The columns named, or all.

@@ -49,6 +49,7 @@ impl Ddl<'_> {
     pub(super) async fn create_index(&mut self, create: &IndexStmt) -> SqlResult<&'static str> {
         refuse_features(create)?;
         let relation = self.open(&create.relation, TableLockMode::Share).await?;
+        self.check_owns(&relation)?;
         if relation.as_table().is_none() {
             return Err(SqlError::new(
                 SqlState::WrongObjectType,

@@ -9,7 +9,7 @@ use super::Ddl;
 use super::create_table::{check_columns, column_number};
 use super::name::{relation_exists, wrong_kind};
 use crate::analyze::{OutputColumn, format_type};
-use crate::ast::{CreateViewStmt, RelPersistence, SelectBody, Statement, ViewCheckOption};
+use crate::ast::{CreateViewStmt, DefElem, RelPersistence, SelectBody, Statement, ViewCheckOption};
 
 impl Ddl<'_> {
     /// `CREATE [OR REPLACE] VIEW`
@@ -20,9 +20,7 @@ impl Ddl<'_> {
         if create.check_option != ViewCheckOption::None {
             return Err(SqlError::unsupported("WITH CHECK OPTION"));
         }
-        if let Some(option) = create.options.first() {
-            return Err(SqlError::unsupported(format!("the view option \"{}\"", option.name)));
-        }
+        let options = view_options(&create.options)?;
         if let SelectBody::Simple(simple) = &create.query.body
             && simple.into.is_some()
         {
@@ -39,7 +37,7 @@ impl Ddl<'_> {
         let name = &create.view.name;
         let definition = self.query_text(&query)?;
         let Some(old) = self.claim(schema, name).await? else {
-            self.new_view(schema, name, columns, definition)?;
+            self.new_view(schema, name, columns, definition, options)?;
             return Ok("CREATE VIEW");
         };
         if !create.replace {
@@ -47,12 +45,14 @@ impl Ddl<'_> {
         }
         self.lock(old.oid, TableLockMode::AccessExclusive).await?;
         let old = self.relation(old.oid)?;
+        self.check_owns(&old)?;
         if !matches!(old.body, RelationBody::View { .. }) {
             return Err(wrong_kind(&old, "a view"));
         }
         self.check_replaceable(&old, &columns)?;
         let mut changed = (*old).clone();
         changed.columns = columns;
+        changed.options = options;
         changed.body = RelationBody::View { definition };
         self.put_relation(changed)?;
         Ok("CREATE VIEW")
@@ -64,6 +64,7 @@ impl Ddl<'_> {
         name: &str,
         columns: Vec<Column>,
         definition: String,
+        options: Vec<String>,
     ) -> SqlResult<()> {
         let relation = Relation {
             oid: self.counters.next_oid()?,
@@ -74,7 +75,7 @@ impl Ddl<'_> {
             row_type: self.counters.next_oid()?,
             row_array_type: self.counters.next_oid()?,
             columns,
-            options: Vec::new(),
+            options,
             body: RelationBody::View { definition },
         };
         self.put_relation(relation).map(drop)
@@ -157,4 +158,23 @@ pub(super) fn output_columns(
             })
         })
         .collect()
+}
+
+/// The options of a view as they are kept: whose privileges count, and what leaks nothing.
+fn view_options(options: &[DefElem]) -> SqlResult<Vec<String>> {
+    let mut kept = Vec::with_capacity(options.len());
+    for option in options {
+        if !matches!(option.name.as_str(), "security_invoker" | "security_barrier") {
+            return Err(SqlError::unsupported(format!("the view option \"{}\"", option.name)));
+        }
+        let value = option.value.as_ref().map_or_else(|| "true".to_owned(), |it| it.text());
+        if aegis_types::io::parse_bool(&value).is_err() {
+            return Err(SqlError::new(
+                SqlState::InvalidParameterValue,
+                format!("invalid value for boolean option \"{}\": {value}", option.name),
+            ));
+        }
+        kept.push(format!("{}={value}", option.name));
+    }
+    Ok(kept)
 }

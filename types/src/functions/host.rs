@@ -88,7 +88,14 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "has_type_privilege",
     "has_language_privilege",
     "has_tablespace_privilege",
+    "has_foreign_data_wrapper_privilege",
+    "has_server_privilege",
+    "has_parameter_privilege",
+    "pg_reload_conf",
     "pg_has_role",
+    "acldefault",
+    "makeaclitem",
+    "aclcontains",
     "to_regclass",
     "to_regtype",
     "to_regproc",
@@ -109,15 +116,18 @@ pub const HOST_FUNCTIONS: &[&str] = &[
 ];
 
 /// Set-returning functions that the host answers all at once, as an array of their rows.
-pub const HOST_SET_FUNCTIONS: &[&str] = &["pg_get_keywords"];
+pub const HOST_SET_FUNCTIONS: &[&str] = &["pg_get_keywords", "aclexplode"];
 
 /// `pg_get_keywords`
 const PG_GET_KEYWORDS: Oid = Oid(1686);
+/// `aclexplode`
+const ACLEXPLODE: Oid = Oid(1689);
 
 type Rows = SqlResult<Box<dyn Iterator<Item = SqlResult<Datum>> + Send>>;
 
 pub(super) static SETS: SetTable = &[
     ("pg_get_keywords", |context, a| from_host(context, PG_GET_KEYWORDS, a)),
+    ("aclexplode", |context, a| from_host(context, ACLEXPLODE, a)),
     // No table here is partitioned, and of others PostgreSQL gives no rows either.
     ("pg_partition_tree", |_, _| Ok(Box::new(std::iter::empty()))),
     ("pg_partition_ancestors", |_, _| Ok(Box::new(std::iter::empty()))),
