@@ -170,8 +170,11 @@ impl RaftLog {
     pub async fn shutdown(&self) -> Result<(), LogError> {
         self.closing.store(true, Ordering::SeqCst);
         self.load.wait_until_idle().await;
+        tracing::debug!("no proposal is under way: stopping raft");
         self.raft.shutdown().await.map_err(raft_error)?;
+        tracing::debug!("raft has stopped: stopping the writer");
         let stopped = self.store.writer().stop().await;
+        tracing::debug!("the log has stopped");
         if self.failed.load(Ordering::SeqCst) {
             // What went wrong was reported when it did.
             return Ok(());

@@ -79,10 +79,11 @@ impl Shared {
                 for transaction in entry::decode(&entry.payload)? {
                     let is_own = transaction.origin == self.origin;
                     let token = is_own.then_some(transaction.token);
-                    for run in runs(&transaction.operations) {
+                    let runs = runs(&transaction.operations);
+                    if !runs.is_empty() {
                         self.publish(batch)?;
                         batch = self.begin_batch(&mut state);
-                        self.use_run(&mut state, &mut batch, run, token, entry.index)?;
+                        self.use_runs(&mut state, &mut batch, &runs, token, entry.index)?;
                     }
                     batch.seq = seq;
                     batch.timestamp_us = batch.timestamp_us.max(transaction.timestamp_us);
@@ -160,7 +161,7 @@ impl Shared {
                     let counter_key = tree.0.to_be_bytes();
                     self.apply_write(state, batch, TreeId::STORAGE, &counter_key, Some(&counter));
                 }
-                // Before the rest of its transaction: `use_run`.
+                // Before the rest of its transaction: `use_runs`.
                 Operation::UseRun { .. } => {}
             }
         }
@@ -211,36 +212,39 @@ impl Shared {
         Ok(next)
     }
 
-    /// Puts a run over what is there: the active map is frozen below it.
-    fn use_run(
+    /// Puts the runs of one transaction over what is there: the active map is frozen below them.
+    fn use_runs(
         &self,
         state: &mut ApplyState,
         batch: &mut Batch,
-        hash: RunHash,
+        hashes: &[RunHash],
         token: Option<u64>,
         index: LogIndex,
     ) -> Result<()> {
-        let made_here = token.and_then(|token| self.proposals.run_of(token));
-        let run = match made_here.filter(|run| run.hash() == Some(hash)) {
-            Some(run) => run,
-            None => Arc::new(Run::open(self.disk.clone(), &self.runs_dir, hash)?),
-        };
-        if run.trees().iter().any(|tree| self.is_system_tree(*tree)) {
-            batch.changed = Changed::Unknown;
+        let made_here = token.map(|token| self.proposals.runs_of(token)).unwrap_or_default();
+        let mut frozen = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            let run = match made_here.iter().find(|run| run.hash() == Some(*hash)) {
+                Some(run) => run.clone(),
+                None => Arc::new(Run::open(self.disk.clone(), &self.runs_dir, *hash)?),
+            };
+            if run.trees().iter().any(|tree| self.is_system_tree(*tree)) {
+                batch.changed = Changed::Unknown;
+            }
+            frozen.push(Arc::new(Frozen {
+                source: FrozenSource::Run(run, Stamps::Commit(CommitSeq(index.0))),
+                // Not the runs' own entry: that may have more operations, which are in the map
+                // above.
+                applied: state.applied.clone(),
+                target: index,
+                drops: Vec::new(),
+            }));
         }
         self.freeze(state);
         let current = self.current.load();
-        let stamps = Stamps::Commit(CommitSeq(index.0));
-        let frozen = Arc::new(Frozen {
-            source: FrozenSource::Run(run, stamps),
-            // Not the run's own entry: that may have more operations, which are in the map above.
-            applied: state.applied.clone(),
-            target: index,
-            drops: Vec::new(),
-        });
         batch.tiers = current.tiers.clone();
-        batch.tiers.frozen =
-            [frozen].into_iter().chain(batch.tiers.frozen.iter().cloned()).collect();
+        frozen.reverse();
+        batch.tiers.frozen = frozen.into_iter().chain(batch.tiers.frozen.iter().cloned()).collect();
         self.flusher.wake();
         Ok(())
     }

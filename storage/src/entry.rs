@@ -6,7 +6,7 @@
 //! operation:   1 tree        what follows belongs to this tree
 //!              2 key value   Put          3 key          Delete
 //!              4             DropTree     5 value        Append: apply assigns the key
-//!              6 hash rows   UseRun: the rows of a run file, of whatever trees
+//!              6 hash rows   UseRun: the rows of a run file, of whatever trees; first of all
 //! ```
 //!
 //! Lengths and tree ids are varints, the other integers little-endian. `origin` names the process

@@ -23,6 +23,7 @@ mod entry;
 
 // Tiers and snapshots.
 mod hot;
+mod load;
 mod run;
 mod snapshot;
 mod tiers;

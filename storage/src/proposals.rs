@@ -38,7 +38,8 @@ struct Proposal {
     _locks: HeldLocks,
     reserved: u64,
     in_window: bool,
-    run: Option<Arc<Run>>,
+    /// Those that its entry names.
+    runs: Vec<Arc<Run>>,
 }
 
 /// Every proposal of this process whose outcome is not known.
@@ -57,9 +58,9 @@ impl Proposals {
         self.reserved.load(Ordering::Relaxed)
     }
 
-    /// The run that a proposal made, for apply, which need not open it again.
-    pub(crate) fn run_of(&self, token: u64) -> Option<Arc<Run>> {
-        self.by_token.lock().get(&token)?.run.clone()
+    /// The runs that a proposal names, for apply, which need not open them again.
+    pub(crate) fn runs_of(&self, token: u64) -> Vec<Arc<Run>> {
+        self.by_token.lock().get(&token).map(|proposal| proposal.runs.clone()).unwrap_or_default()
     }
 
     fn take(&self, token: u64) -> Option<Proposal> {
@@ -103,24 +104,24 @@ impl Shared {
         let log = self.log()?;
         let token = self.proposals.next_token.fetch_add(1, Ordering::Relaxed) + 1;
         let in_memory = writes.bytes() as u64;
-        let is_large = writes.has_spilled() || in_memory > self.options.memory.hot_bytes / 4;
-        let (entry, run, reserve) = if is_large {
+        let loads = writes.loads().filter(|_| in_memory <= self.options.memory.hot_bytes / 4);
+        let (entry, runs, reserve) = if let Some(loads) = loads {
+            let (entry, operations) = self.encode(&writes, &loads, token);
+            let reserve = entry.len() as u64 + operations * ROW_OVERHEAD_BYTES;
+            (entry, loads, reserve)
+        } else {
             let (entry, run) = self.encode_large(&writes, token)?;
             let reserve = entry.len() as u64;
-            (entry, Some(run), reserve)
-        } else {
-            let (entry, operations) = self.encode(&writes, token);
-            let reserve = entry.len() as u64 + operations * ROW_OVERHEAD_BYTES;
-            (entry, None, reserve)
+            (entry, vec![run], reserve)
         };
-        // From here to `propose`, whatever fails leaves nothing behind but the run, which its
-        // last holder removes.
+        // From here to `propose`, whatever fails leaves nothing behind but the runs, which their
+        // last holders remove.
         self.reserve(reserve).await?;
         let proposal = Proposal {
             _locks: locks,
             reserved: reserve,
             in_window: reads.is_some(),
-            run: run.clone(),
+            runs: runs.clone(),
         };
         self.proposals.by_token.lock().insert(token, proposal);
         if let Some((reads, seen)) = &reads {
@@ -131,10 +132,8 @@ impl Shared {
                 return Err(error);
             }
         }
-        if let Some(run) = &run {
-            run.keep();
-        }
-        drop((writes, reads, run));
+        runs.iter().for_each(|run| run.keep());
+        drop((writes, reads, runs));
         let mut awaited = Awaited { answer: Some(log.propose(entry)), token, shared: self.clone() };
         let answer = awaited.answer.as_mut().expect("it was put there just now");
         let outcome = answer.await;
@@ -179,10 +178,8 @@ impl Shared {
         if proposal.in_window {
             self.window.resolve(token, seq);
         }
-        if seq.is_none()
-            && let Some(run) = &proposal.run
-        {
-            run.remove_when_unused();
+        if seq.is_none() {
+            proposal.runs.iter().for_each(|run| run.remove_when_unused());
         }
         drop(proposal);
     }
@@ -213,8 +210,12 @@ impl Shared {
         }
     }
 
-    fn encode(&self, writes: &WriteSet, token: u64) -> (Vec<u8>, u64) {
+    /// Names the loads, and writes out what is in memory.
+    fn encode(&self, writes: &WriteSet, loads: &[Arc<Run>], token: u64) -> (Vec<u8>, u64) {
         let mut entry = self.new_entry(token);
+        for run in loads {
+            entry.push(use_run(run));
+        }
         let mut operations = 0;
         writes.each_newest(|tree, key, value| {
             operations += 1;
@@ -252,10 +253,7 @@ impl Shared {
         run.remove_when_unused();
         let mut entry = self.new_entry(token);
         if run.rows() > 0 {
-            entry.push(Operation::UseRun {
-                hash: run.hash().expect("a published run has a hash"),
-                rows: run.rows(),
-            });
+            entry.push(use_run(&run));
         }
         push_rest(writes, &mut entry);
         Ok((entry.finish(), Arc::new(run)))
@@ -293,6 +291,11 @@ impl Shared {
             }
         }
     }
+}
+
+fn use_run(run: &Run) -> Operation<'static> {
+    let hash = run.hash().expect("a published run has a hash");
+    Operation::UseRun { hash, rows: run.rows() }
 }
 
 fn push_rest(writes: &WriteSet, entry: &mut EntryBuilder) -> u64 {

@@ -3,25 +3,27 @@
 //! ```text
 //! "AEGRUN" version ─ block ─ block ─ … ─ index ─ trailer
 //!                    rows + CRC-32C       │        where the index is, rows, CRC-32C, magic
-//!                                         first key, place and filter of each block; the trees;
-//!                                         the last key
+//!                                         a nonce; first key, place and filter of each block;
+//!                                         the trees; the last key
 //! row: tree, stamp, key length, value length + 1 (0: tombstone), key, value
 //! ```
 //!
-//! Three things are runs. A *spill* holds a part of an open transaction's write set: its stamps are
+//! Four things are runs. A *spill* holds a part of an open transaction's write set: its stamps are
 //! command ids and a key may come several times, newest command first (never across two blocks).
-//! A *large commit* holds a whole write set, a row a key; the commit record names it, and its rows
-//! have that commit's sequence. A *frozen run* holds what a frozen map held: its stamps are
+//! A *load* holds new rows of one command of an open transaction, a row a key, and is durable before
+//! the transaction commits. A *large commit* holds a whole write set, a row a key. The commit record
+//! names large commits and loads, and their rows have that commit's sequence. A *frozen run* holds what a frozen map held: its stamps are
 //! sequences. Blocks are about 32 KiB; integers are little-endian, lengths are varints. A block's
 //! filter tells most keys that the block does not hold, without reading it: a transaction that has
 //! spilled many times looks into each of its spills for every unique key that it writes.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::Mutex;
 
@@ -33,7 +35,12 @@ use crate::{Block, CommitSeq, Direction, KeyRange, Result, Row, StorageError, Tr
 
 mod filter;
 
-const HEAD: &[u8; 8] = b"AEGRUN\x02\x00";
+pub(crate) use filter::hash;
+
+const HEAD: &[u8; 8] = b"AEGRUN\x03\x00";
+/// No two runs have the same bytes, not even with the same rows: whoever lets one go removes its
+/// file, whose name follows from its bytes.
+const NONCE_BYTES: usize = 16;
 const TRAILER_MAGIC: u32 = 0x4E55_5247;
 const TRAILER_BYTES: u64 = 32;
 const BLOCK_BYTES: usize = 32 << 10;
@@ -134,6 +141,8 @@ pub(crate) struct RunWriter {
 }
 
 static NEXT_TEMPORARY: AtomicU64 = AtomicU64::new(0);
+static NEXT_NONCE: AtomicU64 = AtomicU64::new(0);
+static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
 
 impl RunWriter {
     /// Begins a run in `dir`.
@@ -235,6 +244,8 @@ impl RunWriter {
     fn close(&mut self) -> Result<()> {
         self.close_block()?;
         let mut index = Vec::new();
+        index.extend_from_slice(&PROCESS.to_le_bytes());
+        index.extend_from_slice(&NEXT_NONCE.fetch_add(1, Ordering::Relaxed).to_le_bytes());
         put_varint(&mut index, self.index.len() as u64);
         for entry in &self.index {
             put_varint(&mut index, entry.offset);
@@ -574,6 +585,7 @@ struct RunIndex {
 
 fn decode_index(bytes: &[u8], end: u64) -> Result<RunIndex> {
     let mut reader = Reader::new(bytes, "the index of a run file");
+    reader.bytes(NONCE_BYTES)?;
     let mut index = Vec::new();
     for _ in 0..reader.length()? {
         let offset = reader.varint()?;

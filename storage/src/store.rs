@@ -25,7 +25,7 @@ use crate::serializable::Window;
 use crate::snapshot::{Registry, Snapshot};
 use crate::tiers::{FrozenSource, Published, Tiers};
 use crate::warm::{AppliedPoint, Warm};
-use crate::write_set::WriteSet;
+use crate::write_set::{Loading, WriteSet};
 use crate::{
     CommandId, CommitSeq, Disk, Key, ReadView, Result, StorageError, Transaction, TransactionId,
     TreeId, TxnOptions,
@@ -238,7 +238,9 @@ impl Shared {
 
     pub(crate) fn new_write_set(&self) -> WriteSet {
         let account = self.write_account.clone();
-        WriteSet::new(account, self.disk.clone(), self.runs_dir.clone())
+        let spill_bytes = self.options.spill_bytes as usize;
+        let loading = Loading { from_row: spill_bytes >> 16, bytes_min: spill_bytes / 8 };
+        WriteSet::new(account, self.disk.clone(), self.runs_dir.clone(), loading)
     }
 
     pub(crate) fn write_set_bytes(&self) -> u64 {
@@ -327,7 +329,7 @@ impl Store {
                 disk.remove(&runs_dir.join(name))?;
             }
         }
-        let (warm, state) = Warm::open(&*disk, &options.dir, options.memory.warm_cache_bytes)?;
+        let (warm, state) = Warm::open(&disk, &options.dir, options.memory.warm_cache_bytes)?;
         let hot_account = Arc::new(AtomicU64::new(0));
         let published = Published {
             seq: state.applied.seq,
@@ -571,6 +573,7 @@ impl Store {
             }
             ended.await;
         }
+        tracing::debug!("the flusher has stopped");
         *shared.log.lock() = None;
         Ok(())
     }

@@ -206,8 +206,15 @@ impl Transaction {
                 "cannot have more than 2^32-2 commands in a transaction".into(),
             ));
         }
+        if command > self.command {
+            self.writes.end_load()?;
+        }
         self.command = command;
         Ok(())
+    }
+
+    fn marks(&self) -> Vec<Mark> {
+        self.savepoints.iter().map(|state| state.mark).collect()
     }
 
     fn snapshot(&mut self) -> Result<Arc<Snapshot>> {
@@ -292,8 +299,7 @@ impl Transaction {
 
     fn write(&mut self, tree: TreeId, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         self.check_can_write()?;
-        let marks: Vec<Mark> = self.savepoints.iter().map(|state| state.mark).collect();
-        self.writes.put(tree, key, value, self.command, &marks)?;
+        self.writes.put(tree, key, value, self.command, &self.marks())?;
         self.spill_if_large()
     }
 
@@ -302,8 +308,9 @@ impl Transaction {
         let bytes = self.writes.bytes() as u64;
         let options = &self.shared.options;
         let is_scarce = self.shared.write_set_bytes() > options.memory.write_set_bytes;
-        if bytes > options.spill_bytes || (is_scarce && bytes > options.spill_bytes / 16) {
-            self.writes.spill()?;
+        let bytes_max = if is_scarce { options.spill_bytes / 16 } else { options.spill_bytes };
+        if bytes > bytes_max {
+            self.writes.shed(bytes_max as usize)?;
         }
         Ok(())
     }
@@ -311,6 +318,15 @@ impl Transaction {
     /// Writes a row. The caller holds whatever lock the key needs. Errors: 25006, 53100, 54000.
     pub fn put(&mut self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<()> {
         self.write(tree, key, Some(value))
+    }
+
+    /// Writes a row whose key the caller has locked and found to be nowhere in the newest state, its
+    /// own writes included. Many of them in one command cost less than as many [`Self::put`].
+    /// Errors: 25006, 53100, 54000.
+    pub fn put_new(&mut self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<()> {
+        self.check_can_write()?;
+        self.writes.put_new(tree, key, value, self.command, &self.marks())?;
+        self.spill_if_large()
     }
 
     /// Deletes a row. Errors: 25006, 53100.
@@ -450,6 +466,7 @@ impl Transaction {
             (serializable.reads.clone(), seen)
         });
         drop(snapshot);
+        writes.end_load()?;
         let answer = shared.commit(writes, reads, locks).await;
         drop(serializable);
         answer

@@ -107,6 +107,7 @@ impl ReadView {
         let mut hidden = published.dropped.contains(&tree);
         if let Some(own) = &self.own {
             hidden |= own.writes.drops(tree, self.command);
+            own.writes.settle_for(tree, own.command)?;
             if !hidden && own.writes.touches(tree) {
                 cursors = own_cursors(&own.writes, tree, own.command);
             }

@@ -137,6 +137,9 @@ impl FullDisk {
 struct Backend {
     file: Arc<dyn File>,
     full: Arc<FullDisk>,
+    /// Held for what its drop gives back. redb closes its file, with writes, when the last snapshot
+    /// has gone: until then nobody else may open the directory.
+    _disk: Arc<dyn Disk>,
 }
 
 impl StorageBackend for Backend {
@@ -187,7 +190,11 @@ pub(crate) struct WarmState {
 impl Warm {
     /// Opens the file, or makes it under another name first: redb does not open a file whose making
     /// was cut short, so the right name is given to a whole one only.
-    pub(crate) fn open(disk: &dyn Disk, dir: &Path, cache_bytes: u64) -> Result<(Self, WarmState)> {
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        cache_bytes: u64,
+    ) -> Result<(Self, WarmState)> {
         let (path, unfinished) = (dir.join(FILE), dir.join(UNFINISHED_FILE));
         let (file, is_new) = match disk.open(&path, OpenMode::Existing) {
             Ok(file) => (file, false),
@@ -199,7 +206,7 @@ impl Warm {
             Err(error) => return Err(error.into()),
         };
         let full = Arc::new(FullDisk::default());
-        let backend = Backend { file: file.clone(), full: full.clone() };
+        let backend = Backend { file: file.clone(), full: full.clone(), _disk: disk.clone() };
         let db = Database::builder()
             .set_cache_size(usize::try_from(cache_bytes).unwrap_or(usize::MAX))
             .create_with_backend(backend)

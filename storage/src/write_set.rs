@@ -9,7 +9,8 @@
 //! Command ids only grow, also over a rollback to a savepoint, so that "who wrote this" and
 //! "was it undone" are both questions about one number. Beyond a size the set *spills*: its maps
 //! become a run file whose stamps are command ids, newer layers over older ones, and the memory is
-//! free again. Nobody but the transaction writes here; any thread may read, through a view. A
+//! free again. A command that adds many new rows *loads* them: they go into run files without a
+//! node in the maps, and a commit names those files as they are. Nobody but the transaction writes here; any thread may read, through a view. A
 //! version of a key that no live view, no savepoint and no later command can see is dropped as
 //! soon as the key is written again.
 
@@ -23,6 +24,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::disk::Disk;
 use crate::hot::{FillLimits, Rest};
+use crate::load::Load;
 use crate::run::{Run, RunCursor, RunWriter, Stamps};
 use crate::{
     Block, CommandId, CommitSeq, Direction, Key, KeyRange, Result, Row, StorageError, TreeId, Value,
@@ -53,8 +55,12 @@ pub(crate) struct Append {
 #[derive(Debug, Default)]
 struct State {
     trees: BTreeMap<TreeId, Writes>,
+    /// New rows of the command that writes now, whose keys are nowhere in `trees` and `spills`.
+    load: Option<Load>,
+    /// How many rows the command that wrote last has added as new.
+    new_rows: (u32, usize),
     /// Oldest first.
-    spills: Vec<Arc<Run>>,
+    spills: Vec<Spill>,
     drops: BTreeMap<TreeId, u32>,
     appends: Vec<Append>,
     append_bytes: usize,
@@ -63,6 +69,14 @@ struct State {
     journal: Vec<(TreeId, Key)>,
     bytes: usize,
     last_command: Option<u32>,
+}
+
+/// A part of a write set on disk.
+#[derive(Clone, Debug)]
+struct Spill {
+    run: Arc<Run>,
+    /// Whether it is a load: durable under its name, and with no key that an older spill has.
+    is_load: bool,
 }
 
 /// What one transaction wrote.
@@ -75,6 +89,16 @@ pub(crate) struct WriteSet {
     account: Arc<AtomicU64>,
     disk: Arc<dyn Disk>,
     runs_dir: PathBuf,
+    loading: Loading,
+}
+
+/// When new rows are loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loading {
+    /// A command loads its new rows from this one on: what a load costs at its end is nothing then.
+    pub(crate) from_row: usize,
+    /// A load of fewer bytes ends in the maps: a run file costs its commit two more fsyncs.
+    pub(crate) bytes_min: usize,
 }
 
 /// How far a write set had come when a savepoint was set.
@@ -93,8 +117,14 @@ impl Drop for WriteSet {
 }
 
 impl WriteSet {
-    pub(crate) fn new(account: Arc<AtomicU64>, disk: Arc<dyn Disk>, runs_dir: PathBuf) -> Self {
-        Self { state: RwLock::default(), views: Mutex::default(), account, disk, runs_dir }
+    pub(crate) fn new(
+        account: Arc<AtomicU64>,
+        disk: Arc<dyn Disk>,
+        runs_dir: PathBuf,
+        loading: Loading,
+    ) -> Self {
+        let (state, views) = (RwLock::default(), Mutex::default());
+        Self { state, views, account, disk, runs_dir, loading }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -106,6 +136,7 @@ impl WriteSet {
         let state = self.state.read();
         state.trees.is_empty()
             && state.spills.is_empty()
+            && state.load.as_ref().is_none_or(Load::is_empty)
             && state.drops.is_empty()
             && state.appends.is_empty()
     }
@@ -136,17 +167,61 @@ impl WriteSet {
         check_sizes(key, value)?;
         let mut state = self.state.write();
         let state = &mut *state;
-        if state.drops.contains_key(&tree) {
-            return Err(StorageError::Internal(format!(
-                "write to tree {} after it was dropped",
-                tree.0
-            )));
+        check_not_dropped(state, tree)?;
+        let replaces_loaded = state.load.as_mut().is_some_and(|load| load.get(tree, key).is_some());
+        if replaces_loaded {
+            self.end_load_in(state)?;
         }
-        let write = Write { command: command.0, value: value.map(Value::new) };
+        self.put_in(state, tree, key, value, command.0, savepoints);
+        Ok(())
+    }
+
+    /// Writes a key that the transaction knows to be nowhere in the newest state, its own writes
+    /// included: it is looked up no more.
+    pub(crate) fn put_new(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        value: &[u8],
+        command: CommandId,
+        savepoints: &[Mark],
+    ) -> Result<()> {
+        check_sizes(key, Some(value))?;
+        let mut state = self.state.write();
+        let state = &mut *state;
+        check_not_dropped(state, tree)?;
+        if state.new_rows.0 != command.0 {
+            self.end_load_in(state)?;
+            state.new_rows = (command.0, 0);
+        }
+        state.new_rows.1 += 1;
+        // Deleted by an earlier command: the maps hold that.
+        let is_in_maps = state.trees.get(&tree).is_some_and(|writes| writes.contains_key(key));
+        if state.new_rows.1 <= self.loading.from_row || is_in_maps {
+            self.put_in(state, tree, key, Some(value), command.0, savepoints);
+            return Ok(());
+        }
+        let load = state.load.get_or_insert_with(|| Load::new(command.0, savepoints));
+        let grown = load.push(tree, key, value);
+        state.last_command = Some(command.0);
+        self.grow(state, grown as i64);
+        Ok(())
+    }
+
+    fn put_in(
+        &self,
+        state: &mut State,
+        tree: TreeId,
+        key: &[u8],
+        value: Option<&[u8]>,
+        command: u32,
+        savepoints: &[Mark],
+    ) {
+        let write = Write { command, value: value.map(Value::new) };
         let mut grown = write_bytes(&write) as i64;
         let writes = state.trees.entry(tree).or_default();
         if let Some(chain) = writes.get_mut(key) {
-            let newest = chain.first_mut().filter(|newest| newest.command == command.0);
+            let newest = chain.first_mut().filter(|newest| newest.command == command);
             if let Some(newest) = newest {
                 grown -= write_bytes(newest) as i64;
                 *newest = write;
@@ -164,8 +239,61 @@ impl WriteSet {
             grown += (key.heap_bytes() + size_of::<(TreeId, Key)>()) as i64;
             state.journal.push((tree, key));
         }
-        state.last_command = Some(command.0);
+        state.last_command = Some(command);
         self.grow(state, grown);
+    }
+
+    /// Ends the load under way, if there is one: a small one moves into the maps, a large one into a
+    /// run. Errors: 53100, 58030.
+    pub(crate) fn end_load(&self) -> Result<()> {
+        if self.state.read().load.is_none() {
+            return Ok(());
+        }
+        self.end_load_in(&mut self.state.write())
+    }
+
+    fn end_load_in(&self, state: &mut State) -> Result<()> {
+        if state.load.as_ref().is_some_and(|load| load.bytes() > self.loading.bytes_min) {
+            self.write_load(state)?;
+        }
+        let Some(load) = state.load.take() else {
+            return Ok(());
+        };
+        self.grow(state, -(load.bytes() as i64));
+        load.each(|tree, key, value| {
+            self.put_in(state, tree, key, Some(value), load.command, &load.savepoints);
+        });
+        Ok(())
+    }
+
+    /// Moves the rows of the load into a run. After an error they are still there.
+    fn write_load(&self, state: &mut State) -> Result<()> {
+        let Some(load) = state.load.as_mut().filter(|load| !load.is_empty()) else {
+            return Ok(());
+        };
+        let bytes = load.bytes();
+        let mut writer = RunWriter::create(self.disk.clone(), &self.runs_dir)?;
+        load.write_into(&mut writer)?;
+        let run = writer.publish()?;
+        // Until a commit names it.
+        run.remove_when_unused();
+        load.clear();
+        state.spills.push(Spill { run: Arc::new(run), is_load: true });
+        self.grow(state, -(bytes as i64));
+        Ok(())
+    }
+
+    /// Moves what is large in memory into run files.
+    pub(crate) fn shed(&self, bytes_max: usize) -> Result<()> {
+        let mut state = self.state.write();
+        let state = &mut *state;
+        let loaded = state.load.as_ref().map_or(0, Load::bytes);
+        if loaded > bytes_max / 2 {
+            self.write_load(state)?;
+        }
+        if state.bytes > bytes_max {
+            self.spill_in(state)?;
+        }
         Ok(())
     }
 
@@ -244,6 +372,11 @@ impl WriteSet {
     pub(crate) fn rollback_to(&self, mark: Mark, now: CommandId) {
         let mut state = self.state.write();
         let state = &mut *state;
+        // A load is of the last command, and a savepoint begins a command.
+        if let Some(load) = state.load.take() {
+            self.grow(state, -(load.bytes() as i64));
+        }
+        state.new_rows.1 = 0;
         let spilled_since = state.spills.len() > mark.spills;
         // A spill empties the journal: what is in it then was written since the spill.
         let keep = if spilled_since { 0 } else { mark.journal.min(state.journal.len()) };
@@ -285,10 +418,12 @@ impl WriteSet {
         self.grow(state, -(freed as i64));
     }
 
-    /// Moves everything in memory into a run file.
+    /// Moves the maps into a run file.
     pub(crate) fn spill(&self) -> Result<()> {
-        let mut state = self.state.write();
-        let state = &mut *state;
+        self.spill_in(&mut self.state.write())
+    }
+
+    fn spill_in(&self, state: &mut State) -> Result<()> {
         if state.trees.is_empty() {
             return Ok(());
         }
@@ -301,10 +436,12 @@ impl WriteSet {
                 }
             }
         }
-        state.spills.push(Arc::new(writer.into_spill()?));
+        let run = Arc::new(writer.into_spill()?);
+        state.spills.push(Spill { run, is_load: false });
         state.trees.clear();
         state.journal = Vec::new();
-        let freed = state.bytes - state.append_bytes;
+        let loaded = state.load.as_ref().map_or(0, Load::bytes);
+        let freed = state.bytes - state.append_bytes - loaded;
         self.grow(state, -(freed as i64));
         Ok(())
     }
@@ -317,6 +454,9 @@ impl WriteSet {
         key: &[u8],
         command: CommandId,
     ) -> Result<Option<Option<Row>>> {
+        if let Some(value) = self.get_loaded(tree, key, command) {
+            return Ok(Some(Some(Row { seq: CommitSeq::UNCOMMITTED, value })));
+        }
         let state = self.state.read();
         if state.drops.get(&tree).is_some_and(|drop| *drop < command.0) {
             return Ok(Some(None));
@@ -333,11 +473,29 @@ impl WriteSet {
         }
         let stamps = Stamps::Commands { below: command.0, dead: state.dead.clone() };
         for spill in state.spills.iter().rev() {
-            if let Some(found) = spill.get(tree, key, &stamps)? {
+            if let Some(found) = spill.run.get(tree, key, &stamps)? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    fn get_loaded(&self, tree: TreeId, key: &[u8], command: CommandId) -> Option<Value> {
+        let holds = |load: &Load| load.command < command.0 && load.holds_tree(tree);
+        if !self.state.read().load.as_ref().is_some_and(holds) {
+            return None;
+        }
+        // The first look makes a table.
+        self.state.write().load.as_mut()?.get(tree, key)
+    }
+
+    /// Makes what a view at `command` sees readable in order.
+    pub(crate) fn settle_for(&self, tree: TreeId, command: u32) -> Result<()> {
+        let holds = |load: &Load| load.command < command && load.holds_tree(tree);
+        if self.state.read().load.as_ref().is_some_and(holds) {
+            self.end_load_in(&mut self.state.write())?;
+        }
+        Ok(())
     }
 
     /// Whether a view at this command sees the tree dropped.
@@ -350,7 +508,7 @@ impl WriteSet {
     pub(crate) fn touches(&self, tree: TreeId) -> bool {
         let state = self.state.read();
         state.trees.contains_key(&tree)
-            || state.spills.iter().any(|spill| spill.trees().contains(&tree))
+            || state.spills.iter().any(|spill| spill.run.trees().contains(&tree))
     }
 
     /// Cursors over what a view at `command` sees: of the maps, and of the spills, newest first.
@@ -363,7 +521,7 @@ impl WriteSet {
         let own = OwnWrites { writes: self.clone(), tree, command, spills: state.spills.len() };
         let stamps = Stamps::Commands { below: command, dead: state.dead.clone() };
         let spills = state.spills.iter().rev();
-        let cursors = spills.map(|run| RunCursor::new(run.clone(), tree, stamps.clone()));
+        let cursors = spills.map(|spill| RunCursor::new(spill.run.clone(), tree, stamps.clone()));
         (own, cursors.collect())
     }
 
@@ -372,7 +530,7 @@ impl WriteSet {
         let state = self.state.read();
         let mut trees: Vec<TreeId> = state.trees.keys().copied().collect();
         for spill in &state.spills {
-            trees.extend(spill.trees());
+            trees.extend(spill.run.trees());
         }
         trees.sort_unstable();
         trees.dedup();
@@ -384,12 +542,22 @@ impl WriteSet {
         !self.state.read().spills.is_empty()
     }
 
+    /// The runs that a commit can name as they are: `None` unless all that was spilled are loads,
+    /// nothing of them was undone, and none of their trees was dropped.
+    pub(crate) fn loads(&self) -> Option<Vec<Arc<Run>>> {
+        let state = self.state.read();
+        let is_dropped = |run: &Run| run.trees().iter().any(|tree| state.drops.contains_key(tree));
+        let is_whole = state.dead.is_empty()
+            && state.spills.iter().all(|spill| spill.is_load && !is_dropped(&spill.run));
+        is_whole.then(|| state.spills.iter().map(|spill| spill.run.clone()).collect())
+    }
+
     pub(crate) fn dropped_trees(&self) -> Vec<TreeId> {
         self.state.read().drops.keys().copied().collect()
     }
 
     /// Visits the newest write of every key in memory, by tree and key; trees dropped by this
-    /// transaction are left out. Only complete while nothing has spilled.
+    /// transaction are left out. Only complete if nothing has spilled but loads.
     pub(crate) fn each_newest(&self, mut visit: impl FnMut(TreeId, &Key, Option<&Value>)) {
         let state = self.state.read();
         for (tree, writes) in &state.trees {
@@ -411,6 +579,16 @@ impl WriteSet {
             }
         }
     }
+}
+
+fn check_not_dropped(state: &State, tree: TreeId) -> Result<()> {
+    if state.drops.contains_key(&tree) {
+        return Err(StorageError::Internal(format!(
+            "write to tree {} after it was dropped",
+            tree.0
+        )));
+    }
+    Ok(())
 }
 
 fn check_sizes(key: &[u8], value: Option<&[u8]>) -> Result<()> {
@@ -459,7 +637,7 @@ impl OwnWrites {
         let moved = state.spills[self.spills..]
             .iter()
             .rev()
-            .map(|run| RunCursor::new(run.clone(), self.tree, stamps.clone()))
+            .map(|spill| RunCursor::new(spill.run.clone(), self.tree, stamps.clone()))
             .collect();
         self.spills = state.spills.len();
         let Some(writes) = state.trees.get(&self.tree) else {

@@ -13,7 +13,8 @@
 //! answered must be there, what failed or was rolled back must not, and what was under way may, but
 //! whole. `AEGIS_POWER_LOSS_SEEDS=from..to` runs other seeds than CI's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -337,6 +338,42 @@ fn doings(instance: &Instance) -> Vec<String> {
     sessions.chain(instance.store.locks().iter().map(|lock| format!("{lock:?}"))).collect()
 }
 
+/// The last lines of the log, for when a life hangs.
+#[derive(Clone, Default)]
+struct LastLines(Arc<Mutex<VecDeque<String>>>);
+
+const LINES_MAX: usize = 400;
+
+impl Write for LastLines {
+    /// A line a call, as the subscriber writes them.
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let mut lines = self.0.lock();
+        if lines.len() == LINES_MAX {
+            lines.pop_front();
+        }
+        lines.push_back(String::from_utf8_lossy(line).trim_end().to_owned());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps the last lines of what this process logs.
+fn keep_last_lines() -> LastLines {
+    let lines = LastLines::default();
+    let made = lines.clone();
+    let filter = "debug,openraft=info,tokio_postgres=warn";
+    // Another test of this process may have set one up: then that has the lines.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(move || made.clone())
+        .try_init();
+    lines
+}
+
 /// One life of the server: open, check, work until the power goes. Gives whether it got as far as
 /// working.
 async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, round: u64) -> bool {
@@ -427,6 +464,7 @@ fn seeds() -> Range<u64> {
 fn acknowledged_transactions_survive_power_losses_whole() {
     let seeds = seeds();
     println!("AEGIS_POWER_LOSS_SEEDS={}..{}", seeds.start, seeds.end);
+    let lines = keep_last_lines();
     let mut losses = 0;
     for seed in seeds.clone() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -440,7 +478,12 @@ fn acknowledged_transactions_survive_power_losses_whole() {
         runtime.shutdown_background();
         match outcome {
             Ok(lost) => losses += lost,
-            Err(_) => panic!("AEGIS_POWER_LOSS_SEEDS={seed}..{} fails", seed + 1),
+            Err(_) => {
+                for line in lines.0.lock().iter() {
+                    println!("{line}");
+                }
+                panic!("AEGIS_POWER_LOSS_SEEDS={seed}..{} fails", seed + 1)
+            }
         }
     }
     println!("{losses} power losses under load");

@@ -288,6 +288,13 @@ pub(crate) struct EntryKey {
     pub(crate) exclusive: bool,
 }
 
+impl EntryKey {
+    /// What the entry says beyond its key: the row, unless the key ends with that.
+    pub(crate) fn value<'a>(&self, row_key: &'a [u8]) -> &'a [u8] {
+        if self.exclusive { row_key } else { &[] }
+    }
+}
+
 /// The place of a column in a row.
 pub(crate) fn position(number: i16) -> usize {
     usize::try_from(number - 1).expect("columns are numbered from 1")

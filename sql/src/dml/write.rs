@@ -57,9 +57,11 @@ impl Changes<'_> {
         }
         let mut value = Vec::with_capacity(64);
         table.layout.encode(row, &mut value)?;
-        self.txn.put(table.tree, &row_key, &value)?;
+        self.txn.put_new(table.tree, &row_key, &value)?;
         for (index, entry) in table.indexes.iter().zip(&entries) {
-            self.put_entry(index, entry, &row_key)?;
+            if !index.is_row_key {
+                self.txn.put_new(index.tree, &entry.bytes, entry.value(&row_key))?;
+            }
         }
         self.check_references(table, row, None).await?;
         Ok(InsertOutcome::Inserted(row_key))
@@ -155,8 +157,7 @@ impl Changes<'_> {
         row_key: &[u8],
     ) -> SqlResult<()> {
         if !index.is_row_key {
-            let value = if entry.exclusive { row_key } else { &[] };
-            self.txn.put(index.tree, &entry.bytes, value)?;
+            self.txn.put(index.tree, &entry.bytes, entry.value(row_key))?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ const BITS_MIN: usize = 64;
 pub(super) struct Filter(Box<[u8]>);
 
 /// The hash of a key. It is part of the format of run files.
-pub(super) fn hash(tree: TreeId, key: &[u8]) -> u32 {
+pub(crate) fn hash(tree: TreeId, key: &[u8]) -> u32 {
     let mut mixed = crc32c::crc32c_append(crc32c::crc32c(&tree.0.to_le_bytes()), key);
     // A CRC is linear: the finalizer of MurmurHash3 makes its bits independent of one another.
     mixed ^= mixed >> 16;

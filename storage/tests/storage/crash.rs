@@ -151,8 +151,13 @@ fn transaction(
         let key = format!("k{}", random.below(400));
         if random.below(4) > 0 {
             let value = format!("{n}-{}", "v".repeat(30));
-            txn.put(LEFT, key.as_bytes(), value.as_bytes())?;
-            txn.put(RIGHT, key.as_bytes(), value.as_bytes())?;
+            for tree in [LEFT, RIGHT] {
+                if txn.get_newest(tree, key.as_bytes())?.is_none() {
+                    txn.put_new(tree, key.as_bytes(), value.as_bytes())?;
+                } else {
+                    txn.put(tree, key.as_bytes(), value.as_bytes())?;
+                }
+            }
             model.rows.insert(key, value);
         } else {
             txn.delete(LEFT, key.as_bytes())?;

@@ -118,7 +118,7 @@ async fn run(seed: u64) {
             2 if open.is_empty() || step % 97 == 0 => {
                 open.clear();
                 free_views.clear();
-                fixture.reopen(options.clone()).await;
+                fixture = fixture.reopen(options.clone()).await;
             }
             _ => {}
         }
@@ -142,7 +142,8 @@ async fn run(seed: u64) {
             }
         }
     }
-    fixture.reopen(options).await;
+    drop((open, free_views));
+    fixture = fixture.reopen(options).await;
     let view = fixture.store.newest_view().unwrap();
     for _ in 0..20 {
         check(&view, &committed, &mut random, seed);
@@ -200,11 +201,16 @@ fn step_in(open: &mut Txn, action: u64, committed: &Rows, random: &mut Random, s
                     let len = random.below(60) as usize;
                     vec![random.below(256) as u8; len]
                 });
+                let place = (tree, key);
+                let own = open.writes.iter().rfind(|(_, written, _)| *written == place);
+                let is_new = own.is_none_or(|(_, _, value)| value.is_none());
+                let key = &place.1;
                 match &value {
-                    Some(value) => open.txn.put(TreeId(tree), &key, value).unwrap(),
-                    None => open.txn.delete(TreeId(tree), &key).unwrap(),
+                    Some(value) if is_new => open.txn.put_new(TreeId(tree), key, value).unwrap(),
+                    Some(value) => open.txn.put(TreeId(tree), key, value).unwrap(),
+                    None => open.txn.delete(TreeId(tree), key).unwrap(),
                 }
-                open.writes.push((open.txn.command_id().0, (tree, key), value));
+                open.writes.push((open.txn.command_id().0, place, value));
             }
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) log: Arc<MemoryLog>,
     pub(crate) disk: Arc<dyn Disk>,
+    /// How many held the disk before the store did.
+    disk_holders: usize,
 }
 
 impl Fixture {
@@ -35,16 +37,22 @@ impl Fixture {
     }
 
     pub(crate) fn with(options: StoreOptions, disk: Arc<dyn Disk>) -> Self {
+        let disk_holders = Arc::strong_count(&disk);
         let log = MemoryLog::new();
         let store = open(options, &disk, &log);
-        Self { store, log, disk }
+        Self { store, log, disk, disk_holders }
     }
 
-    /// Closes the store without flushing and opens it again.
-    pub(crate) async fn reopen(&mut self, options: StoreOptions) {
-        self.log.detach();
-        self.store.shutdown().await.unwrap();
-        self.store = open(options, &self.disk, &self.log);
+    /// Closes the store without flushing and opens it again. Nothing may be left that still reads
+    /// the old one: it would close the files, which is writing to them, beside the new one.
+    pub(crate) async fn reopen(self, options: StoreOptions) -> Self {
+        let Self { store, log, disk, disk_holders } = self;
+        log.detach();
+        store.shutdown().await.unwrap();
+        drop(store);
+        assert_eq!(Arc::strong_count(&disk), disk_holders, "something holds the old store");
+        let store = open(options, &disk, &log);
+        Self { store, log, disk, disk_holders }
     }
 
     pub(crate) fn begin(&self) -> Transaction {

@@ -163,7 +163,7 @@ async fn appended_rows_get_dense_keys_in_commit_order() {
         second.commit().await.unwrap();
         match round {
             0 => fixture.store.flush_now().await.unwrap(),
-            _ => fixture.reopen(options()).await,
+            _ => fixture = fixture.reopen(options()).await,
         }
     }
     let view = fixture.store.newest_view().unwrap();
@@ -198,8 +198,92 @@ async fn a_dropped_tree_stays_for_older_snapshots_and_is_reclaimed() {
     assert_eq!(rows(&old, TREE), text(&[("a", "1"), ("b", "2")]));
     assert_eq!(fixture.rows(TREE), []);
     drop(old);
-    fixture.reopen(options()).await;
+    fixture = fixture.reopen(options()).await;
     assert_eq!(fixture.rows(TREE), []);
+}
+
+const INDEX: TreeId = TreeId(2002);
+
+/// Rows in an order that no key has, each with an entry in another tree.
+fn load(txn: &mut aegis_storage::Transaction, rows: u32) {
+    for n in 0..rows {
+        let n = n.wrapping_mul(7919) % rows;
+        let key = format!("k{n:06}");
+        assert!(txn.get_newest(TREE, key.as_bytes()).unwrap().is_none());
+        txn.put_new(TREE, key.as_bytes(), &[b'v'; 50]).unwrap();
+        txn.put_new(INDEX, format!("i{:06}", rows - n).as_bytes(), b"").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn new_rows_are_loaded_into_runs_that_the_commit_names() {
+    let mut options = options();
+    options.spill_bytes = 200_000;
+    let mut fixture = Fixture::with(options.clone(), Arc::new(MemoryDisk::new()));
+    let mut txn = fixture.begin();
+    load(&mut txn, 20_000);
+    assert!(fixture.store.stats().write_set_bytes < 300_000);
+    // The newest rows are in no run yet, and are found all the same: by key and in order.
+    let newest = txn.newest_view().unwrap();
+    assert!(newest.get(TREE, b"k019999").unwrap().is_some());
+    assert_eq!(rows(&newest, INDEX).len(), 20_000);
+    assert_eq!(rows(&txn.read_view().unwrap(), TREE), []);
+    drop(newest);
+    txn.next_command().unwrap();
+    assert_eq!(rows(&txn.read_view().unwrap(), TREE).len(), 20_000);
+    txn.put(TREE, b"k000007", b"changed").unwrap();
+    txn.delete(TREE, b"k000008").unwrap();
+    let loaded = fixture.runs();
+    assert!(loaded.len() > 5, "{loaded:?}");
+    let before = fixture.store.newest_view().unwrap();
+    txn.commit().await.unwrap();
+    assert_eq!(rows(&before, TREE), []);
+    drop(before);
+    assert!(loaded.iter().all(|name| fixture.runs().contains(name)), "a load was written again");
+    for _ in 0..2 {
+        let found = fixture.rows(TREE);
+        assert_eq!(found.len(), 19_999);
+        assert_eq!(found[7], ("k000007".to_owned(), "changed".to_owned()));
+        assert_eq!(fixture.rows(INDEX).len(), 20_000);
+        fixture = fixture.reopen(options.clone()).await;
+    }
+    fixture.store.flush_now().await.unwrap();
+    assert_eq!(fixture.runs(), Vec::<String>::new());
+    assert_eq!(fixture.rows(TREE).len(), 19_999);
+}
+
+#[tokio::test]
+async fn a_load_is_undone_whole() {
+    let mut options = options();
+    options.spill_bytes = 200_000;
+    let fixture = Fixture::with(options, Arc::new(MemoryDisk::new()));
+    let mut txn = fixture.begin();
+    txn.put(TREE, b"k000003", b"before").unwrap();
+    txn.delete(TREE, b"k000003").unwrap();
+    let savepoint = txn.savepoint().unwrap();
+    load(&mut txn, 5_000);
+    txn.rollback_to(savepoint).unwrap();
+    assert_eq!(rows(&txn.newest_view().unwrap(), TREE), []);
+    // The same rows again, over what is dead.
+    load(&mut txn, 5_000);
+    txn.next_command().unwrap();
+    txn.delete(TREE, b"k000000").unwrap();
+    txn.commit().await.unwrap();
+    assert_eq!(fixture.rows(TREE).len(), 4_999);
+    assert_eq!(fixture.rows(INDEX).len(), 5_000);
+
+    let mut txn = fixture.begin();
+    let view = txn.read_view().unwrap();
+    for n in 0..20_000_u32 {
+        txn.put_new(TREE, format!("n{n}").as_bytes(), &[b'n'; 20]).unwrap();
+    }
+    assert!(!fixture.runs().is_empty());
+    txn.rollback();
+    assert_eq!(rows(&view, TREE).len(), 4_999);
+    drop(view);
+    fixture.store.flush_now().await.unwrap();
+    assert_eq!(fixture.runs(), Vec::<String>::new());
+    assert_eq!(fixture.store.stats().write_set_bytes, 0);
 }
 
 #[tokio::test]
@@ -231,13 +315,13 @@ async fn a_large_transaction_spills_and_leaves_nothing_when_rolled_back() {
     txn.commit().await.unwrap();
     fixture.put(TREE, "k000000", "after").await;
     assert_eq!(fixture.rows(TREE).len(), 20_000);
-    fixture.reopen(options.clone()).await;
+    fixture = fixture.reopen(options.clone()).await;
     let found = fixture.rows(TREE);
     assert_eq!(found.len(), 20_000);
     assert_eq!(found[0].1, "after");
     fixture.store.flush_now().await.unwrap();
     assert_eq!(fixture.runs(), Vec::<String>::new());
-    fixture.reopen(options).await;
+    fixture = fixture.reopen(options).await;
     assert_eq!(fixture.rows(TREE).len(), 20_000);
     assert_eq!(fixture.rows(TreeId(2001)).len(), 1);
 }
@@ -254,7 +338,7 @@ async fn tree_ids_are_never_given_twice() {
         if round % 2 == 0 {
             fixture.store.flush_now().await.unwrap();
         }
-        fixture.reopen(options()).await;
+        fixture = fixture.reopen(options()).await;
     }
 }
 
@@ -315,7 +399,7 @@ async fn the_catalog_is_published_with_the_data_it_was_made_of() {
     assert_eq!(*seen, text(&[("t", "a table")]));
     assert_eq!(catalog(&fixture).len(), 2);
     drop(view);
-    fixture.reopen(options()).await;
+    fixture = fixture.reopen(options()).await;
     build(&fixture);
     assert_eq!(catalog(&fixture).len(), 2);
 }
