@@ -171,6 +171,7 @@ impl Session {
             None => Ok(()),
         };
         self.settings.end(result.is_ok());
+        self.note_role();
         result
     }
 
@@ -182,6 +183,7 @@ impl Session {
             txn.rollback();
         }
         self.settings.end(false);
+        self.note_role();
     }
 
     /// `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT` and their kin.

@@ -43,6 +43,14 @@ impl Session {
         Roles { session, current: self.settings.role().unwrap_or(session) }
     }
 
+    /// Tells the settings whether the current role is a superuser, where the end of a transaction may
+    /// have changed the role.
+    pub(super) fn note_role(&mut self) {
+        let current = self.roles().current;
+        let catalog = self.instance.catalog();
+        self.settings.is_superuser = catalog.role(current).is_some_and(|role| role.superuser);
+    }
+
     /// `SET ROLE`; `None` for what the session began with.
     ///
     /// # Errors
@@ -50,6 +58,7 @@ impl Session {
     pub(super) fn set_role(&mut self, name: Option<&str>, local: bool) -> SqlResult<()> {
         let Some(name) = name.filter(|name| *name != "none") else {
             self.settings.set_role(None, local);
+            self.current_catalog();
             return Ok(());
         };
         let catalog = self.current_catalog();
@@ -58,6 +67,7 @@ impl Session {
             return Err(refused(format!("permission denied to set role \"{name}\"")));
         }
         self.settings.set_role(Some((name, role.oid)), local);
+        self.current_catalog();
         Ok(())
     }
 
@@ -72,6 +82,7 @@ impl Session {
     ) -> SqlResult<()> {
         let Some(name) = name else {
             self.settings.set_session_role(None, local);
+            self.current_catalog();
             return Ok(());
         };
         let catalog = self.current_catalog();
@@ -81,6 +92,7 @@ impl Session {
             return Err(refused("permission denied to set session authorization"));
         }
         self.settings.set_session_role(Some((name, role.oid)), local);
+        self.current_catalog();
         Ok(())
     }
 
