@@ -39,8 +39,112 @@ pub struct Role {
     pub name: String,
     /// Whether it passes every check.
     pub superuser: bool,
+    /// Whether it has the privileges of the roles that it is a member of without `SET ROLE`.
+    pub inherit: bool,
+    /// Whether it may make other roles.
+    pub create_role: bool,
+    /// Whether it may make databases.
+    pub create_database: bool,
     /// Whether it may log in.
     pub can_login: bool,
+    /// Whether it may replicate.
+    pub replication: bool,
+    /// Whether row security does not hold for it.
+    pub bypass_row_security: bool,
+    /// How many sessions it may have; -1 for no limit.
+    pub connection_limit: i32,
+    /// What its password is checked against: a SCRAM verifier, or an MD5 hash that was given as such.
+    pub password: Option<String>,
+    /// Until when the password holds, in microseconds since 2000-01-01 UTC; the greatest number is
+    /// `infinity`, the least `-infinity`.
+    pub valid_until: Option<i64>,
+}
+
+impl Role {
+    /// A role that has no attribute but a name.
+    #[must_use]
+    pub fn plain(oid: Oid, name: impl Into<String>) -> Self {
+        Self {
+            oid,
+            name: name.into(),
+            superuser: false,
+            inherit: true,
+            create_role: false,
+            create_database: false,
+            can_login: false,
+            replication: false,
+            bypass_row_security: false,
+            connection_limit: -1,
+            password: None,
+            valid_until: None,
+        }
+    }
+}
+
+/// `pg_auth_members`: a role is a member of another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The role that has a member.
+    pub role: Oid,
+    /// The member.
+    pub member: Oid,
+    /// Who granted it.
+    pub grantor: Oid,
+    /// Whether the member may grant it on.
+    pub admin: bool,
+}
+
+/// `pg_db_role_setting`: settings that a session begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleSettings {
+    /// In which database; none for all.
+    pub database: Oid,
+    /// Of which role; none for all.
+    pub role: Oid,
+    /// Names and values, in the order in which they were first set.
+    pub settings: Vec<(String, String)>,
+}
+
+/// `aclitem`: what one role granted to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AclItem {
+    /// To whom; none is PUBLIC.
+    pub grantee: Oid,
+    /// By whom.
+    pub grantor: Oid,
+    /// Which privileges: bits of [`crate::access::Privilege`].
+    pub privileges: u16,
+    /// Which of them may be granted on.
+    pub grantable: u16,
+}
+
+/// The privileges on an object where they differ from those that it is made with: `relacl`,
+/// `nspacl`, `attacl` and their like. Of built-in objects too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Privileges {
+    /// The catalog of the object, as of [`Comment::class`].
+    pub class: Oid,
+    /// The object.
+    pub object: Oid,
+    /// The column, 0 for the object itself.
+    pub column: i32,
+    /// Who has what, in the order of granting.
+    pub items: Vec<AclItem>,
+}
+
+/// `pg_default_acl`: the privileges on what a role will make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DefaultPrivileges {
+    /// Its OID.
+    pub oid: Oid,
+    /// Of objects that this role makes.
+    pub role: Oid,
+    /// In this schema; none for all.
+    pub schema: Oid,
+    /// `defaclobjtype`: `r`, `S`, `f`, `T`, `n`.
+    pub kind: u8,
+    /// All privileges where no schema is named, else those beside the others.
+    pub items: Vec<AclItem>,
 }
 
 /// `pg_namespace`.
@@ -624,6 +728,14 @@ pub enum Descriptor {
     Comment(Arc<Comment>),
     /// A type.
     Type(Arc<UserType>),
+    /// A membership.
+    Membership(Arc<Membership>),
+    /// Settings of a role or a database.
+    RoleSettings(Arc<RoleSettings>),
+    /// Privileges on an object.
+    Privileges(Arc<Privileges>),
+    /// Privileges on future objects.
+    DefaultPrivileges(Arc<DefaultPrivileges>),
 }
 
 impl Default for RelationBody {

@@ -6,6 +6,7 @@
 
 pub mod descriptor;
 pub mod snapshot;
+pub mod access;
 pub mod store;
 pub mod system;
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use aegis_types::{Oid, TypeRef};
 
 use crate::descriptor::{
-    Comment, Database, Descriptor, Relation, Role, Schema, TypeBody, UserType,
+    Comment, Database, DefaultPrivileges, Descriptor, Membership, Privileges, Relation, Role,
+    RoleSettings, Schema, TypeBody, UserType,
 };
 
 /// `pg_catalog`'s OID, as in PostgreSQL.
@@ -46,6 +47,12 @@ pub const PG_AUTHID: Oid = Oid(1260);
 pub const PG_PROC: Oid = Oid(1255);
 /// `pg_rewrite`
 pub const PG_REWRITE: Oid = Oid(2618);
+/// `pg_language`
+pub const PG_LANGUAGE: Oid = Oid(2612);
+/// `pg_tablespace`
+pub const PG_TABLESPACE: Oid = Oid(1213);
+/// `pg_default_acl`
+pub const PG_DEFAULT_ACL: Oid = Oid(826);
 /// `pg_attrdef`
 pub const PG_ATTRDEF: Oid = Oid(2604);
 
@@ -67,7 +74,16 @@ pub struct CatalogSnapshot {
     types: Arc<BTreeMap<Oid, Arc<UserType>>>,
     type_names: Arc<HashMap<Oid, BTreeMap<String, Oid>>>,
     type_arrays: Arc<HashMap<Oid, Oid>>,
+    /// By member, then role.
+    memberships: Arc<BTreeMap<(Oid, Oid), Arc<Membership>>>,
+    /// By database, then role.
+    role_settings: Arc<BTreeMap<(Oid, Oid), Arc<RoleSettings>>>,
+    privileges: Arc<BTreeMap<CommentKey, Arc<Privileges>>>,
+    default_privileges: Arc<BTreeMap<DefaultPrivilegesKey, Arc<DefaultPrivileges>>>,
 }
+
+/// What default privileges are for: role, schema, kind.
+pub type DefaultPrivilegesKey = (Oid, Oid, u8);
 
 /// What a comment is on: class, object, column.
 pub type CommentKey = (Oid, Oid, i32);
@@ -87,6 +103,14 @@ pub enum DescriptorKey {
     Comment(Oid, Oid, i32),
     /// A type.
     Type(Oid),
+    /// A membership: member, role.
+    Membership(Oid, Oid),
+    /// Settings: database, role.
+    RoleSettings(Oid, Oid),
+    /// Privileges: class, object, column.
+    Privileges(Oid, Oid, i32),
+    /// Default privileges: role, schema, kind.
+    DefaultPrivileges(Oid, Oid, u8),
 }
 
 impl Descriptor {
@@ -102,6 +126,12 @@ impl Descriptor {
                 DescriptorKey::Comment(comment.class, comment.object, comment.column)
             }
             Self::Type(ty) => DescriptorKey::Type(ty.oid),
+            Self::Membership(it) => DescriptorKey::Membership(it.member, it.role),
+            Self::RoleSettings(it) => DescriptorKey::RoleSettings(it.database, it.role),
+            Self::Privileges(it) => DescriptorKey::Privileges(it.class, it.object, it.column),
+            Self::DefaultPrivileges(it) => {
+                DescriptorKey::DefaultPrivileges(it.role, it.schema, it.kind)
+            }
         }
     }
 }
@@ -127,6 +157,20 @@ impl CatalogSnapshot {
                     .insert((comment.class, comment.object, comment.column), comment.clone());
             }
             Descriptor::Type(ty) => self.put_type(ty),
+            Descriptor::Membership(it) => {
+                Arc::make_mut(&mut self.memberships).insert((it.member, it.role), it.clone());
+            }
+            Descriptor::RoleSettings(it) => {
+                Arc::make_mut(&mut self.role_settings).insert((it.database, it.role), it.clone());
+            }
+            Descriptor::Privileges(it) => {
+                Arc::make_mut(&mut self.privileges)
+                    .insert((it.class, it.object, it.column), it.clone());
+            }
+            Descriptor::DefaultPrivileges(it) => {
+                Arc::make_mut(&mut self.default_privileges)
+                    .insert((it.role, it.schema, it.kind), it.clone());
+            }
         }
         self
     }
@@ -150,6 +194,18 @@ impl CatalogSnapshot {
                 Arc::make_mut(&mut self.comments).remove(&(class, object, column));
             }
             DescriptorKey::Type(oid) => self.remove_type(oid),
+            DescriptorKey::Membership(member, role) => {
+                Arc::make_mut(&mut self.memberships).remove(&(member, role));
+            }
+            DescriptorKey::RoleSettings(database, role) => {
+                Arc::make_mut(&mut self.role_settings).remove(&(database, role));
+            }
+            DescriptorKey::Privileges(class, object, column) => {
+                Arc::make_mut(&mut self.privileges).remove(&(class, object, column));
+            }
+            DescriptorKey::DefaultPrivileges(role, schema, kind) => {
+                Arc::make_mut(&mut self.default_privileges).remove(&(role, schema, kind));
+            }
         }
         self
     }
@@ -423,5 +479,72 @@ impl CatalogSnapshot {
     /// Every comment, by what it is on.
     pub fn comments(&self) -> impl Iterator<Item = &Arc<Comment>> {
         self.comments.values()
+    }
+
+    /// What a role is a member of.
+    pub fn memberships_of(&self, member: Oid) -> impl Iterator<Item = &Arc<Membership>> {
+        self.memberships.range((member, Oid(0))..=(member, Oid(u32::MAX))).map(|(_, it)| it)
+    }
+
+    /// Every membership, by member.
+    pub fn memberships(&self) -> impl Iterator<Item = &Arc<Membership>> {
+        self.memberships.values()
+    }
+
+    /// The membership of a role in another.
+    #[must_use]
+    pub fn membership(&self, member: Oid, role: Oid) -> Option<&Arc<Membership>> {
+        self.memberships.get(&(member, role))
+    }
+
+    /// The settings of a role in a database; either may be none.
+    #[must_use]
+    pub fn role_settings(&self, database: Oid, role: Oid) -> Option<&Arc<RoleSettings>> {
+        self.role_settings.get(&(database, role))
+    }
+
+    /// All settings of roles and databases.
+    pub fn all_role_settings(&self) -> impl Iterator<Item = &Arc<RoleSettings>> {
+        self.role_settings.values()
+    }
+
+    /// The privileges on an object, where they differ from what it is made with.
+    #[must_use]
+    pub fn privileges(&self, class: Oid, object: Oid, column: i32) -> Option<&Arc<Privileges>> {
+        self.privileges.get(&(class, object, column))
+    }
+
+    /// The privileges on an object and all of its columns.
+    pub fn privileges_of(&self, class: Oid, object: Oid) -> impl Iterator<Item = &Arc<Privileges>> {
+        let range = (class, object, i32::MIN)..=(class, object, i32::MAX);
+        self.privileges.range(range).map(|(_, it)| it)
+    }
+
+    /// Whether any object of a class has privileges of its own.
+    #[must_use]
+    pub fn has_privileges_of_class(&self, class: Oid) -> bool {
+        let range = (class, Oid(0), i32::MIN)..=(class, Oid(u32::MAX), i32::MAX);
+        self.privileges.range(range).next().is_some()
+    }
+
+    /// All privileges that differ from what objects are made with.
+    pub fn all_privileges(&self) -> impl Iterator<Item = &Arc<Privileges>> {
+        self.privileges.values()
+    }
+
+    /// The default privileges on what a role makes in a schema, or anywhere.
+    #[must_use]
+    pub fn default_privileges(
+        &self,
+        role: Oid,
+        schema: Oid,
+        kind: u8,
+    ) -> Option<&Arc<DefaultPrivileges>> {
+        self.default_privileges.get(&(role, schema, kind))
+    }
+
+    /// All default privileges.
+    pub fn all_default_privileges(&self) -> impl Iterator<Item = &Arc<DefaultPrivileges>> {
+        self.default_privileges.values()
     }
 }

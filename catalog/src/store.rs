@@ -6,11 +6,8 @@
 //! ```
 //!
 //! JSON names its fields, so a descriptor grows by a field with `#[serde(default)]` and no new version.
-//! Version 1 was postcard, which does not; it is still read.
 //!
 //! Apply builds the next snapshot from the rows that a commit changed; at start it reads them all.
-
-mod version_1;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -21,10 +18,13 @@ use aegis_storage::{
 };
 use aegis_types::Oid;
 
-use crate::descriptor::{Database, Descriptor, RelationBody, Role, Schema};
+use crate::access::{Privilege, everybody};
+use crate::descriptor::{
+    AclItem, Database, Descriptor, Membership, Privileges, RelationBody, Role, Schema,
+};
 use crate::snapshot::{
-    BOOTSTRAP_ROLE, CatalogSnapshot, DATABASE_OWNER_ROLE, DescriptorKey, POSTGRES_DATABASE, PUBLIC,
-    TEMPLATE0_DATABASE, TEMPLATE1_DATABASE,
+    BOOTSTRAP_ROLE, CatalogSnapshot, DATABASE_OWNER_ROLE, DescriptorKey, PG_DATABASE, PG_NAMESPACE,
+    POSTGRES_DATABASE, PUBLIC, TEMPLATE0_DATABASE, TEMPLATE1_DATABASE,
 };
 
 /// The tree of descriptors.
@@ -51,6 +51,14 @@ impl DescriptorKey {
                 (5, vec![class.0, object.0, column.cast_unsigned()])
             }
             Self::Type(oid) => (TYPE_TAG, vec![oid.0]),
+            Self::Membership(member, role) => (32, vec![member.0, role.0]),
+            Self::RoleSettings(database, role) => (33, vec![database.0, role.0]),
+            Self::Privileges(class, object, column) => {
+                (34, vec![class.0, object.0, column.cast_unsigned()])
+            }
+            Self::DefaultPrivileges(role, schema, kind) => {
+                (35, vec![role.0, schema.0, u32::from(kind)])
+            }
         };
         let mut bytes = vec![tag];
         for oid in oids {
@@ -76,6 +84,17 @@ impl DescriptorKey {
             (Some(&TYPE_TAG), Some(one), None, None) => Self::Type(Oid(one)),
             (Some(5), Some(class), Some(object), Some(column)) => {
                 Self::Comment(Oid(class), Oid(object), column.cast_signed())
+            }
+            (Some(32), Some(member), Some(role), None) => Self::Membership(Oid(member), Oid(role)),
+            (Some(33), Some(database), Some(role), None) => {
+                Self::RoleSettings(Oid(database), Oid(role))
+            }
+            (Some(34), Some(class), Some(object), Some(column)) => {
+                Self::Privileges(Oid(class), Oid(object), column.cast_signed())
+            }
+            (Some(35), Some(role), Some(schema), Some(kind)) => {
+                let kind = u8::try_from(kind).map_err(|_| damaged("key"))?;
+                Self::DefaultPrivileges(Oid(role), Oid(schema), kind)
             }
             _ => return Err(damaged("key")),
         };
@@ -106,12 +125,6 @@ impl Descriptor {
             Some((&FORMAT_VERSION, rest)) => {
                 serde_json::from_slice(rest).map_err(|_| damaged("descriptor"))
             }
-            Some((1, rest)) => match postcard::take_from_bytes::<version_1::Descriptor>(rest) {
-                Ok((old, [])) => serde_json::to_value(old)
-                    .and_then(serde_json::from_value)
-                    .map_err(|_| damaged("descriptor")),
-                _ => Err(damaged("descriptor")),
-            },
             _ => Err(damaged("version")),
         }
     }
@@ -228,7 +241,7 @@ pub fn of_view(view: &ReadView) -> Result<Arc<CatalogSnapshot>, StorageError> {
     Ok(view.catalog()?.downcast().expect("the store's catalog builder is ours"))
 }
 
-/// The roles that PostgreSQL has from the start beside the first one. Nobody is a member.
+/// The roles that PostgreSQL has from the start beside the first one.
 const PREDEFINED_ROLES: [(Oid, &str); 12] = [
     (Oid(3373), "pg_monitor"),
     (Oid(3374), "pg_read_all_settings"),
@@ -244,26 +257,42 @@ const PREDEFINED_ROLES: [(Oid, &str); 12] = [
     (Oid(6182), "pg_write_all_data"),
 ];
 
+/// `pg_monitor`, which is a member of the roles that read what it is to see.
+const PG_MONITOR: Oid = Oid(3373);
+
+fn item(grantee: Oid, grantor: Oid, privileges: Privilege) -> AclItem {
+    AclItem { grantee, grantor, privileges: privileges.0, grantable: 0 }
+}
+
+fn put_privileges(
+    txn: &mut Transaction,
+    class: Oid,
+    object: Oid,
+    items: Vec<AclItem>,
+) -> Result<(), StorageError> {
+    put(txn, &Descriptor::Privileges(Arc::new(Privileges { class, object, column: 0, items })))
+}
+
 /// Writes what a new store begins with: the databases `postgres`, `template1` and `template0`, the
 /// role `postgres`, and a schema `public` in each database.
 ///
 /// # Errors
 /// What storage raises.
 pub fn bootstrap(txn: &mut Transaction) -> Result<(), StorageError> {
-    put(
-        txn,
-        &Descriptor::Role(Arc::new(Role {
-            oid: BOOTSTRAP_ROLE,
-            name: "postgres".into(),
-            superuser: true,
-            can_login: true,
-        })),
-    )?;
+    let first = Role {
+        superuser: true,
+        create_role: true,
+        create_database: true,
+        can_login: true,
+        replication: true,
+        bypass_row_security: true,
+        ..Role::plain(BOOTSTRAP_ROLE, "postgres")
+    };
+    put(txn, &Descriptor::Role(Arc::new(first)))?;
     for (oid, name) in PREDEFINED_ROLES {
-        let name = name.to_owned();
-        let role = Role { oid, name, superuser: false, can_login: false };
-        put(txn, &Descriptor::Role(Arc::new(role)))?;
+        put(txn, &Descriptor::Role(Arc::new(Role::plain(oid, name))))?;
     }
+    put_monitor(txn)?;
     let databases = [
         (TEMPLATE1_DATABASE, "template1", true, true, Oid(2201)),
         (TEMPLATE0_DATABASE, "template0", true, false, Oid(2202)),
@@ -290,8 +319,71 @@ pub fn bootstrap(txn: &mut Transaction) -> Result<(), StorageError> {
                 owner: DATABASE_OWNER_ROLE,
             })),
         )?;
+        open_to_all(txn, public)?;
+        if is_template {
+            close_template(txn, oid)?;
+        }
     }
     Ok(())
+}
+
+/// Writes what a store lacks that was made when there were no privileges: the schemas `public` were
+/// open to all, and so they stay.
+///
+/// # Errors
+/// What storage raises.
+pub fn add_first_privileges(
+    txn: &mut Transaction,
+    catalog: &CatalogSnapshot,
+) -> Result<(), StorageError> {
+    put_monitor(txn)?;
+    for database in catalog.databases() {
+        for schema in catalog.schemas_of(database.oid) {
+            if schema.owner == DATABASE_OWNER_ROLE {
+                open_to_all(txn, schema.oid)?;
+            }
+        }
+        if database.is_template {
+            close_template(txn, database.oid)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a store was made when there were no privileges.
+#[must_use]
+pub fn lacks_privileges(catalog: &CatalogSnapshot) -> bool {
+    catalog.all_privileges().next().is_none() && catalog.memberships().next().is_none()
+}
+
+/// What `pg_monitor` is a member of.
+fn put_monitor(txn: &mut Transaction) -> Result<(), StorageError> {
+    for role in [3374, 3375, 3377] {
+        let (role, member, grantor) = (Oid(role), PG_MONITOR, BOOTSTRAP_ROLE);
+        let membership = Membership { role, member, grantor, admin: false };
+        put(txn, &Descriptor::Membership(Arc::new(membership)))?;
+    }
+    Ok(())
+}
+
+/// Everybody finds what is in the schema; the owner of the database makes it.
+fn open_to_all(txn: &mut Transaction, schema: Oid) -> Result<(), StorageError> {
+    let owner = DATABASE_OWNER_ROLE;
+    let items = vec![
+        item(owner, owner, Privilege::USAGE | Privilege::CREATE),
+        item(everybody(), owner, Privilege::USAGE),
+    ];
+    put_privileges(txn, PG_NAMESPACE, schema, items)
+}
+
+/// Everybody connects to a template, and nobody else makes anything there.
+fn close_template(txn: &mut Transaction, database: Oid) -> Result<(), StorageError> {
+    let all = Privilege::CREATE | Privilege::TEMPORARY | Privilege::CONNECT;
+    let items = vec![
+        item(everybody(), BOOTSTRAP_ROLE, Privilege::CONNECT),
+        item(BOOTSTRAP_ROLE, BOOTSTRAP_ROLE, all),
+    ];
+    put_privileges(txn, PG_DATABASE, database, items)
 }
 
 #[cfg(test)]

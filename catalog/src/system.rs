@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 
 use aegis_types::{Datum, Oid, TypeRef};
 
+use crate::access::{Kind, Privilege};
 use crate::descriptor::Relation;
 use crate::snapshot::CatalogSnapshot;
 
@@ -24,6 +25,7 @@ pub mod definition;
 pub mod function;
 mod stored;
 
+mod acl;
 mod information_schema;
 mod pg_aggregate;
 mod pg_attrdef;
@@ -37,6 +39,7 @@ mod pg_database;
 mod pg_depend;
 mod pg_description;
 mod pg_enum;
+mod pg_hba_file_rules;
 mod pg_index;
 mod pg_indexes;
 mod pg_locks;
@@ -73,6 +76,18 @@ impl<'a> SystemContext<'a> {
         self.names.catalog
     }
 
+    /// Whether the current role owns a relation, or holds any of these privileges on it or on a
+    /// column of it: what the standard's views show.
+    #[must_use]
+    pub fn may_see(&self, relation: Oid, any: Privilege) -> bool {
+        let role = self.server.role();
+        let access = self.names.catalog.access(self.names.database);
+        let owner = access.owner(Kind::Table, relation);
+        owner.is_some_and(|owner| access.has_privileges_of(role, owner))
+            || !(access.held(role, Kind::Table, relation, 0).privileges & any).is_empty()
+            || any.members().any(|one| access.holds_on_any_column(role, relation, one))
+    }
+
     /// The tables, views, sequences and indexes of the session's database, by OID.
     pub fn relations(&self) -> impl Iterator<Item = &'a Relation> + use<'a> {
         self.names.catalog.relations_of(self.names.database).map(|relation| &**relation)
@@ -81,6 +96,12 @@ impl<'a> SystemContext<'a> {
 
 /// What relations show that is in no catalog.
 pub trait ServerState {
+    /// The current role.
+    fn role(&self) -> Oid;
+
+    /// The rules by which clients are let in.
+    fn hba_rules(&self) -> Vec<HbaRow>;
+
     /// Every setting, as the session sees it.
     fn settings(&self) -> Vec<SettingRow>;
 
@@ -150,6 +171,44 @@ pub struct SessionRow {
     pub state: &'static str,
     /// `query`: what it runs, or ran last
     pub query: std::sync::Arc<str>,
+    /// How it is encrypted, if it is.
+    pub encryption: Option<EncryptionRow>,
+}
+
+/// What `pg_stat_ssl` shows of an encrypted session.
+#[derive(Clone, Debug)]
+pub struct EncryptionRow {
+    /// `version`
+    pub version: String,
+    /// `cipher`
+    pub cipher: String,
+    /// `bits`
+    pub bits: i32,
+    /// `client_dn`, `client_serial`, `issuer_dn`
+    pub client: Option<(String, String, String)>,
+}
+
+/// A row of `pg_hba_file_rules`.
+#[derive(Clone, Debug, Default)]
+pub struct HbaRow {
+    /// `line_number`
+    pub line: usize,
+    /// `type`
+    pub kind: Option<&'static str>,
+    /// `database`
+    pub databases: Vec<String>,
+    /// `user_name`
+    pub users: Vec<String>,
+    /// `address`
+    pub address: Option<String>,
+    /// `netmask`
+    pub netmask: Option<String>,
+    /// `auth_method`
+    pub method: Option<&'static str>,
+    /// `options`
+    pub options: Vec<String>,
+    /// `error`
+    pub error: Option<String>,
 }
 
 /// A row of `pg_prepared_statements`.
@@ -244,19 +303,24 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_amop", |_| stored::rows("pg_amop")),
     ("pg_catalog.pg_amproc", |_| stored::rows("pg_amproc")),
     ("pg_catalog.pg_attrdef", pg_attrdef::rows),
-    ("pg_catalog.pg_attribute", pg_attribute::rows),
-    ("pg_catalog.pg_auth_members", none),
+    ("pg_catalog.pg_attribute", |c| acl::filled_attributes(c, pg_attribute::rows(c))),
+    ("pg_catalog.pg_auth_members", pg_authid::members),
     ("pg_catalog.pg_authid", pg_authid::rows),
     ("pg_catalog.pg_available_extensions", none),
     ("pg_catalog.pg_cast", pg_cast::rows),
-    ("pg_catalog.pg_class", pg_class::rows),
+    ("pg_catalog.pg_class", |c| {
+        acl::filled(c, "pg_catalog.pg_class", "relacl", acl::kind_of_relation, pg_class::rows(c))
+    }),
     ("pg_catalog.pg_collation", |_| stored::rows("pg_collation")),
     ("pg_catalog.pg_constraint", pg_constraint::rows),
     ("pg_catalog.pg_conversion", none),
     ("pg_catalog.pg_cursors", pg_cursors::rows),
-    ("pg_catalog.pg_database", pg_database::rows),
-    ("pg_catalog.pg_db_role_setting", none),
-    ("pg_catalog.pg_default_acl", none),
+    ("pg_catalog.pg_database", |c| {
+        let rows = pg_database::rows(c);
+        acl::filled(c, "pg_catalog.pg_database", "datacl", |_| Kind::Database, rows)
+    }),
+    ("pg_catalog.pg_db_role_setting", pg_authid::settings_rows),
+    ("pg_catalog.pg_default_acl", acl::default_rows),
     ("pg_catalog.pg_depend", pg_depend::rows),
     ("pg_catalog.pg_description", pg_description::rows),
     ("pg_catalog.pg_enum", pg_enum::rows),
@@ -265,16 +329,23 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_foreign_data_wrapper", none),
     ("pg_catalog.pg_foreign_server", none),
     ("pg_catalog.pg_foreign_table", none),
-    ("pg_catalog.pg_group", none),
+    ("pg_catalog.pg_group", pg_authid::groups),
+    ("pg_catalog.pg_hba_file_rules", pg_hba_file_rules::rows),
     ("pg_catalog.pg_index", pg_index::rows),
     ("pg_catalog.pg_indexes", pg_indexes::rows),
     ("pg_catalog.pg_inherits", none),
     ("pg_catalog.pg_init_privs", none),
-    ("pg_catalog.pg_language", |_| stored::rows("pg_language")),
+    ("pg_catalog.pg_language", |c| {
+        let rows = stored::rows("pg_language");
+        acl::filled(c, "pg_catalog.pg_language", "lanacl", |_| Kind::Language, rows)
+    }),
     ("pg_catalog.pg_largeobject_metadata", none),
     ("pg_catalog.pg_locks", pg_locks::rows),
     ("pg_catalog.pg_matviews", pg_matviews::rows),
-    ("pg_catalog.pg_namespace", pg_namespace::rows),
+    ("pg_catalog.pg_namespace", |c| {
+        let rows = pg_namespace::rows(c);
+        acl::filled(c, "pg_catalog.pg_namespace", "nspacl", |_| Kind::Schema, rows)
+    }),
     ("pg_catalog.pg_opclass", |_| stored::rows("pg_opclass")),
     ("pg_catalog.pg_operator", pg_operator::rows),
     ("pg_catalog.pg_opfamily", |_| stored::rows("pg_opfamily")),
@@ -284,7 +355,9 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_policy", none),
     ("pg_catalog.pg_prepared_statements", pg_prepared_statements::rows),
     ("pg_catalog.pg_prepared_xacts", none),
-    ("pg_catalog.pg_proc", pg_proc::rows),
+    ("pg_catalog.pg_proc", |c| {
+        acl::filled(c, "pg_catalog.pg_proc", "proacl", |_| Kind::Function, pg_proc::rows(c))
+    }),
     ("pg_catalog.pg_publication", none),
     ("pg_catalog.pg_publication_namespace", none),
     ("pg_catalog.pg_publication_rel", none),
@@ -305,22 +378,42 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_shseclabel", none),
     ("pg_catalog.pg_stat_activity", pg_stat_activity::rows),
     ("pg_catalog.pg_stat_all_tables", pg_stat_tables::rows),
+    ("pg_catalog.pg_stat_ssl", pg_stat_activity::encryption),
     ("pg_catalog.pg_stat_user_tables", pg_stat_tables::rows),
     ("pg_catalog.pg_statistic_ext", none),
     ("pg_catalog.pg_subscription", none),
     ("pg_catalog.pg_tables", pg_tables::rows),
-    ("pg_catalog.pg_tablespace", |_| stored::rows("pg_tablespace")),
+    ("pg_catalog.pg_tablespace", |c| {
+        let rows = stored::rows("pg_tablespace");
+        acl::filled(c, "pg_catalog.pg_tablespace", "spcacl", |_| Kind::Tablespace, rows)
+    }),
     ("pg_catalog.pg_transform", none),
     ("pg_catalog.pg_trigger", none),
     ("pg_catalog.pg_ts_config", none),
     ("pg_catalog.pg_ts_dict", none),
     ("pg_catalog.pg_ts_parser", none),
     ("pg_catalog.pg_ts_template", none),
-    ("pg_catalog.pg_type", pg_type::rows),
+    ("pg_catalog.pg_type", |c| {
+        acl::filled(c, "pg_catalog.pg_type", "typacl", |_| Kind::Type, pg_type::rows(c))
+    }),
     ("pg_catalog.pg_user", pg_authid::users),
     ("pg_catalog.pg_user_mapping", none),
     ("pg_catalog.pg_user_mappings", none),
     ("pg_catalog.pg_views", pg_views::rows),
+    (
+        "information_schema.administrable_role_authorizations",
+        information_schema::privileges::administrable,
+    ),
+    ("information_schema.applicable_roles", information_schema::privileges::applicable_roles),
+    ("information_schema.column_privileges", information_schema::privileges::column_privileges),
+    ("information_schema.enabled_roles", information_schema::privileges::enabled_roles),
+    ("information_schema.role_column_grants", information_schema::privileges::role_column_grants),
+    ("information_schema.role_routine_grants", information_schema::privileges::role_routine_grants),
+    ("information_schema.role_table_grants", information_schema::privileges::role_table_grants),
+    ("information_schema.role_usage_grants", information_schema::privileges::role_usage_grants),
+    ("information_schema.routine_privileges", information_schema::privileges::routine_privileges),
+    ("information_schema.table_privileges", information_schema::privileges::table_privileges),
+    ("information_schema.usage_privileges", information_schema::privileges::usage_privileges),
     ("information_schema.check_constraints", information_schema::check_constraints::rows),
     ("information_schema.columns", information_schema::columns::rows),
     (

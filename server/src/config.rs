@@ -5,9 +5,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
+
+use crate::auth::AuthenticationFiles;
+use crate::tls::TlsFiles;
 
 /// A PostgreSQL-compatible database: rows, documents, time series, streams and key-values under one
 /// transaction.
@@ -29,6 +33,25 @@ pub struct Arguments {
     /// How much memory to use, such as 512MB or 4GB [default: 1GB]
     #[arg(long, env = "AEGIS_MEMORY", value_name = "SIZE")]
     memory: Option<String>,
+    /// Who may come from where, as PostgreSQL's pg_hba.conf [default: aegis_hba.conf in the data
+    /// directory if it is there; else this machine is trusted and others need a password]
+    #[arg(long, env = "AEGIS_HBA_FILE", value_name = "FILE")]
+    hba_file: Option<PathBuf>,
+    /// Whose certificate may be which role, as PostgreSQL's pg_ident.conf
+    #[arg(long, env = "AEGIS_IDENT_FILE", value_name = "FILE")]
+    ident_file: Option<PathBuf>,
+    /// The server's certificate in PEM: turns TLS on
+    #[arg(long, env = "AEGIS_SSL_CERT_FILE", value_name = "FILE")]
+    ssl_cert_file: Option<PathBuf>,
+    /// The private key of that in PEM
+    #[arg(long, env = "AEGIS_SSL_KEY_FILE", value_name = "FILE")]
+    ssl_key_file: Option<PathBuf>,
+    /// The authorities that sign clients' certificates, in PEM
+    #[arg(long, env = "AEGIS_SSL_CA_FILE", value_name = "FILE")]
+    ssl_ca_file: Option<PathBuf>,
+    /// How many seconds a client may take to be let in [default: 60]
+    #[arg(long, env = "AEGIS_AUTHENTICATION_TIMEOUT", value_name = "SECONDS")]
+    authentication_timeout: Option<u64>,
     /// How log lines look [default: text]
     #[arg(long, env = "AEGIS_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -56,6 +79,12 @@ struct File {
     listen: Vec<SocketAddr>,
     max_connections: Option<usize>,
     memory: Option<String>,
+    hba_file: Option<PathBuf>,
+    ident_file: Option<PathBuf>,
+    ssl_cert_file: Option<PathBuf>,
+    ssl_key_file: Option<PathBuf>,
+    ssl_ca_file: Option<PathBuf>,
+    authentication_timeout: Option<u64>,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
 }
@@ -71,6 +100,8 @@ pub struct Config {
     pub connections_max: usize,
     /// How much memory to use.
     pub memory_bytes: u64,
+    /// What decides who is let in.
+    pub authentication: AuthenticationFiles,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged, in directives of `tracing`.
@@ -145,6 +176,24 @@ impl Config {
                 expected: "at least 1",
             });
         }
+        let seconds = arguments.authentication_timeout.or(file.authentication_timeout);
+        if let Some(seconds) = seconds.filter(|seconds| !(1..=600).contains(seconds)) {
+            return Err(ConfigError::Invalid {
+                name: "authentication_timeout",
+                value: seconds.to_string(),
+                expected: "1 to 600 seconds",
+            });
+        }
+        let authentication = AuthenticationFiles {
+            rules: arguments.hba_file.or(file.hba_file),
+            maps: arguments.ident_file.or(file.ident_file),
+            tls: TlsFiles {
+                certificate: arguments.ssl_cert_file.or(file.ssl_cert_file),
+                key: arguments.ssl_key_file.or(file.ssl_key_file),
+                authority: arguments.ssl_ca_file.or(file.ssl_ca_file),
+            },
+            timeout: seconds.map(Duration::from_secs),
+        };
         let memory = arguments.memory.or(file.memory).unwrap_or_else(|| "1GB".to_owned());
         Ok(Self {
             data_dir: arguments.data_dir.or(file.data_dir).unwrap_or_else(|| "aegis-data".into()),
@@ -155,6 +204,7 @@ impl Config {
                 value: memory,
                 expected: "at least 64MB, in B, kB, MB, GB or TB",
             })?,
+            authentication,
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
             log_level: arguments
                 .log_level

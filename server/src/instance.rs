@@ -2,11 +2,14 @@
 //! where the crates are put together.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
-use aegis_catalog::store::{CATALOG_TREE, bootstrap, builder, delete_schema};
+use aegis_catalog::store::{
+    CATALOG_TREE, add_first_privileges, bootstrap, builder, delete_schema, lacks_privileges,
+};
 use aegis_planner::DataFusionEngine;
 use aegis_raft::disk::Folder;
 use aegis_raft::{RaftLog, RaftLogOptions};
@@ -14,10 +17,13 @@ use aegis_sql::counters::Counters;
 use aegis_sql::dml::RowIds;
 use aegis_sql::query_engine::QueryEngine;
 use aegis_storage::{Disk, RealDisk, StorageError, Store, StoreOptions, TxnOptions};
+use aegis_types::{SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
 
+use crate::auth::Authentication;
 use crate::cancel::StopHandle;
 use crate::notify::NotificationHub;
+use crate::tls::TlsSession;
 
 /// What starting a server can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +71,8 @@ pub struct Instance {
     pub notifications: Arc<NotificationHub>,
     /// When the server started, in microseconds since 2000-01-01 UTC.
     pub start_time: i64,
+    /// Who is let in.
+    pub authentication: Authentication,
     log: Arc<RaftLog>,
     sessions: Mutex<BTreeMap<i32, SessionEntry>>,
     query_runtime: Mutex<Option<tokio::runtime::Runtime>>,
@@ -138,6 +146,10 @@ pub struct SessionEntry {
     pub start_time: i64,
     /// What stops it.
     pub stop_handle: StopHandle,
+    /// Where its client is.
+    pub client_address: Option<SocketAddr>,
+    /// How it is encrypted, if it is.
+    pub tls: Option<TlsSession>,
     /// What it does.
     pub activity: Activity,
 }
@@ -201,6 +213,7 @@ impl Instance {
             temporary_files: temporary_files.into(),
             notifications: Arc::default(),
             start_time: aegis_types::clock::now(),
+            authentication: Authentication::default(),
             log,
             sessions: Mutex::default(),
             query_runtime: Mutex::new(Some(query_runtime)),
@@ -212,9 +225,15 @@ impl Instance {
     }
 
     async fn bootstrap_once(&self) -> Result<(), StartError> {
-        if self.catalog().databases().next().is_none() {
+        let catalog = self.catalog();
+        let is_new = catalog.databases().next().is_none();
+        if is_new || lacks_privileges(&catalog) {
             let mut txn = self.store.begin(TxnOptions::default())?;
-            bootstrap(&mut txn)?;
+            if is_new {
+                bootstrap(&mut txn)?;
+            } else {
+                add_first_privileges(&mut txn, &catalog)?;
+            }
             txn.commit().await?;
         }
         Ok(())
@@ -244,9 +263,37 @@ impl Instance {
             .expect("the store's catalog builder makes CatalogSnapshots")
     }
 
-    /// Makes a session known to the others.
-    pub fn register(&self, process_id: i32, entry: SessionEntry) {
-        self.sessions.lock().insert(process_id, entry);
+    /// Makes a session known to the others, unless its role or its database has as many as it may;
+    /// -1 is no limit.
+    ///
+    /// # Errors
+    /// 53300.
+    pub fn register(
+        &self,
+        process_id: i32,
+        entry: SessionEntry,
+        role_limit: i32,
+        database_limit: i32,
+    ) -> SqlResult<()> {
+        let mut sessions = self.sessions.lock();
+        let full = |limit: i32, count: usize| usize::try_from(limit).is_ok_and(|it| count >= it);
+        let of_role = sessions.values().filter(|other| other.user == entry.user).count();
+        let of_database = sessions.values().filter(|it| it.database == entry.database).count();
+        let too_many = |what: &str, name: &str| {
+            Err(SqlError::new(
+                SqlState::TooManyConnections,
+                format!("too many connections for {what} \"{name}\""),
+            )
+            .fatal())
+        };
+        if full(role_limit, of_role) {
+            return too_many("role", &entry.user);
+        }
+        if full(database_limit, of_database) {
+            return too_many("database", &entry.database);
+        }
+        sessions.insert(process_id, entry);
+        Ok(())
     }
 
     /// Changes what the others know of a session, if it is known.

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! config ──► listener ──► wire ──► session ──► instance
-//!                │          ├ cancel    auth
+//!                │          ├ cancel    auth, tls
 //!                └ task, shutdown
 //! ```
 
 pub mod config;
 pub mod task;
 pub mod shutdown;
-mod auth;
+pub mod tls;
+pub mod auth;
 pub mod cancel;
 pub mod listener;
 pub mod wire;

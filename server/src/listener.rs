@@ -1,11 +1,12 @@
 //! Listening: a socket's way from accept to its connection, and how many there may be.
 //!
 //! ```text
-//! accept ──► startup packet ──► authenticate ──► a place ──► session ──► connection
-//!   │           60 s at most       28000          53300       3D000, …
-//!   └ beyond twice the limit: closed without a word
+//! accept ──► startup packet, TLS ──► authenticate ──► a place ──► session ──► connection
+//!   │            60 s at most for both  28000, 28P01     53300       3D000, …
+//!   └ beyond the limit of those not let in yet: the oldest of them is closed
 //! ```
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use std::time::Duration;
 
 use aegis_types::{SqlError, SqlResult, SqlState};
 use futures::FutureExt;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
-use crate::auth;
+use crate::auth::Client;
 use crate::cancel::CancelRegistry;
 use crate::instance::Instance;
 use crate::session::{Session, Startup};
@@ -26,11 +29,25 @@ use crate::task;
 use crate::wire::startup::{self, Opening, StartupMessage};
 use crate::wire::{Connection, Failure, Socket, report};
 
-/// How long a client may take from connecting to its startup packet: `authentication_timeout`.
-const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// How long to leave a failing `accept` alone.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many sockets may be on their way at a time, however many sessions there may be.
+const STARTING_MAX: usize = 1024;
+
+/// A socket that is on its way; noted as long as this lives.
+struct Start {
+    token: CancellationToken,
+    starting: Arc<Mutex<VecDeque<CancellationToken>>>,
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        // Each has a token of its own: cancelled, it is told from the others.
+        self.token.cancel();
+        self.starting.lock().retain(|token| !token.is_cancelled());
+    }
+}
 
 /// What all connections share.
 pub struct Server {
@@ -39,8 +56,10 @@ pub struct Server {
     shutdown: Shutdown,
     /// A permit a session.
     sessions: Arc<Semaphore>,
-    /// A permit a socket: sessions, and those on their way to be one or to cancel one.
-    sockets: Arc<Semaphore>,
+    /// The sockets that are on their way to be a session or to cancel one, the oldest first.
+    starting: Arc<Mutex<VecDeque<CancellationToken>>>,
+    /// How many of those there may be.
+    starting_max: usize,
 }
 
 impl Server {
@@ -52,13 +71,13 @@ impl Server {
         shutdown: Shutdown,
         connections_max: usize,
     ) -> Arc<Self> {
-        let sockets = connections_max.saturating_mul(2).saturating_add(16);
         Arc::new(Self {
             instance,
             cancels,
             shutdown,
             sessions: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
-            sockets: Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS))),
+            starting: Arc::default(),
+            starting_max: connections_max.saturating_add(16).min(STARTING_MAX),
         })
     }
 
@@ -89,17 +108,13 @@ impl Server {
     }
 
     fn accept(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let Ok(permit) = Arc::clone(&self.sockets).try_acquire_owned() else {
-            warn!(%peer, "too many sockets: closed one before it said anything");
-            return;
-        };
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
         let server = Arc::clone(self);
+        let start = self.begin_start();
         let serve = async move {
-            let _permit = permit;
-            server.serve(stream, peer).await;
+            server.serve(stream, peer, start).await;
         };
         let tracked =
             self.shutdown.track(serve.instrument(info_span!(parent: None, "connection", %peer)));
@@ -107,10 +122,25 @@ impl Server {
         drop(task::spawn("connection", tracked));
     }
 
+    /// Notes a socket that is not let in yet. Where there are too many, the oldest has to go: it is
+    /// the likeliest to have no intention of being let in.
+    fn begin_start(&self) -> Start {
+        let token = CancellationToken::new();
+        let mut starting = self.starting.lock();
+        if starting.len() >= self.starting_max
+            && let Some(oldest) = starting.pop_front()
+        {
+            oldest.cancel();
+        }
+        starting.push_back(token.clone());
+        Start { token, starting: Arc::clone(&self.starting) }
+    }
+
     /// Serves one socket to its end. A panic ends this session alone.
-    async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr, start: Start) {
         let mut socket = Socket::new(Box::new(stream), self.shutdown.clone());
-        let served = AssertUnwindSafe(self.serve_socket(&mut socket, peer)).catch_unwind().await;
+        let served =
+            AssertUnwindSafe(self.serve_socket(&mut socket, peer, start)).catch_unwind().await;
         let failure = match served {
             Ok(Ok(()) | Err(Failure::Gone)) => return,
             Ok(Err(Failure::Sql(error))) => error.fatal(),
@@ -129,24 +159,55 @@ impl Server {
         socket.farewell().await;
     }
 
-    async fn serve_socket(&self, socket: &mut Socket, peer: SocketAddr) -> Result<(), Failure> {
+    async fn serve_socket(
+        &self,
+        socket: &mut Socket,
+        peer: SocketAddr,
+        start: Start,
+    ) -> Result<(), Failure> {
         let shutdown = self.shutdown.clone();
-        let opening = tokio::select! {
+        let timeout = self.instance.authentication.timeout();
+        let let_in = tokio::select! {
             biased;
-            opening = tokio::time::timeout(STARTUP_TIMEOUT, startup::open(socket)) => opening,
+            let_in = tokio::time::timeout(timeout, self.let_in(socket, peer)) => let_in,
             () = shutdown.begun() => return Err(Failure::Gone),
+            () = start.token.cancelled() => {
+                debug!("closed for one that came later");
+                return Err(Failure::Gone);
+            }
         };
-        let Ok(opening) = opening else {
-            debug!("no startup packet in time");
+        drop(start);
+        let Ok(let_in) = let_in else {
+            debug!("not let in in time");
             return Err(Failure::Gone);
         };
-        match opening? {
+        match let_in? {
             None => Ok(()),
+            Some(message) => self.serve_session(socket, peer, message).await,
+        }
+    }
+
+    /// Reads what a socket is for, and lets its client in; `None` if nothing is left to be done.
+    async fn let_in(
+        &self,
+        socket: &mut Socket,
+        peer: SocketAddr,
+    ) -> Result<Option<StartupMessage>, Failure> {
+        let authentication = &self.instance.authentication;
+        let tls = authentication.tls();
+        match startup::open(socket, tls.as_deref()).await? {
+            None => Ok(None),
             Some(Opening::Cancel { process_id, secret }) => {
                 self.cancels.request(process_id, secret);
-                Ok(())
+                Ok(None)
             }
-            Some(Opening::Session(message)) => self.serve_session(socket, peer, message).await,
+            Some(Opening::Session(message)) => {
+                let database = message.database.as_ref().unwrap_or(&message.user);
+                let client = Client { peer, user: &message.user, database };
+                let catalog = self.instance.catalog();
+                authentication.authenticate(socket, &catalog, &client).await?;
+                Ok(Some(message))
+            }
         }
     }
 
@@ -156,8 +217,6 @@ impl Server {
         peer: SocketAddr,
         message: StartupMessage,
     ) -> Result<(), Failure> {
-        let database = message.database.as_ref().unwrap_or(&message.user);
-        auth::authenticate(peer, &message.user, database)?;
         let _place = self.take_place()?;
         let (shutdown, token) = self.shutdown.of_session();
         socket.shutdown = shutdown;
@@ -173,6 +232,7 @@ impl Server {
                 process_id: slot.process_id(),
                 stop_handle: slot.stop_handle(),
                 client_address: Some(peer),
+                tls: socket.tls.clone(),
             },
         )
         .await?;

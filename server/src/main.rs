@@ -77,6 +77,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         // A disk that fails while the log is replayed: nobody else would say so.
         Some(reason) = fatal.recv() => return Err(reason.into()),
     };
+    instance.authentication.configure(&config.data_dir, config.authentication.clone())?;
+    drop(task::spawn("reload", reload_on_signal(Arc::clone(&instance))));
     let server = Server::new(
         Arc::clone(&instance),
         CancelRegistry::default(),
@@ -89,9 +91,6 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))?;
         let address = listener.local_addr()?;
-        if !address.ip().is_loopback() {
-            warn!(%address, "clients of other machines are refused: there are no passwords yet");
-        }
         addresses.push(address);
         drop(task::spawn("listener", Arc::clone(&server).listen(listener)));
     }
@@ -118,6 +117,20 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             info!("stopped");
             Ok(())
         }
+    }
+}
+
+/// Reads rules and certificates again whenever SIGHUP comes.
+async fn reload_on_signal(instance: Arc<Instance>) {
+    let mut hangups = match shutdown::hangups() {
+        Ok(hangups) => hangups,
+        Err(error) => {
+            warn!(%error, "SIGHUP will not be heard");
+            return;
+        }
+    };
+    while hangups.recv().await.is_some() {
+        instance.authentication.reload();
     }
 }
 

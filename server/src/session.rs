@@ -137,6 +137,7 @@ mod declare;
 mod host;
 pub(crate) mod portal;
 mod prepared;
+mod role;
 mod run;
 mod temporary;
 mod startup;
@@ -151,7 +152,8 @@ pub struct Session {
     database: Oid,
     database_name: String,
     user: String,
-    role: Oid,
+    /// The role that logged in.
+    login_role: Oid,
     settings: SessionSettings,
     reported: BTreeMap<&'static str, String>,
     host: Arc<host::SessionHost>,
@@ -161,6 +163,8 @@ pub struct Session {
     notices: Vec<Notice>,
     cancel: CancelFlag,
     statement_timestamp: i64,
+    /// What was last found to be allowed: to whom, and under which catalog.
+    allowed: Option<(Arc<Analyzed>, Arc<CatalogSnapshot>, Oid)>,
     /// The statement is one of several of a simple query: they share a transaction.
     several_statements: bool,
     /// Whether the session has, or had, temporary relations.

@@ -69,6 +69,14 @@ pub(crate) fn administrator_command() -> SqlError {
         .fatal()
 }
 
+/// Whenever SIGHUP comes: files are to be read again.
+///
+/// # Errors
+/// If the handler cannot be installed.
+pub fn hangups() -> std::io::Result<tokio::signal::unix::Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// Waits for SIGTERM or SIGINT and names the one that came.
 ///
 /// # Errors

@@ -147,6 +147,9 @@ pub struct Analyzer<'a> {
     work: usize,
     /// The views that are being expanded, so that none can contain itself.
     views: Vec<Oid>,
+    /// Whether the text is one of ours: its names were looked up by whoever wrote it, with his
+    /// privileges.
+    stored_text: bool,
     /// Whether the next query's output columns may stay of unknown type, for whoever is around it to
     /// decide.
     keep_unknown_targets: bool,
@@ -171,11 +174,19 @@ impl<'a> Analyzer<'a> {
             depth: 0,
             work: 0,
             views: Vec::new(),
+            stored_text: false,
             keep_unknown_targets: false,
             defaults: HashMap::new(),
             call_locations: Vec::new(),
             domain_value: None,
         }
+    }
+
+    /// The same for text that is kept or made by the server: no schema is refused.
+    #[must_use]
+    pub fn of_stored_text(mut self) -> Self {
+        self.stored_text = true;
+        self
     }
 
     /// Analyzes a statement. What is neither a query nor DML passes as it is.

@@ -77,6 +77,8 @@ pub struct Query {
     pub has_set_functions: bool,
     /// How it was written, for printing.
     pub written: Arc<written::Written>,
+    /// The view whose query this is: what it reads is read as the view's owner.
+    pub view: Option<Oid>,
 }
 
 /// The range table entry that the output of a set operation is named by.
@@ -729,6 +731,8 @@ pub struct WindowCall {
 pub struct Insert {
     /// The table.
     pub table: Arc<Relation>,
+    /// The columns that the statement gives values for.
+    pub columns: Vec<i16>,
     /// The rows: one visible target for each live column of the table, in order, of its type;
     /// defaults and NULLs filled in.
     pub source: Arc<Query>,

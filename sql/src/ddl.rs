@@ -35,12 +35,19 @@ mod comment;
 mod truncate;
 mod temporary;
 
+mod role;
+mod membership;
+mod ownership;
+mod privilege;
+mod owned;
+
 pub use expression::is_volatile;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aegis_catalog::snapshot::{PG_CLASS, PG_DATABASE, PG_NAMESPACE};
 use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
 use aegis_storage::{Store, Transaction};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -51,6 +58,9 @@ use crate::ast::{ObjectType, SelectBody, Statement};
 use crate::counters::Counters;
 use crate::dml::RowIds;
 use crate::query_engine::{QueryEngine, StatementContext};
+use crate::settings::SessionSettings;
+
+pub use ownership::{denied, not_owner};
 
 /// Everything that a definition works with.
 pub struct Ddl<'a> {
@@ -76,6 +86,10 @@ pub struct Ddl<'a> {
     pub uses_temporary: bool,
     /// The current role.
     pub role: Oid,
+    /// The role of the session, which `SET ROLE` does not change.
+    pub session_role: Oid,
+    /// What the session has set.
+    pub session_settings: SessionSettings,
     /// `lock_timeout`
     pub lock_timeout: Option<Duration>,
     /// The types of the parameters of a query that is made a table: the arguments of
@@ -113,10 +127,15 @@ impl Ddl<'_> {
     /// # Errors
     /// What storage raises.
     pub fn put(&mut self, descriptor: Descriptor) -> SqlResult<()> {
+        let is_new = match &descriptor {
+            Descriptor::Relation(relation) => self.context.catalog.relation(relation.oid).is_none(),
+            Descriptor::Schema(schema) => self.context.catalog.schema(schema.oid).is_none(),
+            _ => false,
+        };
         store::put(self.txn, &descriptor)?;
         self.context.catalog = Arc::new((*self.context.catalog).clone().with(&descriptor));
-        self.changes.push(DdlChange::Put(descriptor));
-        Ok(())
+        self.changes.push(DdlChange::Put(descriptor.clone()));
+        if is_new { self.give_default_privileges(&descriptor) } else { Ok(()) }
     }
 
     /// Removes a descriptor.
@@ -124,6 +143,7 @@ impl Ddl<'_> {
     /// # Errors
     /// What storage raises.
     pub fn delete(&mut self, key: DescriptorKey) -> SqlResult<()> {
+        self.delete_privileges(key)?;
         store::delete(self.txn, key)?;
         self.context.catalog = Arc::new((*self.context.catalog).clone().without(key));
         self.changes.push(DdlChange::Delete(key));
@@ -156,6 +176,7 @@ impl Ddl<'_> {
             Statement::CreateDatabase(create) => self.create_database(create).await?,
             Statement::DropDatabase(drop) => self.drop_database(drop).await?,
             Statement::CreateExtension(create) => self.create_extension(create)?,
+            Statement::AlterDatabaseSet(alter) => self.alter_database_set(alter)?,
             Statement::Drop(drop) => self.drop_objects(drop).await?,
             Statement::AlterTable(alter) if alter.object_type == ObjectType::Type => {
                 self.alter_composite(alter).await?
@@ -170,6 +191,15 @@ impl Ddl<'_> {
             Statement::CreateDomain(create) => self.create_domain(create).await?,
             Statement::AlterDomain(alter) => self.alter_domain(alter).await?,
             Statement::CreateCompositeType(create) => self.create_composite(create).await?,
+            Statement::CreateRole(create) => self.create_role(create).await?,
+            Statement::AlterRole(alter) => self.alter_role(alter).await?,
+            Statement::AlterRoleSet(alter) => self.alter_role_set(alter).await?,
+            Statement::DropRole(drop) => self.drop_role(drop).await?,
+            Statement::GrantRole(grant) => self.grant_role(grant)?,
+            Statement::Grant(grant) => self.grant(grant).await?,
+            Statement::AlterDefaultPrivileges(alter) => self.alter_default_privileges(alter)?,
+            Statement::ReassignOwned(reassign) => self.reassign_owned(reassign)?,
+            Statement::DropOwned(drop) => self.drop_owned(drop).await?,
             Statement::Truncate(truncate) => self.truncate(truncate).await?,
             other => return Err(SqlError::unsupported(statement_words(other))),
         };
@@ -191,6 +221,36 @@ impl Ddl<'_> {
         ))
     }
 
+    /// What was granted on an object goes with it.
+    fn delete_privileges(&mut self, key: DescriptorKey) -> SqlResult<()> {
+        let (class, object) = match key {
+            DescriptorKey::Relation(oid) => (PG_CLASS, oid),
+            DescriptorKey::Schema(oid) => (PG_NAMESPACE, oid),
+            DescriptorKey::Database(oid) => (PG_DATABASE, oid),
+            _ => return Ok(()),
+        };
+        let catalog = self.context.catalog.clone();
+        for stored in catalog.privileges_of(class, object) {
+            self.delete(DescriptorKey::Privileges(class, object, stored.column))?;
+        }
+        if class == PG_NAMESPACE {
+            for stored in catalog.all_default_privileges().filter(|it| it.schema == object) {
+                let (role, schema, kind) = (stored.role, stored.schema, stored.kind);
+                self.delete(DescriptorKey::DefaultPrivileges(role, schema, kind))?;
+            }
+        }
+        if class == PG_DATABASE {
+            for stored in catalog.all_role_settings().filter(|it| it.database == object) {
+                self.delete(DescriptorKey::RoleSettings(object, stored.role))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn warning(&mut self, code: SqlState, message: impl Into<String>) {
+        self.notices.push(Notice { severity: "WARNING", fields: SqlError::new(code, message) });
+    }
+
     fn notice(&mut self, code: SqlState, message: impl Into<String>) {
         self.notices.push(Notice { severity: "NOTICE", fields: SqlError::new(code, message) });
     }
@@ -205,18 +265,8 @@ impl Ddl<'_> {
 /// What a statement that is not there is called.
 fn statement_words(statement: &Statement) -> &'static str {
     match statement {
-        Statement::AlterDatabase(_) | Statement::AlterDatabaseSet(_) => "ALTER DATABASE",
+        Statement::AlterDatabase(_) => "ALTER DATABASE",
         Statement::Define(_) => "this CREATE statement",
-        Statement::CreateRole(_) => "CREATE ROLE",
-        Statement::AlterRole(_) | Statement::AlterRoleSet(_) => "ALTER ROLE",
-        Statement::DropRole(_) => "DROP ROLE",
-        Statement::GrantRole(grant) if grant.is_grant => "GRANT ROLE",
-        Statement::GrantRole(_) => "REVOKE ROLE",
-        Statement::Grant(grant) if grant.is_grant => "GRANT",
-        Statement::Grant(_) => "REVOKE",
-        Statement::AlterDefaultPrivileges(_) => "ALTER DEFAULT PRIVILEGES",
-        Statement::ReassignOwned(_) => "REASSIGN OWNED",
-        Statement::DropOwned(_) => "DROP OWNED",
         Statement::AlterExtension(_) => "ALTER EXTENSION",
         Statement::CreateFunction(_) => "CREATE FUNCTION",
         Statement::AlterFunction(_) => "ALTER FUNCTION",

@@ -23,7 +23,6 @@ use std::sync::Arc;
 
 use aegis_catalog::Relation;
 use aegis_catalog::system::Names;
-use aegis_catalog::{Relation, RelationBody};
 use aegis_types::{EvalContext, Oid, SqlError, SqlResult, TypeRef};
 
 use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
@@ -127,7 +126,7 @@ impl Stored<'_> {
     /// What parsing and analyzing raise.
     pub fn expression(&self, text: &str, relation: &Arc<Relation>) -> SqlResult<Expr> {
         let expr = parser::parse_expr(text)?;
-        let analyzer = Analyzer::new(self.context.clone());
+        let analyzer = Analyzer::new(self.context.clone()).of_stored_text();
         analyzer.analyze_expr_over_relation(&expr, relation, ExprPlace::IndexExpression, None)
     }
 
@@ -160,7 +159,7 @@ impl Stored<'_> {
         match statements.as_slice() {
             [statement] => match &statement.statement {
                 ast::Statement::Select(select) => {
-                    Analyzer::new(self.context.clone()).analyze_view(select)
+                    Analyzer::new(self.context.clone()).of_stored_text().analyze_view(select)
                 }
                 _ => Err(SqlError::internal("a stored query is no query")),
             },

@@ -13,6 +13,8 @@ pub mod evaluate;
 pub mod query_engine;
 pub mod row;
 pub mod settings;
+pub mod password;
+pub mod privilege;
 pub mod counters;
 pub mod dml;
 pub mod ddl;

@@ -115,6 +115,12 @@ pub trait SystemRelations: Send + Sync {
     /// The columns of `schema.name`, in order; `None` if there is no such relation.
     fn columns(&self, name: &str) -> Option<Vec<(String, TypeRef)>>;
 
+    /// Whether the current role may look up names in a schema.
+    fn may_use_schema(&self, catalog: &CatalogSnapshot, schema: aegis_types::Oid) -> bool {
+        let _ = (catalog, schema);
+        true
+    }
+
     /// Its rows for this statement.
     ///
     /// # Errors

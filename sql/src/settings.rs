@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use aegis_types::context::{ByteaOutput, IntervalStyle};
 use aegis_types::timezone::TimeZone;
-use aegis_types::{FormatSettings, SqlError, SqlResult, SqlState};
+use aegis_types::{FormatSettings, Oid, SqlError, SqlResult, SqlState};
+
+use crate::ast::SetValue;
 
 mod value;
 
@@ -79,6 +81,8 @@ pub enum Context {
     Postmaster,
     /// whoever edits the configuration
     Reload,
+    /// any session of a superuser
+    Superuser,
     /// any session
     User,
 }
@@ -94,9 +98,10 @@ const fn setting(
 
 /// Every setting, by name without regard to case.
 pub static SETTINGS: &[Setting] = &[
-    setting("allow_system_table_mods", "off", Kind::Bool, Context::User),
+    setting("allow_system_table_mods", "off", Kind::Bool, Context::Superuser),
     setting("application_name", "", Kind::Text, Context::User),
     setting("array_nulls", "on", Kind::Bool, Context::User),
+    setting("authentication_timeout", "60", Kind::Integer(1, 600, Unit::Seconds), Context::Reload),
     setting(
         "backslash_quote",
         "safe_encoding",
@@ -129,7 +134,7 @@ pub static SETTINGS: &[Setting] = &[
         "deadlock_timeout",
         "1000",
         Kind::Integer(1, 2147483647, Unit::Milliseconds),
-        Context::User,
+        Context::Superuser,
     ),
     setting("debug_print_plan", "off", Kind::Bool, Context::User),
     setting("default_statistics_target", "100", Kind::Integer(1, 10000, Unit::None), Context::User),
@@ -165,7 +170,9 @@ pub static SETTINGS: &[Setting] = &[
     setting("from_collapse_limit", "8", Kind::Integer(1, 2147483647, Unit::None), Context::User),
     setting("fsync", "on", Kind::Bool, Context::Reload),
     setting("geqo", "on", Kind::Bool, Context::User),
+    setting("hba_file", "", Kind::Text, Context::Postmaster),
     setting("hot_standby", "on", Kind::Bool, Context::Postmaster),
+    setting("ident_file", "", Kind::Text, Context::Postmaster),
     setting(
         "idle_in_transaction_session_timeout",
         "0",
@@ -178,7 +185,7 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Integer(0, 2147483647, Unit::Milliseconds),
         Context::User,
     ),
-    setting("ignore_system_indexes", "off", Kind::Bool, Context::User),
+    setting("ignore_system_indexes", "off", Kind::Bool, Context::Superuser),
     setting("in_hot_standby", "off", Kind::Bool, Context::Internal),
     setting("integer_datetimes", "on", Kind::Bool, Context::Internal),
     setting(
@@ -187,11 +194,12 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Enum(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
         Context::User,
     ),
+    setting("is_superuser", "off", Kind::Bool, Context::Internal),
     setting("jit", "off", Kind::Bool, Context::User),
     setting("join_collapse_limit", "8", Kind::Integer(1, 2147483647, Unit::None), Context::User),
     setting("lc_collate", "C", Kind::Text, Context::Internal),
     setting("lc_ctype", "C", Kind::Text, Context::Internal),
-    setting("lc_messages", "C", Kind::Text, Context::User),
+    setting("lc_messages", "C", Kind::Text, Context::Superuser),
     setting("lc_monetary", "C", Kind::Text, Context::User),
     setting("lc_numeric", "C", Kind::Text, Context::User),
     setting("lc_time", "C", Kind::Text, Context::User),
@@ -203,9 +211,14 @@ pub static SETTINGS: &[Setting] = &[
             "debug5", "debug4", "debug3", "debug2", "debug1", "info", "notice", "warning", "error",
             "log", "fatal", "panic",
         ]),
-        Context::User,
+        Context::Superuser,
     ),
-    setting("log_statement", "none", Kind::Enum(&["none", "ddl", "mod", "all"]), Context::User),
+    setting(
+        "log_statement",
+        "none",
+        Kind::Enum(&["none", "ddl", "mod", "all"]),
+        Context::Superuser,
+    ),
     setting(
         "maintenance_work_mem",
         "65536",
@@ -255,6 +268,7 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting("quote_all_identifiers", "off", Kind::Bool, Context::User),
     setting("random_page_cost", "4", Kind::Real, Context::User),
+    setting("role", "none", Kind::Text, Context::User),
     setting("row_security", "on", Kind::Bool, Context::User),
     setting("search_path", "\"$user\", public", Kind::SearchPath, Context::User),
     setting("seq_page_cost", "1", Kind::Real, Context::User),
@@ -266,11 +280,12 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Integer(150000, 150000, Unit::None),
         Context::Internal,
     ),
+    setting("session_authorization", "", Kind::Text, Context::User),
     setting(
         "session_replication_role",
         "origin",
         Kind::Enum(&["origin", "replica", "local"]),
-        Context::User,
+        Context::Superuser,
     ),
     setting(
         "shared_buffers",
@@ -278,6 +293,10 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Integer(16, 1073741823, Unit::Blocks),
         Context::Postmaster,
     ),
+    setting("ssl", "off", Kind::Bool, Context::Reload),
+    setting("ssl_ca_file", "", Kind::Text, Context::Reload),
+    setting("ssl_cert_file", "", Kind::Text, Context::Reload),
+    setting("ssl_key_file", "", Kind::Text, Context::Reload),
     setting("standard_conforming_strings", "on", Kind::Bool, Context::User),
     setting(
         "statement_timeout",
@@ -352,9 +371,63 @@ pub struct SessionSettings {
     at_begin: Option<BTreeMap<String, String>>,
     local: BTreeMap<String, Option<String>>,
     format: Option<Arc<FormatSettings>>,
+    /// Whether the current role is a superuser: `is_superuser`.
+    pub is_superuser: bool,
 }
 
+/// The settings that are kept by `RESET ALL`, and beside the names of the first two their OIDs,
+/// under names that no client can write.
+const ROLE: &str = "role";
+const SESSION_AUTHORIZATION: &str = "session_authorization";
+const ROLE_OID: &str = "\0role";
+const SESSION_OID: &str = "\0session_authorization";
+
 impl SessionSettings {
+    /// `SET ROLE`; `None` for `NONE`.
+    pub fn set_role(&mut self, role: Option<(&str, Oid)>, local: bool) {
+        self.put(ROLE, role.map(|role| role.0.to_owned()), local);
+        self.put(ROLE_OID, role.map(|role| role.1.to_string()), local);
+    }
+
+    /// `SET SESSION AUTHORIZATION`, which ends `SET ROLE`; `None` for the role that logged in.
+    pub fn set_session_role(&mut self, role: Option<(&str, Oid)>, local: bool) {
+        let name = role.map(|role| role.0.to_owned());
+        let name = name.or_else(|| self.startup.get(SESSION_AUTHORIZATION).cloned());
+        self.put(SESSION_AUTHORIZATION, name, local);
+        self.put(SESSION_OID, role.map(|role| role.1.to_string()), local);
+        self.set_role(None, local);
+    }
+
+    /// Notes the role that logged in: what `session_authorization` begins as.
+    pub fn log_in(&mut self, name: &str) {
+        self.startup.insert(SESSION_AUTHORIZATION.to_owned(), name.to_owned());
+        self.current.insert(SESSION_AUTHORIZATION.to_owned(), name.to_owned());
+    }
+
+    /// Gives a setting that the server goes by its value, whoever may set it.
+    pub fn fix(&mut self, name: &'static str, value: String) {
+        self.startup.insert(name.to_owned(), value.clone());
+        self.current.insert(name.to_owned(), value);
+    }
+
+    /// Whether the client gave a setting as the session began.
+    #[must_use]
+    pub fn is_from_client(&self, name: &str) -> bool {
+        find(name).is_some_and(|setting| self.startup.contains_key(setting.name))
+    }
+
+    /// The role that `SET ROLE` names.
+    #[must_use]
+    pub fn role(&self) -> Option<Oid> {
+        self.current.get(ROLE_OID)?.parse().ok().map(Oid)
+    }
+
+    /// The role that `SET SESSION AUTHORIZATION` names.
+    #[must_use]
+    pub fn session_role(&self) -> Option<Oid> {
+        self.current.get(SESSION_OID)?.parse().ok().map(Oid)
+    }
+
     /// Sets what the client asked for at the start: `RESET` returns to it.
     ///
     /// # Errors
@@ -383,6 +456,9 @@ impl SessionSettings {
     /// The value as it was given, or the default.
     #[must_use]
     pub fn raw(&self, setting: &Setting) -> &str {
+        if setting.name == "is_superuser" {
+            return if self.is_superuser { "on" } else { "off" };
+        }
         self.current.get(setting.name).map_or(setting.default, String::as_str)
     }
 
@@ -420,7 +496,7 @@ impl SessionSettings {
     pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> SqlResult<()> {
         let key = match find(name) {
             Some(setting) => {
-                check_context(setting)?;
+                self.check_context(setting)?;
                 setting.name.to_owned()
             }
             None if name.contains('.') => name.to_ascii_lowercase(),
@@ -431,6 +507,12 @@ impl SessionSettings {
             (Some(value), None) => Some(value.to_owned()),
             (None, _) => self.startup.get(&key).cloned(),
         };
+        self.put(&key, value, local);
+        Ok(())
+    }
+
+    fn put(&mut self, key: &str, value: Option<String>, local: bool) {
+        let key = key.to_owned();
         if local {
             self.local.entry(key.clone()).or_insert_with(|| self.current.get(&key).cloned());
         } else {
@@ -441,12 +523,17 @@ impl SessionSettings {
             None => self.current.remove(&key),
         };
         self.format = None;
-        Ok(())
     }
 
     /// `RESET ALL`
     pub fn reset_all(&mut self) {
-        self.current = self.startup.clone();
+        let mut reset = self.startup.clone();
+        for key in [ROLE, SESSION_AUTHORIZATION, ROLE_OID, SESSION_OID] {
+            if let Some(value) = self.current.remove(key) {
+                reset.insert(key.to_owned(), value);
+            }
+        }
+        self.current = reset;
         self.local.clear();
         self.format = None;
     }
@@ -500,9 +587,22 @@ impl SessionSettings {
     }
 }
 
-fn check_context(setting: &Setting) -> SqlResult<()> {
+impl SessionSettings {
+    fn check_context(&self, setting: &Setting) -> SqlResult<()> {
+        check_changeable(setting)?;
+        if setting.context == Context::Superuser && !self.is_superuser {
+            return Err(SqlError::new(
+                SqlState::InsufficientPrivilege,
+                format!("permission denied to set parameter \"{}\"", setting.name),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_changeable(setting: &Setting) -> SqlResult<()> {
     let why = match setting.context {
-        Context::User => return Ok(()),
+        Context::User | Context::Superuser => return Ok(()),
         Context::Internal => "cannot be changed",
         Context::Postmaster => "cannot be changed without restarting the server",
         Context::Reload => "cannot be changed now",
@@ -511,6 +611,40 @@ fn check_context(setting: &Setting) -> SqlResult<()> {
         SqlState::CantChangeRuntimeParam,
         format!("parameter \"{}\" {why}", setting.name),
     ))
+}
+
+/// Whether there is a setting of this name that sessions set.
+///
+/// # Errors
+/// 42704, 55P02.
+pub fn check_settable(name: &str) -> SqlResult<()> {
+    match find(name) {
+        Some(setting) => check_changeable(setting),
+        None if name.contains('.') => Ok(()),
+        None => Err(unknown(name)),
+    }
+}
+
+/// The value that `SET` gives, as one text.
+///
+/// # Errors
+/// 0A000 for intervals.
+pub fn set_value(name: &str, args: &[SetValue]) -> SqlResult<String> {
+    let is_list = matches!(find(name).map(|setting| setting.kind), Some(Kind::SearchPath));
+    let mut parts = Vec::with_capacity(args.len());
+    for arg in args {
+        parts.push(match arg {
+            // A name in a list is an identifier already folded: it must stay so.
+            SetValue::String(text) if is_list => aegis_types::functions::quote_ident(text),
+            SetValue::String(text) => text.clone(),
+            SetValue::Integer(number) => number.to_string(),
+            SetValue::Float(number) => number.clone(),
+            SetValue::Interval(_) => {
+                return Err(SqlError::unsupported("SET TIME ZONE INTERVAL"));
+            }
+        });
+    }
+    Ok(parts.join(", "))
 }
 
 fn unknown(name: &str) -> SqlError {

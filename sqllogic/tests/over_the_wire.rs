@@ -24,5 +24,7 @@ mod data_directory;
 mod hostile;
 #[path = "over_the_wire/functions.rs"]
 mod functions;
+#[path = "over_the_wire/access.rs"]
+mod access;
 #[path = "over_the_wire/house.rs"]
 mod house;

@@ -29,7 +29,7 @@
 
 use crate::datum::{Array, Datum, Dimension};
 use crate::error::{SqlError, SqlResult};
-use crate::io::{element_type, usual_type};
+use crate::io::element_type;
 use crate::numeric::Numeric;
 use crate::oid::Oid;
 use crate::sqlstate::SqlState;

@@ -1,7 +1,8 @@
-//! `information_schema`: the standard's views of the same catalog, one a file. Everything is owned
-//! by a role that sees all.
+//! `information_schema`: the standard's views of the same catalog, one a file. They show what the
+//! current role owns or has privileges on.
 
 use super::{Names, SystemContext, all};
+use crate::access::{Kind, Privilege};
 use crate::descriptor::{Constraint, Relation, RelationBody};
 use aegis_types::Oid;
 
@@ -10,6 +11,7 @@ pub(super) mod columns;
 pub(super) mod constraint_column_usage;
 pub(super) mod domains;
 pub(super) mod key_column_usage;
+pub(super) mod privileges;
 pub(super) mod referential_constraints;
 pub(super) mod schemata;
 pub(super) mod sequences;
@@ -31,7 +33,9 @@ fn schema(context: &SystemContext<'_>, oid: Oid) -> String {
 fn constraints<'a>(
     context: &SystemContext<'a>,
 ) -> impl Iterator<Item = (&'a Relation, &'a Constraint)> + use<'a> {
-    context.relations().flat_map(|relation| {
+    let seen = *context;
+    let change = Kind::Table.all() & !Privilege::SELECT;
+    context.relations().filter(move |it| seen.may_see(it.oid, change)).flat_map(|relation| {
         let constraints = relation.as_table().map_or(&[][..], |table| &table.constraints);
         constraints.iter().map(move |constraint| (relation, constraint))
     })
@@ -64,13 +68,16 @@ fn tables_and_views<'a>(
             stored: Some(relation),
         })
     });
-    stored.chain(all().map(|relation| TableLike {
+    let seen = *context;
+    let any = Kind::Table.all();
+    let built_in = all().map(|relation| TableLike {
         oid: relation.oid,
         schema: relation.schema,
         name: relation.short_name(),
         is_view: relation.kind == b'v',
         stored: None,
-    }))
+    });
+    stored.chain(built_in).filter(move |table| seen.may_see(table.oid, any))
 }
 
 impl TableLike<'_> {

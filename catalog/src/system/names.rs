@@ -9,7 +9,7 @@ use aegis_types::user_type::{UserType as ValueType, label_at};
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::{relation, relation_by_oid, relation_of_row_type};
-use crate::descriptor::{DomainBody, DomainCheck, Relation, RelationBody, TypeBody};
+use crate::descriptor::{DomainBody, DomainCheck, Relation, TypeBody};
 use crate::snapshot::{CatalogSnapshot, PG_CATALOG};
 
 /// A catalog, and how its names are searched.

@@ -121,7 +121,9 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 let types = index.key_types(table).into_iter().chain(included.map(|c| c.ty));
                 for (at, (name, ty)) in index.column_names(table).iter().zip(types).enumerate() {
                     let number = count(at + 1);
-                    rows.push(Attribute::plain(relation.oid, number, name, ty).row(context.catalog()));
+                    rows.push(
+                        Attribute::plain(relation.oid, number, name, ty).row(context.catalog()),
+                    );
                 }
             }
             RelationBody::Sequence(_) => {

@@ -1,10 +1,9 @@
 //! `pg_database`.
 
-use aegis_types::{Datum, Oid, type_oid as t};
+use aegis_types::{Datum, Oid};
 
 use super::SystemContext;
-use super::cell::{NULL, array};
-use crate::snapshot::{TEMPLATE0_DATABASE, TEMPLATE1_DATABASE};
+use super::cell::NULL;
 
 /// `pg_default`, where every database is.
 const DEFAULT_TABLESPACE: Oid = Oid(1663);
@@ -29,16 +28,8 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             "C",
             NULL,
             NULL,
-            privileges(database.oid),
+            NULL,
         ]
     };
     context.catalog().databases().map(|database| row(database)).collect()
-}
-
-/// Nobody but the owner may create in a template; everybody may connect.
-fn privileges(database: Oid) -> Datum {
-    if database == TEMPLATE0_DATABASE || database == TEMPLATE1_DATABASE {
-        return array(t::ACLITEM, ["=c/postgres", "postgres=CTc/postgres"]);
-    }
-    NULL
 }

@@ -15,6 +15,14 @@ use crate::snapshot::{BOOTSTRAP_ROLE, POSTGRES_DATABASE, PUBLIC};
 struct NoServer;
 
 impl ServerState for NoServer {
+    fn hba_rules(&self) -> Vec<HbaRow> {
+        Vec::new()
+    }
+
+    fn role(&self) -> Oid {
+        crate::snapshot::BOOTSTRAP_ROLE
+    }
+
     fn settings(&self) -> Vec<SettingRow> {
         vec![SettingRow { name: "work_mem".into(), unit: Some("kB"), ..SettingRow::default() }]
     }
@@ -29,6 +37,7 @@ impl ServerState for NoServer {
             transaction_start: None,
             query_start: Some(1),
             state_change: Some(1),
+            encryption: None,
             state: "active",
             query: "SELECT 1".into(),
         }]
@@ -185,10 +194,9 @@ fn catalog() -> CatalogSnapshot {
             connection_limit: -1,
         })),
         Descriptor::Role(Arc::new(Role {
-            oid: BOOTSTRAP_ROLE,
-            name: "postgres".into(),
             superuser: true,
             can_login: true,
+            ..Role::plain(BOOTSTRAP_ROLE, "postgres")
         })),
         Descriptor::Schema(Arc::new(Schema {
             oid: PUBLIC,

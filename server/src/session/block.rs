@@ -230,6 +230,7 @@ impl Session {
             // What was to outlive this transaction does so only if it has committed.
             held.iter().for_each(|name| drop(self.portals.lock().remove(name)));
         }
+        self.note_role();
         result
     }
 
@@ -268,6 +269,7 @@ impl Session {
         drop(self.host.identity().channels.take_pending());
         self.host.identity().advisory.end_transaction();
         self.settings.end(false);
+        self.note_role();
     }
 
     /// `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT` and their kin.

@@ -67,6 +67,13 @@ impl Session {
             }
             None => (self.search_path(catalog), name.name.clone()),
         };
+        if let Some(schema) = &name.schema
+            && !path
+                .iter()
+                .all(|oid| catalog.access(self.database).may_use_schema(self.roles().current, *oid))
+        {
+            return Err(aegis_sql::ddl::denied("schema", schema));
+        }
         path.into_iter()
             .find_map(|schema| catalog.relation_named(schema, &name.name))
             .cloned()
@@ -112,6 +119,9 @@ impl Session {
     ) -> SqlResult<Outcome> {
         let (catalog, relation) = self.lock_for_copy(name, TableLockMode::RowExclusive).await?;
         let columns = copied_columns(&relation, columns)?;
+        let numbers = columns.iter().map(|column| column.number);
+        let access = catalog.access(self.database);
+        aegis_sql::privilege::check_insert(&access, self.roles().current, &relation, numbers)?;
         self.refuse_in_read_only("COPY FROM")?;
         let options = CopyOptions::parse(&copy.options, true)?;
         refuse_kind(&relation, true)?;
@@ -169,6 +179,8 @@ impl Session {
     ) -> SqlResult<Outcome> {
         let options = CopyOptions::parse(&copy.options, false)?;
         let (analyzed, catalog) = self.locked_analysis(query).await?;
+        let analyzed = Arc::new(analyzed);
+        self.check_allowed(&analyzed, &catalog)?;
         let BoundStatement::Query(bound) = &analyzed.statement else {
             return Err(SqlError::internal("COPY of what is no query"));
         };

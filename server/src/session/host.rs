@@ -10,16 +10,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
+use aegis_catalog::access::Access;
 use aegis_catalog::system::Names;
 use aegis_sql::query_engine::SystemRelations;
 use aegis_sql::settings::SessionSettings;
 use aegis_storage::AdvisoryLocks;
-use aegis_types::builtin::{FunctionRow, builtins};
+use aegis_types::builtin::builtins;
 use aegis_types::user_type::UserType;
-use aegis_types::{Datum, EvalContext, Host, Oid, SqlError, SqlResult, TypeRef};
+use aegis_types::{Datum, EvalContext, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
 use parking_lot::Mutex;
 
 use super::PreparedStatements;
+use super::role::Roles;
 use crate::cancel::StopHandle;
 use crate::instance::Instance;
 use crate::notify::Channels;
@@ -30,6 +32,7 @@ mod definition;
 mod domain;
 mod identity;
 mod keyword;
+mod list;
 mod lock;
 mod notify;
 mod privilege;
@@ -63,8 +66,6 @@ pub(super) struct Identity {
     pub(super) database: Oid,
     /// The name of that.
     pub(super) database_name: String,
-    /// Its role.
-    pub(super) user: String,
     /// Its number.
     pub(super) process_id: i32,
     /// Where its client is.
@@ -99,6 +100,7 @@ struct Observed {
     catalog: Arc<CatalogSnapshot>,
     search_path: Vec<Oid>,
     settings: SessionSettings,
+    roles: Roles,
     /// Whether the transaction is read-only.
     read_only: bool,
 }
@@ -114,7 +116,6 @@ struct SequenceMemory {
 struct Call<'a> {
     host: &'a SessionHost,
     seen: &'a Observed,
-    row: &'static FunctionRow,
     args: &'a [Datum],
 }
 
@@ -130,6 +131,7 @@ static TABLES: &[HostTable] = &[
     definition::FUNCTIONS,
     identity::FUNCTIONS,
     keyword::FUNCTIONS,
+    list::FUNCTIONS,
     lock::FUNCTIONS,
     notify::FUNCTIONS,
     privilege::FUNCTIONS,
@@ -166,9 +168,11 @@ impl SessionHost {
         catalog: Arc<CatalogSnapshot>,
         search_path: Vec<Oid>,
         settings: &SessionSettings,
+        roles: Roles,
         read_only: bool,
     ) {
-        let observed = Observed { catalog, search_path, settings: settings.clone(), read_only };
+        let settings = settings.clone();
+        let observed = Observed { catalog, search_path, settings, roles, read_only };
         *self.observed.lock() = Arc::new(observed);
     }
 
@@ -240,6 +244,22 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Who may do what, in the session's database.
+    fn access(&self) -> Access<'a> {
+        self.seen.catalog.access(self.host.identity.database)
+    }
+
+    /// The name of a role of the session.
+    fn role_name(&self, role: Oid) -> SqlResult<Datum> {
+        match self.seen.catalog.role(role) {
+            Some(role) => Ok(Datum::text(role.name.as_str())),
+            None => Err(SqlError::new(
+                SqlState::UndefinedObject,
+                format!("role with OID {role} does not exist"),
+            )),
+        }
+    }
+
     fn text(&self, at: usize) -> &'a str {
         match self.arg(at) {
             Datum::Text(text) => text,
@@ -267,7 +287,7 @@ impl Host for SessionHost {
         if row.strict && arguments.iter().any(Datum::is_null) {
             return Ok(Datum::Null);
         }
-        implementation(&Call { host: self, seen: &self.seen(), row, args: arguments })
+        implementation(&Call { host: self, seen: &self.seen(), args: arguments })
     }
 
     fn random(&self) -> &aegis_types::functions::Generator {

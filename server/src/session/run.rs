@@ -98,15 +98,20 @@ impl Session {
             Some(block) => block.catalog(newest),
             None => newest,
         };
+        let roles = self.roles();
+        self.settings.is_superuser = catalog.role(roles.current).is_some_and(|it| it.superuser);
         let path = self.search_path(&catalog);
         let read_only = self.block.as_ref().is_some_and(|block| block.read_only);
-        self.host.observe(catalog.clone(), path, &self.settings, read_only);
+        self.host.observe(catalog.clone(), path, &self.settings, roles, read_only);
         catalog
     }
 
     /// The schemas of `search_path` that exist, in order.
     pub(super) fn search_path(&self, catalog: &CatalogSnapshot) -> Vec<Oid> {
         let mut path = Vec::new();
+        let role = self.roles().current;
+        let access = catalog.access(self.database);
+        let user = catalog.role(role).map_or("", |role| role.name.as_str());
         let temporary = self.temporary_schema(catalog);
         let names = self.settings.search_path();
         if !names.iter().any(|name| name == "pg_temp") {
@@ -117,9 +122,10 @@ impl Session {
                 path.extend(temporary);
                 continue;
             }
-            let name = if name == "$user" { self.user.as_str() } else { name.as_str() };
+            let name = if name == "$user" { user } else { name.as_str() };
             if let Some(oid) = catalog.schema_named(self.database, name)
                 && !path.contains(&oid)
+                && access.may_use_schema(role, oid)
             {
                 path.push(oid);
             }
@@ -220,6 +226,7 @@ impl Session {
         if let Some(columns) = &prepared.columns {
             refuse_changed_result(columns, &analyzed)?;
         }
+        self.check_allowed(&analyzed, &catalog)?;
         let context = self.statement_context(catalog, parameters.into()).await?;
         self.run_bound(&analyzed, context).await
     }

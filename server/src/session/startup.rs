@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use aegis_catalog::CatalogSnapshot;
+use aegis_catalog::access::{Kind, Privilege};
 use aegis_sql::query_engine::CancelFlag;
 use aegis_sql::settings::SessionSettings;
-use aegis_types::{SqlError, SqlResult, SqlState};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::{PreparedStatements, Session, host};
 use crate::cancel::StopHandle;
 use crate::instance::{Activity, Instance, SessionEntry};
 use crate::notify::Channels;
+use crate::tls::TlsSession;
 
 /// What StartupMessage asked for.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub struct Startup {
     pub stop_handle: StopHandle,
     /// Where the client is.
     pub client_address: Option<SocketAddr>,
+    /// How it is encrypted, if it is.
+    pub tls: Option<TlsSession>,
 }
 
 impl Session {
@@ -44,6 +49,13 @@ impl Session {
             )
             .fatal()
         })?;
+        if !role.can_login {
+            return Err(SqlError::new(
+                SqlState::InvalidAuthorizationSpecification,
+                format!("role \"{}\" is not permitted to log in", startup.user),
+            )
+            .fatal());
+        }
         let name = startup.database.as_deref().unwrap_or(&startup.user);
         let database = catalog.database_named(name).ok_or_else(|| {
             SqlError::new(
@@ -59,8 +71,32 @@ impl Session {
             )
             .fatal());
         }
+        let access = catalog.access(database.oid);
+        if !access.allows(role.oid, Kind::Database, database.oid, Privilege::CONNECT) {
+            return Err(SqlError::new(
+                SqlState::InsufficientPrivilege,
+                format!("permission denied for database \"{name}\""),
+            )
+            .detail("User does not have CONNECT privilege.")
+            .fatal());
+        }
         let mut settings = SessionSettings::default();
+        settings.log_in(&role.name);
+        settings.is_superuser = role.superuser;
+        for (name, value) in instance.authentication.settings() {
+            settings.fix(name, value);
+        }
+        let mut stored = stored_settings(&catalog, database.oid, role.oid);
         for (name, value) in &startup.parameters {
+            // A role is taken on once there is a session that may ask for it.
+            if name.eq_ignore_ascii_case("role") {
+                stored.push(("role".to_owned(), value.clone()));
+                continue;
+            }
+            if name.eq_ignore_ascii_case("session_authorization") {
+                let what = "session_authorization at the start of a session";
+                return Err(SqlError::unsupported(what).fatal());
+            }
             settings.set_startup(name, value).map_err(SqlError::fatal)?;
         }
         let statements = Arc::new(PreparedStatements::default());
@@ -78,7 +114,6 @@ impl Session {
             stop_handle: startup.stop_handle.clone(),
             database: database.oid,
             database_name: database.name.clone(),
-            user: startup.user.clone(),
             process_id: startup.process_id,
             client_address: startup.client_address,
         });
@@ -87,7 +122,7 @@ impl Session {
             database: database.oid,
             database_name: database.name.clone(),
             user: startup.user,
-            role: role.oid,
+            login_role: role.oid,
             settings,
             reported: BTreeMap::new(),
             host: Arc::new(host),
@@ -97,11 +132,14 @@ impl Session {
             notices: Vec::new(),
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),
+            allowed: None,
             several_statements: false,
             uses_temporary: false,
             instance,
         };
         session.current_catalog();
+        session.begin_with(stored);
+        let limit = |limit: i32| if role.superuser { -1 } else { limit };
         session.instance.register(
             session.process_id,
             SessionEntry {
@@ -109,10 +147,44 @@ impl Session {
                 user: session.user.clone(),
                 start_time: session.statement_timestamp,
                 stop_handle: startup.stop_handle,
+                client_address: startup.client_address,
+                tls: startup.tls,
                 activity: Activity::default(),
             },
-        );
+            limit(role.connection_limit),
+            limit(database.connection_limit),
+        )?;
         session.note_idle();
         Ok(session)
     }
+
+    /// Takes what `ALTER ROLE` and `ALTER DATABASE … SET` keep for sessions like this. What cannot be
+    /// set any more is left out, and the client told.
+    fn begin_with(&mut self, stored: Vec<(String, String)>) {
+        for (name, value) in stored {
+            let given = self.settings.is_from_client(&name);
+            let set = match name.as_str() {
+                "role" => self.set_role(Some(&value), false),
+                _ if given => Ok(()),
+                _ => self.settings.set_startup(&name, &value),
+            };
+            if let Err(error) = set {
+                self.notice("WARNING", error.code(), error.fields().message.clone());
+            }
+        }
+        self.current_catalog();
+    }
+}
+
+/// The settings that sessions of a role in a database begin with: the most general first, each name
+/// once.
+fn stored_settings(catalog: &CatalogSnapshot, database: Oid, role: Oid) -> Vec<(String, String)> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (database, role) in
+        [(Oid::NONE, Oid::NONE), (database, Oid::NONE), (Oid::NONE, role), (database, role)]
+    {
+        let stored = catalog.role_settings(database, role);
+        found.extend(stored.into_iter().flat_map(|stored| stored.settings.iter().cloned()));
+    }
+    found.into_iter().collect()
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aegis_sql::ast::{
-    self, ExplainStmt, LockMode, LockStmt, SetValue, Statement, VacuumStmt, VariableSetKind,
-    VariableSetStmt,
+    self, ExplainStmt, LockMode, LockStmt, Statement, VacuumStmt, VariableSetKind, VariableSetStmt,
 };
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::ddl::Ddl;
@@ -75,6 +74,7 @@ impl Session {
             Statement::Lock(lock) => self.lock(lock).await,
             Statement::Vacuum(vacuum) => self.vacuum(vacuum).await,
             Statement::Checkpoint => {
+                self.check_may_checkpoint()?;
                 self.instance.store.flush_now().await?;
                 Ok(Outcome::Done("CHECKPOINT".to_owned()))
             }
@@ -154,7 +154,9 @@ impl Session {
             temporary_schema_name: self.temporary_schema_name(),
             temporary_first: self.settings.search_path().first().is_some_and(|n| n == "pg_temp"),
             uses_temporary: false,
-            role: self.role,
+            role: self.roles().current,
+            session_role: self.roles().session,
+            session_settings: self.settings.clone(),
             lock_timeout: self.duration("lock_timeout"),
             parameter_types: Vec::new(),
             in_use: self.portals.lock().relations(),
@@ -237,7 +239,7 @@ impl Session {
     async fn set_variable(&mut self, set: &VariableSetStmt) -> SqlResult<Outcome> {
         let tag = match &set.kind {
             VariableSetKind::Value { name, args } => {
-                let value = set_value(name, args)?;
+                let value = settings::set_value(name, args)?;
                 self.apply_setting(name, Some(&value), set.is_local).await?;
                 "SET"
             }
@@ -323,10 +325,8 @@ impl Session {
             ("transaction_read_only", Some(on)) => {
                 Some(ast::TransactionModeKind::ReadOnly(matches!(on, "on" | "true" | "1")))
             }
-            ("role" | "session_authorization", Some(role)) if role != self.user => {
-                return Err(SqlError::unsupported(format!("SET {name}")));
-            }
-            ("role", _) => return Ok(()),
+            ("role", role) => return self.set_role(role, local),
+            ("session_authorization", role) => return self.set_session_authorization(role, local),
             _ => None,
         };
         if let Some(kind) = kind {
@@ -384,6 +384,7 @@ impl Session {
                 self.host.identity().channels.stop_listening();
                 self.host.identity().advisory.unlock_all();
                 self.host.forget_sequences();
+                self.set_session_authorization(None, false)?;
                 self.settings.reset_all();
                 self.drop_temporary().await?;
                 "DISCARD ALL"
@@ -418,7 +419,8 @@ impl Session {
             _ => return Err(SqlError::unsupported("EXPLAIN of this statement")),
         };
         let catalog = self.current_catalog();
-        let analyzed = self.analyze(&query, types, false, &catalog)?;
+        let analyzed = Arc::new(self.analyze(&query, types, false, &catalog)?);
+        self.check_allowed(&analyzed, &catalog)?;
         let context = self.statement_context(catalog, parameters.into()).await?;
         let (head, query) = match &analyzed.statement {
             BoundStatement::Query(query) => (None, query),
@@ -466,6 +468,7 @@ impl Session {
         let shared = self.shared_transaction()?;
         for name in &lock.relations {
             let relation = self.find_relation(&catalog, name)?;
+            self.check_may_lock(&catalog, &relation, lock.mode)?;
             let mut guard = shared.lock().await;
             let txn = guard.as_mut().ok_or_else(transaction_over)?;
             let object = table_lock_id(relation.database, relation.oid);
@@ -490,13 +493,21 @@ impl Session {
         let catalog = self.current_catalog();
         let mut tables = Vec::new();
         for target in &vacuum.relations {
-            tables.push(self.find_relation(&catalog, &target.relation)?.oid);
+            let table = self.find_relation(&catalog, &target.relation)?;
+            if self.may_maintain(&catalog, &table, vacuum.is_vacuum) {
+                tables.push(table.oid);
+            }
         }
+        let named = !vacuum.relations.is_empty();
         let asked = |name: &str| vacuum.options.iter().any(|o| o.name == name && is_on(o));
         let analyzes = !vacuum.is_vacuum || asked("analyze");
-        if tables.is_empty() {
-            let all = catalog.relations_of(self.database);
-            tables.extend(all.filter(|table| table.as_table().is_some()).map(|table| table.oid));
+        if !named {
+            let all = catalog.relations_of(self.database).filter(|it| it.as_table().is_some());
+            for table in all {
+                if self.may_maintain(&catalog, table, vacuum.is_vacuum) {
+                    tables.push(table.oid);
+                }
+            }
         }
         if vacuum.is_vacuum {
             self.instance.store.flush_now().await?;
@@ -560,24 +571,6 @@ fn shown_name(name: &str) -> String {
     settings::find(name).map_or_else(|| name.to_owned(), |setting| setting.name.to_owned())
 }
 
-fn set_value(name: &str, args: &[SetValue]) -> SqlResult<String> {
-    let is_list = matches!(settings::find(name).map(|s| s.kind), Some(settings::Kind::SearchPath));
-    let mut parts = Vec::with_capacity(args.len());
-    for arg in args {
-        parts.push(match arg {
-            // A name in a list is an identifier already folded: it must stay so.
-            SetValue::String(text) if is_list => aegis_types::functions::quote_ident(text),
-            SetValue::String(text) => text.clone(),
-            SetValue::Integer(number) => number.to_string(),
-            SetValue::Float(number) => number.clone(),
-            SetValue::Interval(_) => {
-                return Err(SqlError::unsupported("SET TIME ZONE INTERVAL"));
-            }
-        });
-    }
-    Ok(parts.join(", "))
-}
-
 fn storage_mode(mode: LockMode) -> TableLockMode {
     match mode {
         LockMode::AccessShare => TableLockMode::AccessShare,
@@ -608,6 +601,16 @@ fn ddl_name(statement: &Statement) -> &'static str {
         Statement::RefreshMatView(_) => "REFRESH MATERIALIZED VIEW",
         Statement::Truncate(_) => "TRUNCATE TABLE",
         Statement::Comment(_) => "COMMENT",
+        Statement::CreateRole(_) => "CREATE ROLE",
+        Statement::AlterRole(_) | Statement::AlterRoleSet(_) => "ALTER ROLE",
+        Statement::DropRole(_) => "DROP ROLE",
+        Statement::GrantRole(grant) if grant.is_grant => "GRANT ROLE",
+        Statement::GrantRole(_) => "REVOKE ROLE",
+        Statement::Grant(grant) if grant.is_grant => "GRANT",
+        Statement::Grant(_) => "REVOKE",
+        Statement::AlterDefaultPrivileges(_) => "ALTER DEFAULT PRIVILEGES",
+        Statement::ReassignOwned(_) => "REASSIGN OWNED",
+        Statement::DropOwned(_) => "DROP OWNED",
         _ => "this command",
     }
 }

@@ -65,6 +65,28 @@ pub fn take_startup(input: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
     Ok(Some(packet.freeze()))
 }
 
+/// Takes a client's answer to a request for proof (`p`) off the front of the buffer; `None` until it
+/// is complete.
+///
+/// # Errors
+/// Any [`FrameError`], as soon as the header shows it.
+pub fn take_answer(input: &mut BytesMut, bytes_max: usize) -> Result<Option<Bytes>, FrameError> {
+    match input.first() {
+        None => return Ok(None),
+        Some(b'p') => {}
+        Some(kind) => return Err(FrameError::InvalidType(*kind)),
+    }
+    let Some(header) = input.get(1..).and_then(<[u8]>::first_chunk::<4>) else { return Ok(None) };
+    let length = announced(*header).filter(|length| (4..=bytes_max).contains(length));
+    let length = length.ok_or(FrameError::InvalidLength)?;
+    if input.len() < 1 + length {
+        return Ok(None);
+    }
+    let mut message = input.split_to(1 + length);
+    message.advance(5);
+    Ok(Some(message.freeze()))
+}
+
 /// Takes a message off the front of the buffer; `None` until it is complete.
 ///
 /// # Errors

@@ -92,6 +92,19 @@ impl Output {
         self.end_short();
     }
 
+    /// `S` without a frame: encryption comes next.
+    pub(crate) fn accept_encryption(&mut self) {
+        self.bytes.push(b'S');
+    }
+
+    /// `R`, a request for proof: what kind, and what belongs to it.
+    pub(crate) fn authentication(&mut self, kind: i32, data: &[u8]) {
+        self.begin(b'R');
+        self.int4(kind);
+        self.bytes.extend_from_slice(data);
+        self.end_short();
+    }
+
     /// `N` without a frame: no encryption.
     pub(crate) fn refuse_encryption(&mut self) {
         self.bytes.push(b'N');

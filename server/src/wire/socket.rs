@@ -14,6 +14,7 @@ use super::frame::{self, Frame, FrameError};
 use super::output::Output;
 use super::{OUTPUT_BYTES, READ_AHEAD_BYTES};
 use crate::shutdown::Shutdown;
+use crate::tls::{Prefixed, TlsServer, TlsSession};
 
 /// How much room a read is given at least.
 const READ_BYTES: usize = 8 * 1024;
@@ -34,6 +35,8 @@ pub(crate) struct Socket {
     ended: bool,
     pub(crate) output: Output,
     pub(crate) shutdown: Shutdown,
+    /// What is known of its encryption, if it is encrypted.
+    pub(crate) tls: Option<TlsSession>,
     large_bytes_max: usize,
 }
 
@@ -45,6 +48,7 @@ impl Socket {
             ended: false,
             output: Output::default(),
             shutdown,
+            tls: None,
             large_bytes_max: frame::LARGE_MESSAGE_BYTES_MAX,
         }
     }
@@ -57,6 +61,27 @@ impl Socket {
     /// The startup packet if it is here already.
     pub(crate) fn buffered_startup(&mut self) -> Result<Option<Bytes>, FrameError> {
         frame::take_startup(&mut self.input)
+    }
+
+    /// The answer to a request for proof if it is here already.
+    pub(crate) fn buffered_answer(&mut self, max: usize) -> Result<Option<Bytes>, FrameError> {
+        frame::take_answer(&mut self.input, max)
+    }
+
+    /// Whether a handshake of TLS begins instead of a startup packet.
+    pub(crate) fn begins_handshake(&self) -> bool {
+        // The type of a handshake's record; no startup packet is so long that it begins with it.
+        self.input.first() == Some(&0x16)
+    }
+
+    /// Goes on encrypted. What has been read already is the handshake's.
+    pub(crate) async fn encrypt(&mut self, tls: &TlsServer) -> io::Result<()> {
+        let plain = std::mem::replace(&mut self.transport, Box::new(tokio::io::empty()));
+        let first = std::mem::take(&mut self.input);
+        let (stream, session) = tls.accept(Prefixed { first, rest: plain }).await?;
+        self.transport = Box::new(stream);
+        self.tls = Some(session);
+        Ok(())
     }
 
     /// Whether bytes have come that no frame has taken yet.

@@ -2,7 +2,9 @@
 //! StartupMessage.
 //!
 //! ```text
-//! SSLRequest, GSSENCRequest ──► 'N', once each
+//! a handshake of TLS        ──► the same again, encrypted
+//! SSLRequest                ──► 'S' and the same again, encrypted; 'N' without a certificate
+//! GSSENCRequest             ──► 'N', once
 //! CancelRequest             ──► cancels, closes
 //! 3.x                       ──► (NegotiateProtocolVersion) ──► a session
 //! anything else             ──► FATAL 0A000, closes
@@ -12,6 +14,7 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::message::Fields;
 use super::{Failure, Socket};
+use crate::tls::TlsServer;
 
 const CANCEL_REQUEST: i32 = 80_877_102;
 const SSL_REQUEST: i32 = 80_877_103;
@@ -42,10 +45,22 @@ pub(crate) struct StartupMessage {
 }
 
 /// Reads until it is clear what the connection is for. `None` if it ends before, or makes no sense.
-pub(crate) async fn open(socket: &mut Socket) -> Result<Option<Opening>, Failure> {
+pub(crate) async fn open(
+    socket: &mut Socket,
+    tls: Option<&TlsServer>,
+) -> Result<Option<Opening>, Failure> {
     let (mut ssl_refused, mut gss_refused) = (false, false);
     loop {
         let packet = loop {
+            if let Some(tls) = tls
+                && socket.tls.is_none()
+                && !ssl_refused
+                && socket.begins_handshake()
+            {
+                encrypt_at_once(socket, tls).await?;
+                ssl_refused = true;
+                continue;
+            }
             // PostgreSQL too closes without a word where the length is wrong.
             let Ok(buffered) = socket.buffered_startup() else { return Ok(None) };
             if let Some(packet) = buffered {
@@ -59,7 +74,15 @@ pub(crate) async fn open(socket: &mut Socket) -> Result<Option<Opening>, Failure
         match fields.int4()? {
             SSL_REQUEST if !ssl_refused => {
                 ssl_refused = true;
-                refuse(socket, "SSL").await?;
+                match tls.filter(|_| socket.tls.is_none()) {
+                    None => refuse(socket, "SSL").await?,
+                    Some(tls) => {
+                        socket.output.accept_encryption();
+                        refuse_input(socket, "SSL")?;
+                        socket.flush().await?;
+                        socket.encrypt(tls).await.map_err(handshake_failed)?;
+                    }
+                }
             }
             GSSENC_REQUEST if !gss_refused => {
                 gss_refused = true;
@@ -90,6 +113,31 @@ pub(crate) async fn open(socket: &mut Socket) -> Result<Option<Opening>, Failure
 /// slipped in by another: it is not read as part of what follows.
 async fn refuse(socket: &mut Socket, what: &str) -> Result<(), Failure> {
     socket.output.refuse_encryption();
+    refuse_input(socket, what)?;
+    Ok(socket.flush().await?)
+}
+
+/// A client that begins with the handshake says there which protocol it means.
+async fn encrypt_at_once(socket: &mut Socket, tls: &TlsServer) -> Result<(), Failure> {
+    socket.encrypt(tls).await.map_err(handshake_failed)?;
+    if socket.tls.as_ref().is_some_and(|session| session.named_protocol) {
+        return Ok(());
+    }
+    Err(SqlError::new(
+        SqlState::ProtocolViolation,
+        "received direct SSL connection request without ALPN protocol negotiation extension",
+    )
+    .fatal()
+    .into())
+}
+
+/// Whatever is wrong with a handshake has been told within it.
+fn handshake_failed(error: std::io::Error) -> Failure {
+    tracing::debug!(%error, "could not accept SSL connection");
+    Failure::Gone
+}
+
+fn refuse_input(socket: &Socket, what: &str) -> Result<(), Failure> {
     if socket.has_input() {
         return Err(SqlError::new(
             SqlState::ProtocolViolation,
@@ -99,7 +147,7 @@ async fn refuse(socket: &mut Socket, what: &str) -> Result<(), Failure> {
         .fatal()
         .into());
     }
-    Ok(socket.flush().await?)
+    Ok(())
 }
 
 fn unsupported_version(version: i32) -> SqlError {

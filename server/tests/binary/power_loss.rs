@@ -96,6 +96,7 @@ async fn session(instance: &Arc<Instance>, process_id: i32) -> SqlResult<Session
         parameters: Vec::new(),
         process_id,
         client_address: None,
+        tls: None,
         stop_handle: StopHandle::unconnected(),
     };
     Session::open(Arc::clone(instance), startup).await

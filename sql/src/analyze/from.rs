@@ -179,13 +179,14 @@ impl Analyzer<'_> {
             infer_parameters: false,
             ..self.context.clone()
         };
-        let mut analyzer = Analyzer::new(context);
+        let mut analyzer = Analyzer::new(context).of_stored_text();
         analyzer.views.clone_from(&self.views);
         analyzer.views.push(relation.oid);
         analyzer.depth = self.depth;
         analyzer.work = self.work;
         let query = analyzer.query(select);
         self.work = analyzer.work;
+        let query = query.map(|query| Query { view: Some(relation.oid), ..query });
         // A position in the view's text would point anywhere in the client's.
         query.map_err(without_position)
     }

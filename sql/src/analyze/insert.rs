@@ -50,6 +50,12 @@ impl Analyzer<'_> {
             lateral: false,
         });
         let rows = self.insert_rows(insert, &columns)?;
+        let given = match &rows {
+            Rows::One(row) => row.len(),
+            Rows::Many(rows) => rows.first().map_or(0, Vec::len),
+            Rows::Query(query, _) => query.visible_targets().count(),
+        };
+        let given: Vec<i16> = columns.iter().take(given).map(|(column, _)| column.number).collect();
         self.scope().insert_target = None;
         let source = self.insert_source(&named, &columns, rows, insert.overriding)?;
 
@@ -78,7 +84,8 @@ impl Analyzer<'_> {
         scope.entries = infos;
         scope.has_set_functions = set_functions;
         let view_checks = view.map(|view| view.checks()).unwrap_or_default();
-        Ok(Insert { table, source: Arc::new(source), on_conflict, returning, view_checks })
+        let source = Arc::new(source);
+        Ok(Insert { table, columns: given, source, on_conflict, returning, view_checks })
     }
 
     /// The columns named, or all.

@@ -36,10 +36,18 @@ impl Analyzer<'_> {
         }
         Ok(match &name.schema {
             Some(schema) => {
+                let name_of_schema = schema;
                 let schema = match self.schema_oid(schema) {
                     Ok(schema) => schema,
                     Err(_) => return Ok(None),
                 };
+                // What a view names was looked up when it was made.
+                let context = &self.context;
+                if !self.stored_text
+                    && !context.system_relations.may_use_schema(context.catalog, schema)
+                {
+                    return Err(crate::ddl::denied("schema", name_of_schema));
+                }
                 self.relation_in_schema(schema, &name.name)
             }
             None => {

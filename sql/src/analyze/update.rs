@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use aegis_types::{SqlResult, TypeRef, type_oid as t};
+use aegis_types::{SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Analyzer;
 use super::node::same;
 use super::scope::Clause;
 use super::select::finished_ctes;
 use super::updatable::{Changed, Updatable};
-use super::walk::{Rewriter, children_mut, rewrite_expr, visit_expr};
+use super::walk::{Rewriter, children_mut, rewrite_expr};
 use crate::ast::{Assignment, DeleteStmt, UpdateStmt};
 use crate::bound::{
     Delete, Expr, JoinTree, Query, ROW_KEY, RteKind, SOURCE_TARGETS, Target, Update,

@@ -100,6 +100,9 @@ impl Ddl<'_> {
             let message = format!("relation \"{}\" does not exist, skipping", dotted(name));
             self.notice(SqlState::SuccessfulCompletion, message);
         }
+        if let Some(relation) = &found {
+            self.check_owns(relation)?;
+        }
         Ok(found)
     }
 
@@ -164,9 +167,8 @@ impl Ddl<'_> {
                 },
             },
             AlterTableCmd::ChangeOwner(role) => {
-                let mut relation = (*relation).clone();
-                relation.owner = self.role_oid(role)?;
-                self.put_relation(relation).map(drop)
+                let owner = self.role_oid(role)?;
+                self.change_owner(&relation, owner)
             }
             AlterTableCmd::SetOptions(options) => {
                 let mut changed = (*relation).clone();
@@ -383,6 +385,10 @@ impl Ddl<'_> {
     }
 
     pub(super) fn mark_column_dropped(&mut self, table: Oid, number: i16) -> SqlResult<()> {
+        let (class, column) = (aegis_catalog::snapshot::PG_CLASS, i32::from(number));
+        if self.context.catalog.privileges(class, table, column).is_some() {
+            self.delete(aegis_catalog::DescriptorKey::Privileges(class, table, column))?;
+        }
         self.change_column(table, number, |column| {
             column.dropped = true;
             column.name = dropped_name(number);

@@ -10,6 +10,7 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::constraint::constraint_named;
 use super::name::{missing_relation, range_var, wrong_kind};
+use super::role::refused;
 use super::{Ddl, Notice};
 use crate::ast::{CommentStmt, ObjectName, ObjectType};
 
@@ -54,6 +55,7 @@ impl Ddl<'_> {
         };
         if let Some((wanted, words)) = wanted {
             let relation = self.named(names)?;
+            self.check_owns(&relation)?;
             if relation.kind() != wanted {
                 return Err(wrong_kind(&relation, words));
             }
@@ -63,6 +65,7 @@ impl Ddl<'_> {
         Ok(match kind {
             ObjectType::Column => {
                 let relation = self.named(rest)?;
+                self.check_owns(&relation)?;
                 let column = relation.column_named(last).ok_or_else(|| {
                     SqlError::new(
                         SqlState::UndefinedColumn,
@@ -76,6 +79,7 @@ impl Ddl<'_> {
             }
             ObjectType::TableConstraint => {
                 let relation = self.named(rest)?;
+                self.check_owns(&relation)?;
                 let constraint = constraint_named(&relation, last).ok_or_else(|| {
                     SqlError::new(
                         SqlState::UndefinedObject,
@@ -87,16 +91,31 @@ impl Ddl<'_> {
                 })?;
                 Some((PG_CONSTRAINT, constraint.oid, 0))
             }
-            ObjectType::Schema => Some((PG_NAMESPACE, self.schema(last)?, 0)),
+            ObjectType::Schema => {
+                let schema = self.schema(last)?;
+                self.check_owns_schema(schema)?;
+                Some((PG_NAMESPACE, schema, 0))
+            }
             ObjectType::Database => match self.database_named(last) {
-                Ok(database) => Some((PG_DATABASE, database.oid, 0)),
+                Ok(database) => {
+                    self.check_owns_database(&database)?;
+                    Some((PG_DATABASE, database.oid, 0))
+                }
                 Err(fields) => {
                     self.notices.push(Notice { severity: "WARNING", fields });
                     None
                 }
             },
             ObjectType::Role => match self.context.catalog.role_named(last) {
-                Some(role) => Some((PG_AUTHID, role.oid, 0)),
+                Some(role) => {
+                    if role.superuser && !self.is_superuser() {
+                        return Err(refused("must be superuser"));
+                    }
+                    if !self.may_create_roles() {
+                        return Err(refused("must have CREATEROLE privilege"));
+                    }
+                    Some((PG_AUTHID, role.oid, 0))
+                }
                 None => {
                     return Err(SqlError::new(
                         SqlState::UndefinedObject,

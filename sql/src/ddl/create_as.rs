@@ -71,6 +71,8 @@ impl Ddl<'_> {
         let BoundStatement::Query(query) = &analyzed.statement else {
             return Err(SqlError::internal("a query was analyzed into something else"));
         };
+        let (catalog, database) = (&self.context.catalog, self.context.database);
+        crate::privilege::check(catalog, database, self.role, &analyzed.statement)?;
         let options = stored_options(&into.options)?;
         let plan = self.engine.plan(query, &self.context)?;
         let on_commit = self.on_commit_action(into.on_commit, schema)?;

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{Database, Descriptor, DescriptorKey, Schema};
+use aegis_catalog::snapshot::PG_NAMESPACE;
+use aegis_catalog::{Database, Descriptor, DescriptorKey, Privileges, Schema};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
-use crate::ast::{CreateDatabaseStmt, DefElem, DropDatabaseStmt, RoleSpec, RoleSpecKind};
+use super::role::refused;
+use crate::ast::{
+    AlterDatabaseSetStmt, CreateDatabaseStmt, DefElem, DropDatabaseStmt, RoleSpec, RoleSpecKind,
+};
 
 impl Ddl<'_> {
     /// `CREATE DATABASE`
@@ -27,6 +31,11 @@ impl Ddl<'_> {
         for option in &create.options {
             self.database_option(&mut new, &mut template, option)?;
         }
+        let creator = self.role_row(self.role)?;
+        if !creator.superuser && !creator.create_database {
+            return Err(refused("permission denied to create database"));
+        }
+        self.check_is_member(new.owner)?;
         self.claim_database(name).await?;
         let catalog = self.context.catalog.clone();
         if catalog.database_named(name).is_some() {
@@ -51,6 +60,10 @@ impl Ddl<'_> {
             let oid = self.counters.next_oid()?;
             let copy = Schema { oid, database, ..(**schema).clone() };
             self.put(Descriptor::Schema(Arc::new(copy)))?;
+            for stored in catalog.privileges_of(PG_NAMESPACE, schema.oid) {
+                let copy = Privileges { object: oid, ..(**stored).clone() };
+                self.put(Descriptor::Privileges(Arc::new(copy)))?;
+            }
         }
         Ok("CREATE DATABASE")
     }
@@ -129,6 +142,7 @@ impl Ddl<'_> {
             self.notice(SqlState::SuccessfulCompletion, format!("{message}, skipping"));
             return Ok("DROP DATABASE");
         };
+        self.check_owns_database(database)?;
         if database.is_template {
             return Err(SqlError::new(
                 SqlState::WrongObjectType,
@@ -144,6 +158,17 @@ impl Ddl<'_> {
         }
         self.delete(DescriptorKey::Database(database.oid))?;
         Ok("DROP DATABASE")
+    }
+
+    /// `ALTER DATABASE … SET` and `RESET`
+    pub(super) fn alter_database_set(
+        &mut self,
+        alter: &AlterDatabaseSetStmt,
+    ) -> SqlResult<&'static str> {
+        let database = self.database_named(&alter.name)?;
+        self.check_owns_database(&database)?;
+        self.change_settings(database.oid, Oid::NONE, &alter.set.kind)?;
+        Ok("ALTER DATABASE")
     }
 
     /// The database with this name: 3D000 without.

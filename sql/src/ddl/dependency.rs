@@ -46,7 +46,9 @@ impl Item {
             | Self::Relation(oid)
             | Self::Constraint(_, oid)
             | Self::Default(oid, _)
-            | Self::Column(oid, _) => oid,
+            | Self::Column(oid, _)
+            | Self::Type(oid)
+            | Self::Attribute(oid, _) => oid,
         }
     }
 }

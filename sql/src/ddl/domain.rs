@@ -102,7 +102,7 @@ impl Ddl<'_> {
             row_array_type: Oid::NONE,
             columns: Vec::new(),
             options: Vec::new(),
-            body: aegis_catalog::RelationBody::View { definition: String::new() },
+            ..Relation::default()
         }
     }
 

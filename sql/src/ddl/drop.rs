@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aegis_catalog::access::Kind;
 use aegis_catalog::snapshot::{PG_CLASS, PG_CONSTRAINT, PG_NAMESPACE};
 use aegis_catalog::{ConstraintKind, DescriptorKey, Relation, RelationBody, RelationKind};
 use aegis_storage::{TableLockMode, TreeId};
@@ -143,6 +144,9 @@ impl Ddl<'_> {
                 with_article(other)
             )));
         }
+        if !self.access().owns(self.role, Kind::Schema, relation.schema) {
+            self.check_owns(&relation)?;
+        }
         if let Some(index) = relation.as_index() {
             self.lock(index.table, mode).await?;
             let table = self.relation(index.table)?;
@@ -183,6 +187,7 @@ impl Ddl<'_> {
                 format!("cannot drop schema {name} because it is required by the database system"),
             ));
         }
+        self.check_owns_schema(oid)?;
         Ok(Some(Item::Schema(oid)))
     }
 

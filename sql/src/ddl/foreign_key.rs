@@ -62,6 +62,7 @@ impl Ddl<'_> {
                 "number of referencing and referenced columns for foreign key disagree",
             ));
         }
+        self.check_may_reference(&target, &target_columns)?;
         let target_index = match target_index {
             Some(index) => index,
             None => self.unique_index_over(&target, &target_columns)?,

@@ -80,6 +80,7 @@ impl Ddl<'_> {
             TableLockMode::Share
         };
         let relation = self.open(&create.relation, mode).await?;
+        self.check_owns(&relation)?;
         if relation.as_table().is_none() {
             return Err(SqlError::new(
                 SqlState::WrongObjectType,

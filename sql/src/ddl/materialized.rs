@@ -101,6 +101,7 @@ impl Ddl<'_> {
             TableLockMode::AccessExclusive
         };
         let relation = self.open(&refresh.relation, mode).await?;
+        self.check_owns(&relation)?;
         let Some(view) = relation.as_materialized().cloned() else {
             return Err(SqlError::new(
                 SqlState::FeatureNotSupported,

@@ -45,6 +45,10 @@ impl Ddl<'_> {
             })?,
         };
         self.check_not_builtin(schema, &name.name)?;
+        // Temporary relations need no privilege in their schema.
+        if !self.context.catalog.is_temporary_schema(schema) {
+            self.check_may_create_in(schema)?;
+        }
         if self.context.catalog.user_type_named(schema, &name.name).is_some() {
             return Err(super::user_type::type_exists(&name.name).hint(
                 "A relation has an associated type of the same name, so you must use a name that \
@@ -67,6 +71,7 @@ impl Ddl<'_> {
             })?,
         };
         self.check_not_builtin(schema, &name.name)?;
+        self.check_may_create_in(schema)?;
         Ok(schema)
     }
 
@@ -141,6 +146,7 @@ impl Ddl<'_> {
         let catalog = &self.context.catalog;
         if let Some(schema) = &name.schema {
             let schema = self.schema(schema)?;
+            self.check_may_use(schema)?;
             self.check_not_system(schema, &name.name)?;
             return Ok(catalog.relation_named(schema, &name.name).cloned());
         }
@@ -203,7 +209,7 @@ impl Ddl<'_> {
         self.refresh(DescriptorKey::Relation(oid))
     }
 
-    fn refresh(&mut self, key: DescriptorKey) -> SqlResult<()> {
+    pub(super) fn refresh(&mut self, key: DescriptorKey) -> SqlResult<()> {
         let newest = self.txn.get_newest(CATALOG_TREE, &key.encode())?;
         let catalog = (*self.context.catalog).clone();
         self.context.catalog = Arc::new(match newest {
@@ -254,7 +260,12 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    async fn claim_name(&mut self, kind: &[u8], within: Oid, name: &str) -> SqlResult<()> {
+    pub(super) async fn claim_name(
+        &mut self,
+        kind: &[u8],
+        within: Oid,
+        name: &str,
+    ) -> SqlResult<()> {
         let mut key = kind.to_vec();
         key.extend_from_slice(&within.0.to_be_bytes());
         key.extend_from_slice(name.as_bytes());
@@ -320,7 +331,8 @@ impl Ddl<'_> {
             RoleSpecKind::Public => {
                 Err(SqlError::new(SqlState::UndefinedObject, "role \"public\" does not exist"))
             }
-            _ => Ok(self.role),
+            RoleSpecKind::SessionUser => Ok(self.session_role),
+            RoleSpecKind::CurrentRole | RoleSpecKind::CurrentUser => Ok(self.role),
         }
     }
 

@@ -155,6 +155,7 @@ impl Ddl<'_> {
             ReindexTarget::Index(name) => self.reindex_index(name).await?,
             ReindexTarget::Table(name) => {
                 let table = self.open(name, TableLockMode::Share).await?;
+                self.check_owns(&table)?;
                 let Some(body) = table.as_table() else {
                     return Err(wrong_kind(&table, "a table or materialized view"));
                 };
@@ -226,6 +227,7 @@ impl Ddl<'_> {
         };
         self.lock(table, TableLockMode::Share).await?;
         let index = self.open(name, TableLockMode::AccessExclusive).await?;
+        self.check_owns(&index)?;
         let table = self.relation(table)?;
         self.write_index_anew(&table, index.oid).await
     }

@@ -19,6 +19,10 @@ impl Ddl<'_> {
         if rename.rename_type == ObjectType::Schema {
             return self.rename_schema(rename).await;
         }
+        if rename.rename_type == ObjectType::Role {
+            let old = rename.subname.as_deref().unwrap_or_default();
+            return self.rename_role(old, &rename.new_name).await;
+        }
         match (rename.rename_type, &rename.object) {
             (ObjectType::Type | ObjectType::Domain, Some(ObjectName::Type(name))) => {
                 let domain = rename.rename_type == ObjectType::Domain;
@@ -51,6 +55,7 @@ impl Ddl<'_> {
             _ => {
                 // Any word does for an index, and TABLE for anything, as in PostgreSQL.
                 check_kind(&relation, kind)?;
+                self.check_may_create_in(relation.schema)?;
                 self.rename_relation(&relation, &rename.new_name).await?;
             }
         }
@@ -177,6 +182,8 @@ impl Ddl<'_> {
         let oid = self.schema(names.last().map_or("", String::as_str))?;
         let new = rename.new_name.clone();
         self.claim_schema(&new).await?;
+        self.check_owns_schema(oid)?;
+        self.check_may_create_schemas(self.role)?;
         if self.context.catalog.schema_named(self.context.database, &new).is_some() {
             return Err(SqlError::new(
                 SqlState::DuplicateSchema,
@@ -238,6 +245,7 @@ impl Ddl<'_> {
             RelationBody::Table(_) | RelationBody::View { .. } => {}
         }
         let schema = self.schema(&alter.new_schema)?;
+        self.check_may_create_in(schema)?;
         if schema == relation.schema {
             return Ok(tag);
         }

@@ -1,4 +1,4 @@
-//! Schemas: `CREATE SCHEMA`, and what goes for extensions and owners.
+//! Schemas: `CREATE SCHEMA`, and what goes for extensions.
 
 use std::sync::Arc;
 
@@ -6,9 +6,7 @@ use aegis_catalog::{Descriptor, Schema};
 use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::Ddl;
-use crate::ast::{
-    AlterOwnerStmt, CreateExtensionStmt, CreateSchemaStmt, ObjectName, ObjectType, Statement,
-};
+use crate::ast::{CreateExtensionStmt, CreateSchemaStmt, Statement};
 
 impl Ddl<'_> {
     /// `CREATE SCHEMA`, with the objects that are created in it.
@@ -29,6 +27,8 @@ impl Ddl<'_> {
                 .map(|role| role.name.clone())
                 .ok_or_else(|| SqlError::internal("the owner of a schema is missing"))?,
         };
+        self.check_may_create_schemas(self.role)?;
+        self.check_is_member(owner)?;
         check_schema_name(&name)?;
         self.claim_schema(&name).await?;
         if self.context.catalog.schema_named(self.context.database, &name).is_some() {
@@ -47,7 +47,9 @@ impl Ddl<'_> {
         }
         let path = self.search_path.clone();
         self.search_path.insert(0, oid);
+        let role = std::mem::replace(&mut self.role, owner);
         let result = self.create_elements(&create.elements).await;
+        self.role = role;
         self.search_path = path;
         result.map(|()| "CREATE SCHEMA")
     }
@@ -89,43 +91,6 @@ impl Ddl<'_> {
         }
         self.notice(SqlState::DuplicateObject, format!("{message}, skipping"));
         Ok("CREATE EXTENSION")
-    }
-
-    /// `ALTER … OWNER TO` of schemas and databases.
-    pub(super) async fn alter_owner(&mut self, alter: &AlterOwnerStmt) -> SqlResult<&'static str> {
-        if let ObjectName::Type(name) = &alter.object {
-            let owner = self.role_oid(&alter.new_owner)?;
-            let domain = alter.object_type == ObjectType::Domain;
-            return self.own_type(name, owner, domain).await;
-        }
-        let ObjectName::Name(names) = &alter.object else {
-            return Err(SqlError::unsupported(format!("ALTER {}", alter.object_type.words())));
-        };
-        let [name] = names.as_slice() else {
-            return Err(SqlError::unsupported(format!("ALTER {}", alter.object_type.words())));
-        };
-        match alter.object_type {
-            ObjectType::Schema => {
-                let oid = self.schema(name)?;
-                let owner = self.role_oid(&alter.new_owner)?;
-                let schema = self.context.catalog.schema(oid).cloned();
-                let schema = schema.ok_or_else(|| {
-                    SqlError::new(
-                        SqlState::InsufficientPrivilege,
-                        format!("permission denied for schema {name}"),
-                    )
-                })?;
-                self.put(Descriptor::Schema(Arc::new(Schema { owner, ..(*schema).clone() })))?;
-                Ok("ALTER SCHEMA")
-            }
-            ObjectType::Database => {
-                let mut database = (*self.database_named(name)?).clone();
-                database.owner = self.role_oid(&alter.new_owner)?;
-                self.put(Descriptor::Database(Arc::new(database)))?;
-                Ok("ALTER DATABASE")
-            }
-            other => Err(SqlError::unsupported(format!("ALTER {} OWNER", other.words()))),
-        }
     }
 }
 

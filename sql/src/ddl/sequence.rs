@@ -40,7 +40,7 @@ impl Ddl<'_> {
             return Ok("CREATE SEQUENCE");
         }
         let mut body = self.sequence_body(None, type_oid::INT8, &create.options)?;
-        if let Some(owner) = self.owner_option(&create.options, schema).await? {
+        if let Some(owner) = self.owner_option(&create.options, schema, self.role).await? {
             body.owned_by = owner;
         }
         self.put_sequence(schema, name, body)?;
@@ -121,6 +121,7 @@ impl Ddl<'_> {
             );
             return Ok("ALTER SEQUENCE");
         };
+        self.check_owns(&relation)?;
         self.change_sequence(&relation, &alter.options).await?;
         Ok("ALTER SEQUENCE")
     }
@@ -135,7 +136,7 @@ impl Ddl<'_> {
             return Err(wrong_kind(relation, "a sequence"));
         };
         let mut body = self.sequence_body(Some((relation, old)), old.ty, options)?;
-        if let Some(owner) = self.owner_option(options, relation.schema).await? {
+        if let Some(owner) = self.owner_option(options, relation.schema, relation.owner).await? {
             if old.internal {
                 return Err(SqlError::new(
                     SqlState::FeatureNotSupported,
@@ -175,6 +176,7 @@ impl Ddl<'_> {
         &mut self,
         options: &[SequenceOption],
         schema: Oid,
+        owner_role: Oid,
     ) -> SqlResult<Option<Option<(Oid, i16)>>> {
         let owner = options.iter().find_map(|option| match &option.kind {
             SequenceOptionKind::OwnedBy(names) => Some(names),
@@ -200,6 +202,12 @@ impl Ddl<'_> {
                 format!("sequence cannot be owned by relation \"{}\"", relation.name),
             )
             .detail(format!("This operation is not supported for {}.", plural(&relation))));
+        }
+        if relation.owner != owner_role {
+            return Err(SqlError::new(
+                SqlState::ObjectNotInPrerequisiteState,
+                "sequence must have same owner as table it is linked to",
+            ));
         }
         if relation.schema != schema {
             return Err(SqlError::new(

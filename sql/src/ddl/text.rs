@@ -136,14 +136,14 @@ impl Ddl<'_> {
 
     /// What a kept query means.
     pub(super) fn view_query(&self, definition: &str) -> SqlResult<bound::Query> {
-        let settings = FormatSettings::default();
-        self.stored(&self.context.catalog, &settings).query(definition)
+        let around = self.around(&self.context.catalog);
+        self.stored(&self.context.catalog, &around).query(definition)
     }
 
     /// Whether a query reads a temporary relation.
     pub(super) fn names_temporary(&self, query: &bound::Query) -> SqlResult<bool> {
-        let settings = FormatSettings::default();
-        let uses = self.deparser(&self.context.catalog, &settings).query_uses(query)?;
+        let around = self.around(&self.context.catalog);
+        let uses = self.deparser(&self.context.catalog, &around).query_uses(query)?;
         let catalog = &self.context.catalog;
         Ok(uses.iter().any(|(oid, _)| {
             catalog.relation(*oid).is_some_and(|relation| {

@@ -1,10 +1,12 @@
 //! `TRUNCATE`: new trees in place of the old ones. And counting rows for `ANALYZE`.
 
-use aegis_catalog::RelationBody;
+use aegis_catalog::access::{Kind, Privilege};
+use aegis_catalog::{Relation, RelationBody};
 use aegis_storage::{TableLockMode, TreeId};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
+use super::ownership::denied;
 use crate::ast::{DropBehavior, TruncateStmt};
 
 impl Ddl<'_> {
@@ -14,6 +16,7 @@ impl Ddl<'_> {
         let mut tables: Vec<Oid> = Vec::new();
         for name in &truncate.relations {
             let relation = self.open_table(name, mode).await?;
+            self.check_may_truncate(&relation)?;
             if !tables.contains(&relation.oid) {
                 tables.push(relation.oid);
             }
@@ -46,6 +49,7 @@ impl Ddl<'_> {
                     format!("truncate cascades to table \"{name}\""),
                 );
                 self.lock(other, mode).await?;
+                self.check_may_truncate(&*self.relation(other)?)?;
                 tables.push(other);
             }
             at += 1;
@@ -65,6 +69,13 @@ impl Ddl<'_> {
             }
         }
         Ok("TRUNCATE TABLE")
+    }
+
+    fn check_may_truncate(&self, relation: &Relation) -> SqlResult<()> {
+        if self.access().allows(self.role, Kind::Table, relation.oid, Privilege::TRUNCATE) {
+            return Ok(());
+        }
+        Err(denied("table", &relation.name))
     }
 
     pub(super) async fn empty_table(&mut self, table: Oid) -> SqlResult<()> {

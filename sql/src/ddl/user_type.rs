@@ -201,8 +201,11 @@ impl Ddl<'_> {
         }
         if catalog.user_type(oid).is_some() {
             self.lock_type(oid).await?;
-            if let Some(ty) = self.context.catalog.user_type(oid) {
-                return Ok(ty.clone());
+            if let Some(ty) = self.context.catalog.user_type(oid).cloned() {
+                if !self.access().has_privileges_of(self.role, ty.owner) {
+                    return Err(super::ownership::not_owner("type", &ty.name));
+                }
+                return Ok(ty);
             }
         }
         let shown = self.shown_type(oid);

@@ -55,6 +55,7 @@ impl Ddl<'_> {
         }
         self.lock(old.oid, TableLockMode::AccessExclusive).await?;
         let old = self.relation(old.oid)?;
+        self.check_owns(&old)?;
         if !matches!(old.body, RelationBody::View { .. }) {
             return Err(wrong_kind(&old, "a view"));
         }
@@ -204,8 +205,7 @@ fn view_options(options: &[DefElem]) -> SqlResult<Vec<String>> {
                 .detail("Valid values are \"local\" and \"cascaded\"."));
             }
             "security_barrier" | "security_invoker" => {
-                let known = ["true", "false", "on", "off", "1", "0", "yes", "no"];
-                if !known.contains(&value.to_ascii_lowercase().as_str()) {
+                if aegis_types::io::parse_bool(&value).is_err() {
                     return Err(bad(format!(
                         "invalid value for boolean option \"{name}\": {value}"
                     )));

@@ -199,7 +199,7 @@ impl Changes<'_> {
         for (place, value) in update.places.iter().zip(values) {
             row[*place] = value;
         }
-        table.generate(&mut row, &evaluation)?;
+        table.generate(&mut row, &self.evaluation())?;
         conflict.written.insert(holder.to_vec());
         self.update_row(table, &old, &row).await?;
         self.note_change(table.tree, holder);

@@ -421,7 +421,7 @@ impl Changes<'_> {
             parameters: parameters.iter().map(|(ty, _)| Some(ty.oid)).collect(),
             infer_parameters: false,
         });
-        let analyzed = analyzer.analyze(&statement.statement)?;
+        let analyzed = analyzer.of_stored_text().analyze(&statement.statement)?;
         Ok((analyzed.statement, context))
     }
 }

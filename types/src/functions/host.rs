@@ -100,7 +100,14 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "has_type_privilege",
     "has_language_privilege",
     "has_tablespace_privilege",
+    "has_foreign_data_wrapper_privilege",
+    "has_server_privilege",
+    "has_parameter_privilege",
+    "pg_reload_conf",
     "pg_has_role",
+    "acldefault",
+    "makeaclitem",
+    "aclcontains",
     "to_regclass",
     "to_regtype",
     "to_regproc",
@@ -121,10 +128,12 @@ pub const HOST_FUNCTIONS: &[&str] = &[
 ];
 
 /// Set-returning functions that the host answers all at once, as an array of their rows.
-pub const HOST_SET_FUNCTIONS: &[&str] = &["pg_get_keywords", "pg_listening_channels"];
+pub const HOST_SET_FUNCTIONS: &[&str] = &["pg_get_keywords", "pg_listening_channels", "aclexplode"];
 
 /// `pg_get_keywords`
 const PG_GET_KEYWORDS: Oid = Oid(1686);
+/// `aclexplode`
+const ACLEXPLODE: Oid = Oid(1689);
 
 /// `pg_listening_channels`
 const PG_LISTENING_CHANNELS: Oid = Oid(3035);
@@ -134,6 +143,7 @@ type Rows = SqlResult<Box<dyn Iterator<Item = SqlResult<Datum>> + Send>>;
 pub(super) static SETS: SetTable = &[
     ("pg_get_keywords", |context, a| from_host(context, PG_GET_KEYWORDS, a)),
     ("pg_listening_channels", |context, a| from_host(context, PG_LISTENING_CHANNELS, a)),
+    ("aclexplode", |context, a| from_host(context, ACLEXPLODE, a)),
     // No table here is partitioned, and of others PostgreSQL gives no rows either.
     ("pg_partition_tree", |_, _| Ok(Box::new(std::iter::empty()))),
     ("pg_partition_ancestors", |_, _| Ok(Box::new(std::iter::empty()))),

@@ -7,6 +7,7 @@ use super::super::cell::NULL;
 use super::super::definition::default_text;
 use super::super::{SystemContext, relation_by_oid};
 use super::{TableLike, catalog_name, schema, tables_and_views, yes};
+use crate::access::Kind;
 use crate::descriptor::{Column, Identity, SequenceBody};
 
 pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
@@ -14,10 +15,26 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     for table in tables_and_views(context) {
         let updatable = if table.is_view { table.updatable_columns(context) } else { None };
         for (number, name, ty) in context.names.columns(table.oid) {
+            if !may_see(context, table.oid, number) {
+                continue;
+            }
             rows.push(row(context, &table, number, name, ty, updatable.as_ref()));
         }
     }
     rows
+}
+
+/// Whether the current role owns the table or holds any privilege on the column.
+fn may_see(context: &SystemContext<'_>, table: Oid, number: i16) -> bool {
+    let role = context.server.role();
+    let access = context.catalog().access(context.names.database);
+    let owner = access.owner(Kind::Table, table);
+    let on = |kind, column| {
+        !(access.held(role, kind, table, column).privileges & Kind::Column.all()).is_empty()
+    };
+    owner.is_some_and(|owner| access.has_privileges_of(role, owner))
+        || on(Kind::Table, 0)
+        || on(Kind::Column, i32::from(number))
 }
 
 /// Length, bytes, precision, radix, scale, precision of time: what the standard tells of a type.

@@ -4,10 +4,12 @@ use aegis_types::{Datum, type_oid as t};
 
 use super::super::SystemContext;
 use super::{catalog_name, schema, yes};
+use crate::access::Kind;
 
 pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     context
         .relations()
+        .filter(|relation| context.may_see(relation.oid, Kind::Sequence.all()))
         .filter_map(|relation| {
             let it = relation.as_sequence().filter(|sequence| !sequence.internal)?;
             let bits = match it.ty {

@@ -10,8 +10,8 @@ use crate::cancel::StopHandle;
 
 pub(super) static FUNCTIONS: HostTable = &[
     ("current_database", |call| Ok(Datum::text(call.host.identity.database_name.as_str()))),
-    ("current_user", |call| Ok(Datum::text(call.host.identity.user.as_str()))),
-    ("session_user", |call| Ok(Datum::text(call.host.identity.user.as_str()))),
+    ("current_user", |call| call.role_name(call.seen.roles.current)),
+    ("session_user", |call| call.role_name(call.seen.roles.session)),
     ("current_schema", |call| {
         let catalog = &call.seen.catalog;
         let mut path = call.seen.search_path.iter();
@@ -29,6 +29,7 @@ pub(super) static FUNCTIONS: HostTable = &[
     ("pg_is_in_recovery", |_| Ok(Datum::Bool(false))),
     ("pg_postmaster_start_time", start_time),
     ("pg_conf_load_time", start_time),
+    ("pg_reload_conf", |call| Ok(Datum::Bool(call.host.identity.instance.authentication.reload()))),
     ("pg_my_temp_schema", |call| {
         let own = call.seen.catalog.temporary_schema_in(&call.seen.search_path);
         Ok(Datum::Oid(own.unwrap_or(Oid::NONE)))
@@ -59,7 +60,7 @@ pub(super) static FUNCTIONS: HostTable = &[
         Ok(port.map_or(Datum::Null, Datum::Int4))
     }),
     ("inet_server_port", |call| address(call.host.identity.client_address)),
-    ("pg_cancel_backend", |call| Ok(stop(call, StopHandle::cancel))),
+    ("pg_cancel_backend", |call| stop(call, "cancel a query", StopHandle::cancel)),
     ("pg_terminate_backend", terminate),
 ];
 
@@ -139,22 +140,49 @@ fn schemas(call: &Call<'_>) -> SqlResult<Datum> {
 }
 
 /// Stops a session, or what it runs; whether there is such a session.
-fn stop(call: &Call<'_>, how: impl FnOnce(&StopHandle)) -> Datum {
-    let Datum::Int4(process_id) = call.arg(0) else { return Datum::Null };
+fn stop(call: &Call<'_>, what: &str, how: impl FnOnce(&StopHandle)) -> SqlResult<Datum> {
+    let Datum::Int4(process_id) = call.arg(0) else { return Ok(Datum::Null) };
     let sessions = call.host.identity.instance.sessions();
     match sessions.into_iter().find(|(id, _)| id == process_id) {
         Some((_, session)) => {
+            check_may_stop(call, &session.user, what)?;
             how(&session.stop_handle);
-            Datum::Bool(true)
+            Ok(Datum::Bool(true))
         }
         None => {
             call.host.warn(SqlError::new(
                 SqlState::Warning,
                 format!("PID {process_id} is not a PostgreSQL backend process"),
             ));
-            Datum::Bool(false)
+            Ok(Datum::Bool(false))
         }
     }
+}
+
+/// Who stops a session is of its role, or of the role that stops any but superusers'.
+fn check_may_stop(call: &Call<'_>, user: &str, what: &str) -> SqlResult<()> {
+    /// `pg_signal_backend`
+    const SIGNAL_BACKEND: Oid = Oid(4200);
+    let access = call.access();
+    let own = call.seen.roles.current;
+    let Some(role) = call.seen.catalog.role_named(user) else { return Ok(()) };
+    let refused = |message: String| {
+        let code = SqlState::InsufficientPrivilege;
+        Err(SqlError::new(code, message))
+    };
+    let verb = if what.starts_with("cancel") { "cancel" } else { "terminate" };
+    let object = if verb == "cancel" { "query" } else { "process" };
+    if role.superuser && !access.is_superuser(own) {
+        return refused(format!("must be a superuser to {verb} superuser {object}"));
+    }
+    if !access.has_privileges_of(own, role.oid) && !access.has_privileges_of(own, SIGNAL_BACKEND) {
+        return refused(format!(
+            "must be a member of the role whose {object} is being {verb}{} or member of \
+             pg_signal_backend",
+            if verb == "cancel" { "ed" } else { "d" }
+        ));
+    }
+    Ok(())
 }
 
 /// Ends a session; with a timeout, waits for its end as long.
@@ -165,7 +193,7 @@ fn terminate(call: &Call<'_>) -> SqlResult<Datum> {
         })?,
         _ => 0,
     };
-    let stopped = stop(call, StopHandle::terminate);
+    let stopped = stop(call, "terminate a process", StopHandle::terminate)?;
     let Datum::Int4(process_id) = call.arg(0) else { return Ok(Datum::Null) };
     if timeout == 0 || !matches!(stopped, Datum::Bool(true)) {
         return Ok(stopped);

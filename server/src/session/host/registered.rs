@@ -323,11 +323,6 @@ fn collations() -> Vec<(Oid, String)> {
         .collect()
 }
 
-/// Whether an object has this OID.
-pub(super) fn is_known(names: &Names<'_>, reg_type: Oid, value: Oid) -> bool {
-    name_of(names, reg_type, value).is_some()
-}
-
 /// The text form of a reg type's value.
 pub(super) fn print(names: &Names<'_>, reg_type: Oid, value: Oid) -> String {
     if !value.is_some() {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use aegis_catalog::Relation;
+use aegis_catalog::access::{Kind, Privilege};
+use aegis_sql::ddl::denied;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 
 use super::{Call, HostTable};
@@ -11,6 +13,7 @@ use crate::session::run::in_read_only;
 pub(super) static FUNCTIONS: HostTable = &[
     ("nextval", |call| {
         let sequence = sequence(call)?;
+        check(call, &sequence, Privilege::USAGE | Privilege::UPDATE)?;
         refuse_in_read_only(call, "nextval()")?;
         let value = call.host.identity.instance.counters.next_value(&sequence)?;
         let mut memory = call.host.sequences.lock();
@@ -20,6 +23,7 @@ pub(super) static FUNCTIONS: HostTable = &[
     }),
     ("currval", |call| {
         let sequence = sequence(call)?;
+        check(call, &sequence, Privilege::SELECT | Privilege::USAGE)?;
         let memory = call.host.sequences.lock();
         memory.values.get(&sequence.oid).map(|value| Datum::Int8(*value)).ok_or_else(|| {
             not_defined(format!(
@@ -30,6 +34,10 @@ pub(super) static FUNCTIONS: HostTable = &[
     }),
     ("lastval", |call| {
         let memory = call.host.sequences.lock();
+        let last = memory.last.and_then(|oid| call.seen.catalog.relation(oid));
+        if let Some(sequence) = last {
+            check(call, sequence, Privilege::SELECT | Privilege::USAGE)?;
+        }
         memory
             .last
             .filter(|oid| call.seen.catalog.relation(*oid).is_some())
@@ -39,6 +47,7 @@ pub(super) static FUNCTIONS: HostTable = &[
     }),
     ("setval", |call| {
         let sequence = sequence(call)?;
+        check(call, &sequence, Privilege::UPDATE)?;
         refuse_in_read_only(call, "setval()")?;
         let value = call.arg(1).as_int8();
         let is_called = call.args.len() < 3 || call.boolean(2);
@@ -49,10 +58,21 @@ pub(super) static FUNCTIONS: HostTable = &[
         Ok(Datum::Int8(value))
     }),
     ("pg_sequence_last_value", |call| {
-        let position = call.host.identity.instance.counters.current(&*sequence(call)?)?;
+        let sequence = sequence(call)?;
+        check(call, &sequence, Privilege::SELECT | Privilege::USAGE)?;
+        let position = call.host.identity.instance.counters.current(&sequence)?;
         Ok(if position.is_called { Datum::Int8(position.last_value) } else { Datum::Null })
     }),
 ];
+
+/// Refuses whoever has none of these privileges on a sequence.
+fn check(call: &Call<'_>, sequence: &Relation, any: Privilege) -> SqlResult<()> {
+    let held = call.access().held(call.seen.roles.current, Kind::Sequence, sequence.oid, 0);
+    if (held.privileges & any).is_empty() {
+        return Err(denied("sequence", &sequence.name));
+    }
+    Ok(())
+}
 
 /// 25006
 fn refuse_in_read_only(call: &Call<'_>, what: &str) -> SqlResult<()> {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::Relation;
 use aegis_catalog::system::{
-    self, CursorRow, PreparedRow, ServerState, SessionRow, SettingRow, SystemContext,
+    self, CursorRow, EncryptionRow, HbaRow, PreparedRow, ServerState, SessionRow, SettingRow,
+    SystemContext,
 };
+use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
 use aegis_sql::settings::{Context, Kind, SETTINGS, SessionSettings, Setting, Unit};
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
@@ -26,6 +27,11 @@ impl SystemRelations for SessionRelations {
         Some(columns.iter().map(|column| (column.name.to_owned(), column.ty)).collect())
     }
 
+    fn may_use_schema(&self, catalog: &CatalogSnapshot, schema: aegis_types::Oid) -> bool {
+        let role = self.observed.roles.current;
+        catalog.access(self.identity.database).may_use_schema(role, schema)
+    }
+
     fn rows(&self, name: &str, context: &StatementContext) -> SqlResult<Vec<Vec<Datum>>> {
         let relation = system::relation(name)
             .ok_or_else(|| SqlError::internal(format!("no computed relation {name}")))?;
@@ -36,6 +42,14 @@ impl SystemRelations for SessionRelations {
 }
 
 impl ServerState for SessionRelations {
+    fn hba_rules(&self) -> Vec<HbaRow> {
+        self.identity.instance.authentication.rule_rows()
+    }
+
+    fn role(&self) -> aegis_types::Oid {
+        self.observed.roles.current
+    }
+
     fn settings(&self) -> Vec<SettingRow> {
         let mut rows: Vec<SettingRow> =
             SETTINGS.iter().map(|setting| row(setting, &self.observed.settings)).collect();
@@ -58,6 +72,12 @@ impl ServerState for SessionRelations {
                 state_change: session.activity.state_change,
                 state: session.activity.state.name(),
                 query: session.activity.query,
+                encryption: session.tls.map(|tls| EncryptionRow {
+                    version: tls.version,
+                    cipher: tls.cipher,
+                    bits: tls.bits,
+                    client: tls.client.map(|it| (it.subject, it.serial, it.issuer)),
+                }),
             })
             .collect()
     }
@@ -108,6 +128,7 @@ fn row(setting: &Setting, session: &SessionSettings) -> SettingRow {
             Context::Postmaster => "postmaster",
             Context::Reload => "sighup",
             Context::User => "user",
+            Context::Superuser => "superuser",
         },
         kind: "string",
         boot: setting.default.to_owned(),

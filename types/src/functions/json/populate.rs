@@ -247,7 +247,7 @@ fn row(
             (None, _) => Datum::Null,
         });
     }
-    Ok(Datum::Record(values.into()))
+    Ok(Datum::record(values))
 }
 
 /// A part of the document as a value of a type; `key` is the field that it is in.
