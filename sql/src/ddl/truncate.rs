@@ -49,7 +49,8 @@ impl Ddl<'_> {
                     format!("truncate cascades to table \"{name}\""),
                 );
                 self.lock(other, mode).await?;
-                self.check_may_truncate(&*self.relation(other)?)?;
+                let cascaded = self.relation(other)?;
+                self.check_may_truncate(&cascaded)?;
                 tables.push(other);
             }
             at += 1;

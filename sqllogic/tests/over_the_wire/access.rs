@@ -348,7 +348,7 @@ fn connections_are_encrypted() {
 fn a_client_may_begin_with_the_handshake() {
     let made = with_tls("host all all all trust\n");
     runtime().block_on(async {
-        let startup = b"\0\0\0\x16\0\x03\0\0user\0postgres\0\0";
+        let startup = b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0";
         let first = made.authority.direct(&made.server.address, Some(b"postgresql"), startup).await;
         assert_eq!(first.unwrap().first(), Some(&b'R'));
         let unnamed = made.authority.direct(&made.server.address, None, startup).await;
@@ -362,7 +362,7 @@ fn nothing_is_carried_over_the_upgrade() {
     let made = with_tls("host all all all trust\n");
     let mut stream = TcpStream::connect(&made.server.address).unwrap();
     let mut bytes = vec![0, 0, 0, 8, 4, 210, 22, 47];
-    bytes.extend_from_slice(b"\0\0\0\x16\0\x03\0\0user\0postgres\0\0");
+    bytes.extend_from_slice(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0");
     stream.write_all(&bytes).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
