@@ -67,7 +67,7 @@ fn malformed(detail: &str) -> SqlError {
 }
 
 /// The value of the attribute that a message goes on with, and the rest behind it.
-fn attribute<'a>(message: &'a str, name: char) -> SqlResult<(&'a str, &'a str)> {
+fn attribute(message: &str, name: char) -> SqlResult<(&str, &str)> {
     let mut characters = message.chars();
     let found = characters.next();
     if found != Some(name) || characters.next() != Some('=') {

@@ -57,7 +57,8 @@ fn granted(
         let to_all = item.grantee == everybody();
         let enabled =
             is_enabled(context, item.grantor) || (!to_all && is_enabled(context, item.grantee));
-        if !enabled && !(to_all && whose == Whose::Visible) {
+        let is_shown = enabled || (to_all && whose == Whose::Visible);
+        if !is_shown {
             continue;
         }
         // Whoever has the owner's privileges can grant them on.
