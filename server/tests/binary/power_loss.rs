@@ -433,7 +433,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
     }
     // Store and log hold each other until one is told to let go, as an exit of the process would.
     if let Some(instance) = running.lock().take() {
-        drop(tokio::spawn(async move { instance.shutdown().await }));
+        drop(aegis_server::task::spawn("end", async move { instance.shutdown().await }));
     }
     works.into_inner()
 }
