@@ -42,6 +42,7 @@ mod fold;
 mod from;
 mod join;
 mod range_function;
+mod recursion;
 mod cte;
 mod search_cycle;
 mod target;

@@ -159,7 +159,10 @@ impl Analyzer<'_> {
             }
         }
         let mut order_by = if call.agg_within_group {
-            let sorted = args.split_off(direct.min(args.len()));
+            let mut sorted = args.split_off(direct.min(args.len()));
+            if builtins().aggregate(row.oid).is_some_and(|row| row.kind == b'h') {
+                (args, sorted) = self.unify_hypothetical(args, sorted)?;
+            }
             self.sort_nodes(&call.agg_order, sorted)?
         } else {
             self.aggregate_order(call)?
@@ -188,6 +191,23 @@ impl Analyzer<'_> {
             ty,
         };
         Ok(Node { expr: Expr::Aggregate(Box::new(aggregate)), at: expr_at })
+    }
+
+    /// Gives each hypothetical value the type of what it is to be sorted among.
+    fn unify_hypothetical(
+        &mut self,
+        direct: Vec<Node>,
+        sorted: Vec<Node>,
+    ) -> SqlResult<(Vec<Node>, Vec<Node>)> {
+        let mut values = Vec::with_capacity(direct.len());
+        let mut keys = Vec::with_capacity(sorted.len());
+        for (value, key) in direct.into_iter().zip(sorted) {
+            let (unified, _) = self.unify(vec![key, value], "WITHIN GROUP")?;
+            let mut unified = unified.into_iter();
+            keys.extend(unified.next());
+            values.extend(unified.next());
+        }
+        Ok((values, keys))
     }
 
     /// `ORDER BY` among the arguments: never by position or output name.

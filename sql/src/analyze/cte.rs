@@ -7,6 +7,7 @@ use aegis_types::{SqlError, SqlResult, SqlState, TypeRef};
 
 use super::Analyzer;
 use super::node::null;
+use super::recursion;
 use super::scope::{CteInfo, Recursion};
 use super::set_operation::target_places;
 use crate::ast::{self, CommonTableExpr, CteMaterialize, SelectBody, SetOp, Statement};
@@ -198,6 +199,8 @@ impl Analyzer<'_> {
             recursion: Recursion::RecursiveTerm,
         });
         let mut query = self.subselect(select)?;
+        let index = self.scope().ctes.len() - 1;
+        recursion::check(&query, &cte.name, index)?;
         let places = target_places(&operation.left);
         self.check_recursive_types(cte, &columns, &query, &places)?;
         if search_or_cycle(cte).is_some() {

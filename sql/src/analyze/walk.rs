@@ -291,6 +291,26 @@ pub(crate) fn visit_query(
     query.offset.iter().for_each(&mut each);
 }
 
+/// Looks at every expression of a query itself, but not into the queries within it.
+pub(super) fn visit_own(query: &Query, visit: &mut dyn FnMut(&Expr)) {
+    let shallow = Query {
+        ctes: Vec::new(),
+        range_table: query
+            .range_table
+            .iter()
+            .filter(|entry| !matches!(entry.kind, RteKind::Subquery(_)))
+            .cloned()
+            .collect(),
+        ..query.clone()
+    };
+    visit_query(&shallow, 0, &mut |expr, depth| {
+        if depth == 0 {
+            visit(expr);
+        }
+        depth == 0
+    });
+}
+
 fn visit_join(tree: &JoinTree, depth: usize, visit: &mut dyn FnMut(&Expr, usize) -> bool) {
     if let JoinTree::Join { left, right, on, .. } = tree {
         visit_join(left, depth, visit);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{ConstraintKind, Relation, RelationBody};
+use aegis_catalog::{ConstraintKind, Relation, RelationBody, TypeBody};
 use aegis_storage::TableLockMode;
-use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::Ddl;
 use super::alter_type::TypeChange;
@@ -17,6 +17,7 @@ use crate::ast::{
     AlterTableCmd, AlterTableStmt, ColumnDef, DropBehavior, Expr, ObjectType, RangeVar,
     TriggerSelector,
 };
+use crate::evaluate::Program;
 use crate::row::encode_datum;
 
 const EXCLUSIVE: TableLockMode = TableLockMode::AccessExclusive;
@@ -243,6 +244,9 @@ impl Ddl<'_> {
                 }
             }
         }
+        if new.column.default.is_none() && new.serial.is_none() && new.identity.is_none() {
+            volatile = self.domain_value(old, new.column.ty, name)?;
+        }
         let number = new.column.number;
         let mut changed = (**old).clone();
         if let RelationBody::Table(body) = &mut changed.body {
@@ -269,6 +273,41 @@ impl Ddl<'_> {
             self.add_constraint(changed.oid, constraint, Some(number), true).await?;
         }
         Ok(())
+    }
+
+    /// What the rows that are there get in a new column of a domain: its default, or a NULL that it
+    /// may refuse. Errors: 23502, 23514.
+    fn domain_value(
+        &self,
+        table: &Arc<Relation>,
+        ty: TypeRef,
+        column: &str,
+    ) -> SqlResult<Option<Program>> {
+        let catalog = &self.context.catalog;
+        let mut beneath = ty.oid;
+        while let Some(TypeBody::Domain(body)) = catalog.user_type(beneath).map(|ty| &ty.body) {
+            if let Some(text) = &body.default {
+                let expr = crate::parser::parse_expr(text)?;
+                let default = self.default(&expr, table, ty, column)?;
+                return default.map(|(_, bound)| compile_over_row(&bound)).transpose();
+            }
+            beneath = body.base.oid;
+        }
+        if beneath != ty.oid {
+            let evaluation = self.context.evaluation();
+            let refused = evaluation.eval.host.check_domain(ty.oid, &Datum::Null, &evaluation.eval);
+            if let Err(error) = refused {
+                let mut is_empty = true;
+                self.each_row(table, |_, _| {
+                    is_empty = false;
+                    Ok(false)
+                })?;
+                if !is_empty {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Makes the sequence of a new column, and numbers the rows that are there.

@@ -1,18 +1,24 @@
 //! Functions of no family: pg_typeof, counting NULLs, records, encodings, randomness.
 
+use std::cmp::Ordering;
+
 use super::ScalarTable;
 use crate::builtin::builtins;
 use crate::compare;
 use crate::context::CallContext;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlResult};
+use crate::sqlstate::SqlState;
 use crate::type_oid as t;
 
 pub(super) mod random;
 
 macro_rules! compare_records {
     ($test:ident) => {
-        |_, a| Ok(Datum::Bool(compare::compare(t::RECORD, &a[0], &a[1]).$test()))
+        |context, a| {
+            let order = compare_records(context, &a[0], &a[1])?;
+            Ok(Datum::Bool(order.$test()))
+        }
     };
 }
 
@@ -33,6 +39,66 @@ pub(super) static SCALARS: ScalarTable = &[
     ("pg_client_encoding", |_, _| Ok(Datum::text("UTF8"))),
     ("getdatabaseencoding", |_, _| Ok(Datum::text("UTF8"))),
 ];
+
+/// The order of two rows, whose columns are compared one by one up to the first that differ: none
+/// of these may be of two types.
+fn compare_records(context: &CallContext<'_>, left: &Datum, right: &Datum) -> SqlResult<Ordering> {
+    let (Datum::Record(one), Datum::Record(other)) = (left, right) else {
+        return Ok(compare::compare(t::RECORD, left, right));
+    };
+    let (one, other) = (one.described(&context.eval), other.described(&context.eval));
+    for (at, ((_, a, left), (_, b, right))) in one.iter().zip(&other).enumerate() {
+        let both = !left.is_null() && !right.is_null();
+        if both && a.oid != b.oid {
+            return Err(SqlError::new(
+                SqlState::DatatypeMismatch,
+                format!(
+                    "cannot compare dissimilar column types {} and {} at record column {}",
+                    sql_name(a.oid),
+                    sql_name(b.oid),
+                    at + 1
+                ),
+            ));
+        }
+        let order = match (left.is_null(), right.is_null()) {
+            (false, false) if matches!(left, Datum::Record(_)) => {
+                compare_records(context, left, right)?
+            }
+            (false, false) => compare::compare(a.oid, left, right),
+            // NULL lies behind everything.
+            (left, right) => left.cmp(&right),
+        };
+        if order.is_ne() {
+            return Ok(order);
+        }
+    }
+    if one.len() != other.len() {
+        return Err(SqlError::new(
+            SqlState::DatatypeMismatch,
+            "cannot compare record types with different numbers of columns",
+        ));
+    }
+    Ok(Ordering::Equal)
+}
+
+/// What SQL calls a type of PostgreSQL's own.
+fn sql_name(oid: crate::Oid) -> &'static str {
+    match oid {
+        t::BOOL => "boolean",
+        t::INT2 => "smallint",
+        t::INT4 => "integer",
+        t::INT8 => "bigint",
+        t::FLOAT4 => "real",
+        t::FLOAT8 => "double precision",
+        t::VARCHAR => "character varying",
+        t::BPCHAR => "character",
+        t::TIME => "time without time zone",
+        t::TIMETZ => "time with time zone",
+        t::TIMESTAMP => "timestamp without time zone",
+        t::TIMESTAMPTZ => "timestamp with time zone",
+        _ => builtins().type_row(oid).map_or("???", |row| row.name),
+    }
+}
 
 /// The bytes that a value takes as PostgreSQL holds it, of types whose form is the same here.
 fn column_size(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
