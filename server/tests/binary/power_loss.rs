@@ -24,6 +24,7 @@ use aegis_raft::RaftLogOptions;
 use aegis_server::cancel::StopHandle;
 use aegis_server::instance::{Instance, StartError};
 use aegis_server::session::{Outcome, Session, Startup};
+use aegis_server::task::spawn;
 use aegis_storage::{Fault, FaultDisk, StoreOptions};
 use aegis_types::{Datum, SqlResult, SqlState};
 use parking_lot::Mutex;
@@ -433,7 +434,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
     }
     // Store and log hold each other until one is told to let go, as an exit of the process would.
     if let Some(instance) = running.lock().take() {
-        drop(aegis_server::task::spawn("end", async move { instance.shutdown().await }));
+        drop(spawn("end", async move { instance.shutdown().await }));
     }
     works.into_inner()
 }
@@ -476,9 +477,9 @@ fn acknowledged_transactions_survive_power_losses_whole() {
             .enable_all()
             .build()
             .unwrap();
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            runtime.block_on(run_seed(seed))
-        }));
+        // In a task, as connections are: a statement that needs new numbers blocks its thread for
+        // them, and on the thread of `block_on` that would eat the wakeups of everything else there.
+        let outcome = runtime.block_on(async { spawn("seed", run_seed(seed)).await });
         runtime.shutdown_background();
         match outcome {
             Ok(lost) => losses += lost,
