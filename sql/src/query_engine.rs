@@ -121,6 +121,12 @@ pub trait SystemRelations: Send + Sync {
         true
     }
 
+    /// Whether the current role may read a column, which the detail of an error would show.
+    fn may_read(&self, catalog: &CatalogSnapshot, relation: aegis_types::Oid, column: i16) -> bool {
+        let _ = (catalog, relation, column);
+        true
+    }
+
     /// Its rows for this statement.
     ///
     /// # Errors

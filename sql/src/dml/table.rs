@@ -8,7 +8,7 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io, key};
 
 use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
 use crate::evaluate::{Evaluation, Program};
-use crate::query_engine::StatementContext;
+use crate::query_engine::{StatementContext, SystemRelations};
 use crate::row::RowLayout;
 
 /// A table made ready to be written.
@@ -26,6 +26,9 @@ pub struct TableAccess {
     /// Its indexes.
     pub indexes: Vec<IndexAccess>,
     checks: Vec<Check>,
+    /// Which columns details of errors may show.
+    system_relations: Arc<dyn SystemRelations>,
+    catalog: Arc<CatalogSnapshot>,
     /// Generated columns: places in the row, and what computes them.
     generated: Vec<(usize, Program)>,
     /// Its foreign keys, with the constraint's name.
@@ -95,11 +98,11 @@ impl ViewChecks {
     ) -> SqlResult<()> {
         for (view, program) in &self.0 {
             if !program.is_true(row, evaluation)? {
-                return Err(SqlError::new(
+                let error = SqlError::new(
                     SqlState::WithCheckOptionViolation,
                     format!("new row violates check option for view \"{view}\""),
-                )
-                .detail(table.failing_row(row, evaluation)));
+                );
+                return Err(table.with_failing_row(error, row, evaluation));
             }
         }
         Ok(())
@@ -166,6 +169,8 @@ impl TableAccess {
             row_key: table.row_key.iter().map(|number| position(*number)).collect(),
             indexes,
             checks,
+            system_relations: context.system_relations.clone(),
+            catalog: context.catalog.clone(),
             generated,
             foreign_keys,
             referenced_by: table.referenced_by.clone(),
@@ -232,42 +237,63 @@ impl TableAccess {
     pub fn check_row(&self, row: &[Datum], evaluation: &Evaluation<'_>) -> SqlResult<()> {
         for column in self.relation.live_columns() {
             if column.not_null && row[position(column.number)].is_null() {
-                return Err(SqlError::new(
+                let error = SqlError::new(
                     SqlState::NotNullViolation,
                     format!(
                         "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
                         column.name, self.relation.name
                     ),
-                )
-                .detail(self.failing_row(row, evaluation))
-                .table(&self.schema_name, &self.relation.name)
-                .column(&column.name));
+                );
+                return Err(self
+                    .with_failing_row(error, row, evaluation)
+                    .table(&self.schema_name, &self.relation.name)
+                    .column(&column.name));
             }
         }
         for check in &self.checks {
             if let Datum::Bool(false) = check.program.evaluate(row, evaluation)? {
-                return Err(SqlError::new(
+                let error = SqlError::new(
                     SqlState::CheckViolation,
                     format!(
                         "new row for relation \"{}\" violates check constraint \"{}\"",
                         self.relation.name, check.name
                     ),
-                )
-                .detail(self.failing_row(row, evaluation))
-                .table(&self.schema_name, &self.relation.name)
-                .constraint(&check.name));
+                );
+                return Err(self
+                    .with_failing_row(error, row, evaluation)
+                    .table(&self.schema_name, &self.relation.name)
+                    .constraint(&check.name));
             }
         }
         Ok(())
     }
 
-    fn failing_row(&self, row: &[Datum], evaluation: &Evaluation<'_>) -> String {
-        let values: Vec<String> = self
-            .relation
-            .live_columns()
+    /// An error with what the row that raised it holds, as far as the role may read that.
+    fn with_failing_row(
+        &self,
+        error: SqlError,
+        row: &[Datum],
+        evaluation: &Evaluation<'_>,
+    ) -> SqlError {
+        let readable: Vec<_> =
+            self.relation.live_columns().filter(|column| self.may_read(column.number)).collect();
+        let values: Vec<String> = readable
+            .iter()
             .map(|column| shown(column.ty, &row[position(column.number)], evaluation))
             .collect();
-        format!("Failing row contains ({}).", values.join(", "))
+        let values = values.join(", ");
+        if readable.len() == self.relation.live_columns().count() {
+            return error.detail(format!("Failing row contains ({values})."));
+        }
+        if readable.is_empty() {
+            return error;
+        }
+        let names: Vec<&str> = readable.iter().map(|column| column.name.as_str()).collect();
+        error.detail(format!("Failing row contains ({}) = ({values}).", names.join(", ")))
+    }
+
+    fn may_read(&self, column: i16) -> bool {
+        self.system_relations.may_read(&self.catalog, self.relation.oid, column)
     }
 
     /// 23505 for two rows that a new unique index would hold under one key.
@@ -305,6 +331,10 @@ impl TableAccess {
             return Ok(self.key_detail(&index.columns, row, &evaluation));
         }
         let stored = context.catalog.relation(index.oid).and_then(|index| index.as_index());
+        let named = stored.map(|body| body.named_columns()).unwrap_or_default();
+        if !named.iter().all(|column| self.may_read(*column)) {
+            return Ok(KEY.to_owned());
+        }
         let keys = stored.map(|body| body.keys.as_slice()).unwrap_or_default();
         let (mut names, mut values) = (Vec::new(), Vec::new());
         for (part, key) in index.parts.iter().zip(keys) {
@@ -326,13 +356,17 @@ impl TableAccess {
         Ok(format!("Key ({})=({})", names.join(", "), values.join(", ")))
     }
 
-    /// `Key (a, b)=(1, 2)`, as the detail of a broken unique or foreign key begins.
+    /// `Key (a, b)=(1, 2)`, as the detail of a broken unique or foreign key begins; `Key` alone for a
+    /// role that may not read all of its columns.
     pub(crate) fn key_detail(
         &self,
         columns: &[i16],
         row: &[Datum],
         evaluation: &Evaluation<'_>,
     ) -> String {
+        if !columns.iter().all(|column| self.may_read(*column)) {
+            return KEY.to_owned();
+        }
         let columns: Vec<_> =
             columns.iter().filter_map(|number| self.relation.column(*number)).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
@@ -343,6 +377,9 @@ impl TableAccess {
         format!("Key ({})=({})", names.join(", "), values.join(", "))
     }
 }
+
+/// A key whose columns the role may not read.
+pub(super) const KEY: &str = "Key";
 
 /// PostgreSQL cuts each value of a failing row to 64 bytes.
 fn shown(ty: TypeRef, value: &Datum, evaluation: &Evaluation<'_>) -> String {

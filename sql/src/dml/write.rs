@@ -3,7 +3,7 @@
 use aegis_storage::{Row, RowLockMode, RowLockOutcome};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
-use super::table::{EntryKey, IndexAccess, TableAccess};
+use super::table::{EntryKey, IndexAccess, KEY, TableAccess};
 use super::{Changes, serialization_failure};
 
 /// What became of a row that was to be inserted.
@@ -202,13 +202,15 @@ impl Changes<'_> {
         row: &[Datum],
     ) -> SqlResult<SqlError> {
         let detail = table.index_key_detail(index, row, self.context)?;
-        Ok(SqlError::new(
+        let error = SqlError::new(
             SqlState::UniqueViolation,
             format!("duplicate key value violates unique constraint \"{}\"", index.name),
-        )
-        .detail(format!("{detail} already exists."))
-        .table(&table.schema_name, &table.relation.name)
-        .constraint(&index.name))
+        );
+        let error = match detail.as_str() {
+            KEY => error,
+            detail => error.detail(format!("{detail} already exists.")),
+        };
+        Ok(error.table(&table.schema_name, &table.relation.name).constraint(&index.name))
     }
 
     /// Locks a row that the statement's view shows, and reads it.

@@ -33,6 +33,22 @@ class Access(Case):
         reader.execute("RESET ROLE")
         self.assertEqual(reader.execute("SELECT closed FROM kept").fetchall(), [])
 
+    def test_details_show_only_what_may_be_read(self):
+        self.conn.execute("CREATE TABLE kept (open int, closed int NOT NULL UNIQUE)")
+        self.conn.execute("INSERT INTO kept VALUES (1, 5)")
+        self.conn.execute(f"GRANT USAGE ON SCHEMA {self.schema} TO psycopg_reader")
+        self.conn.execute("GRANT INSERT, SELECT (open) ON kept TO psycopg_reader")
+        writer = self.session()
+        writer.execute("SET ROLE psycopg_reader")
+        with self.assertRaises(errors.NotNullViolation) as caught:
+            writer.execute("INSERT INTO kept (open) VALUES (1)")
+        self.assertEqual(
+            caught.exception.diag.message_detail, "Failing row contains (open) = (1)."
+        )
+        with self.assertRaises(errors.UniqueViolation) as caught:
+            writer.execute("INSERT INTO kept VALUES (2, 5)")
+        self.assertIsNone(caught.exception.diag.message_detail)
+
     def test_parameters_tell_who_one_is(self):
         told = self.conn.info.parameter_status
         self.assertEqual(told("is_superuser"), "on")

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aegis_catalog::access::{Kind as ObjectKind, Privilege};
 use aegis_catalog::system::{
     self, CursorRow, EncryptionRow, HbaRow, PreparedRow, ServerState, SessionRow, SettingRow,
     SystemContext,
@@ -30,6 +31,16 @@ impl SystemRelations for SessionRelations {
     fn may_use_schema(&self, catalog: &CatalogSnapshot, schema: aegis_types::Oid) -> bool {
         let role = self.observed.roles.current;
         catalog.access(self.identity.database).may_use_schema(role, schema)
+    }
+
+    fn may_read(&self, catalog: &CatalogSnapshot, relation: aegis_types::Oid, column: i16) -> bool {
+        let role = self.observed.roles.current;
+        let access = catalog.access(self.identity.database);
+        let on_column = || {
+            let held = access.held(role, ObjectKind::Column, relation, i32::from(column));
+            held.privileges.contains(Privilege::SELECT)
+        };
+        access.allows(role, ObjectKind::Table, relation, Privilege::SELECT) || on_column()
     }
 
     fn rows(&self, name: &str, context: &StatementContext) -> SqlResult<Vec<Vec<Datum>>> {
