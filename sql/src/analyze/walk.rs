@@ -259,15 +259,21 @@ pub(crate) fn visit_query(
         visit_query(&cte.query, depth + 1, visit);
     }
     for entry in &query.range_table {
+        if let RteKind::Subquery(subquery) = &entry.kind {
+            visit_query(subquery, depth + 1, visit);
+        }
+    }
+    each_own(query, &mut |expr| visit_expr(expr, depth, visit));
+}
+
+/// The expressions that stand in a query itself, whole.
+fn each_own(query: &Query, each: &mut dyn FnMut(&Expr)) {
+    for entry in &query.range_table {
         match &entry.kind {
-            RteKind::Subquery(subquery) => visit_query(subquery, depth + 1, visit),
-            RteKind::Functions { calls, .. } => {
-                calls.iter().for_each(|(call, _)| visit_expr(call, depth, visit));
-            }
-            RteKind::Values(rows) => {
-                rows.iter().flatten().for_each(|expr| visit_expr(expr, depth, visit));
-            }
-            RteKind::Relation(_)
+            RteKind::Functions { calls, .. } => calls.iter().for_each(|(call, _)| each(call)),
+            RteKind::Values(rows) => rows.iter().flatten().for_each(&mut *each),
+            RteKind::Subquery(_)
+            | RteKind::Relation(_)
             | RteKind::System(_)
             | RteKind::Cte { .. }
             | RteKind::Row(_)
@@ -276,47 +282,35 @@ pub(crate) fn visit_query(
         }
     }
     for tree in &query.from {
-        visit_join(tree, depth, visit);
+        each_condition(tree, each);
     }
-    let mut each = |expr: &Expr| visit_expr(expr, depth, visit);
-    query.filter.iter().for_each(&mut each);
+    query.filter.iter().for_each(&mut *each);
     query.targets.iter().for_each(|target| each(&target.expr));
-    query.grouping_sets.iter().flatten().for_each(&mut each);
-    query.having.iter().for_each(&mut each);
+    query.grouping_sets.iter().flatten().for_each(&mut *each);
+    query.having.iter().for_each(&mut *each);
     for window in &query.windows {
-        window.partition_by.iter().for_each(&mut each);
+        window.partition_by.iter().for_each(&mut *each);
         window.order_by.iter().for_each(|key| each(&key.expr));
     }
-    query.limit.iter().for_each(&mut each);
-    query.offset.iter().for_each(&mut each);
+    query.limit.iter().for_each(&mut *each);
+    query.offset.iter().for_each(&mut *each);
+}
+
+fn each_condition(tree: &JoinTree, each: &mut dyn FnMut(&Expr)) {
+    if let JoinTree::Join { left, right, on, .. } = tree {
+        each_condition(left, each);
+        each_condition(right, each);
+        on.iter().for_each(&mut *each);
+    }
 }
 
 /// Looks at every expression of a query itself, but not into the queries within it.
 pub(super) fn visit_own(query: &Query, visit: &mut dyn FnMut(&Expr)) {
-    let shallow = Query {
-        ctes: Vec::new(),
-        range_table: query
-            .range_table
-            .iter()
-            .filter(|entry| !matches!(entry.kind, RteKind::Subquery(_)))
-            .cloned()
-            .collect(),
-        ..query.clone()
-    };
-    visit_query(&shallow, 0, &mut |expr, depth| {
-        if depth == 0 {
-            visit(expr);
-        }
-        depth == 0
-    });
-}
-
-fn visit_join(tree: &JoinTree, depth: usize, visit: &mut dyn FnMut(&Expr, usize) -> bool) {
-    if let JoinTree::Join { left, right, on, .. } = tree {
-        visit_join(left, depth, visit);
-        visit_join(right, depth, visit);
-        on.iter().for_each(|on| visit_expr(on, depth, visit));
+    fn flat(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
+        visit(expr);
+        expr.for_each_child(&mut |child| flat(child, visit));
     }
+    each_own(query, &mut |expr| flat(expr, visit));
 }
 
 struct Deepen;

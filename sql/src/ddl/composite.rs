@@ -63,7 +63,10 @@ impl Ddl<'_> {
             self.lock_type(oid).await?;
         }
         match self.context.catalog.user_type(oid).map(|ty| (ty, &ty.body)) {
-            Some((ty, TypeBody::Composite(body))) => Ok((ty.clone(), (**body).clone())),
+            Some((ty, TypeBody::Composite(body))) => {
+                self.check_owns_type(ty)?;
+                Ok((ty.clone(), (**body).clone()))
+            }
             _ => Err(SqlError::new(
                 SqlState::WrongObjectType,
                 format!("\"{}\" is not a composite type", name.name),
@@ -82,6 +85,7 @@ impl Ddl<'_> {
         alter: &AlterTableStmt,
     ) -> SqlResult<&'static str> {
         let (ty, mut body) = self.open_composite(&alter.relation).await?;
+        let mut ty = (*ty).clone();
         let before = self.context.catalog.clone();
         for command in &alter.commands {
             match command {
@@ -146,8 +150,8 @@ impl Ddl<'_> {
                     field.ty = new;
                 }
                 AlterTableCmd::ChangeOwner(role) => {
-                    let owner = self.role_oid(role)?;
-                    self.put(Descriptor::Type(Arc::new(UserType { owner, ..(*ty).clone() })))?;
+                    ty.owner = self.role_oid(role)?;
+                    self.check_is_member(ty.owner)?;
                 }
                 _ => return Err(SqlError::unsupported("this form of ALTER TYPE")),
             }

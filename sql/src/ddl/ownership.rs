@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aegis_catalog::access::{Access, Kind, Privilege, relation_kind, with_new_owner};
-use aegis_catalog::{Database, Descriptor, Relation, RelationBody, Schema};
+use aegis_catalog::{Database, Descriptor, Relation, RelationBody, Schema, UserType};
 use aegis_types::{Oid, SqlError, SqlResult};
 
 use super::Ddl;
@@ -35,6 +35,14 @@ impl Ddl<'_> {
             return Ok(());
         }
         Err(not_owner(kind_word(relation.kind()), &relation.name))
+    }
+
+    /// The same for a type.
+    pub(super) fn check_owns_type(&self, ty: &UserType) -> SqlResult<()> {
+        if self.access().has_privileges_of(self.role, ty.owner) {
+            return Ok(());
+        }
+        Err(not_owner("type", &ty.name))
     }
 
     /// The same for a schema.

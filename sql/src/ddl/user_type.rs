@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use aegis_catalog::access::Kind;
 use aegis_catalog::snapshot::{PG_CATALOG, PG_TYPE};
 use aegis_catalog::{Descriptor, DescriptorKey, TypeBody, UserType};
 use aegis_types::user_type::{EnumLabel, new_places, place_between};
@@ -202,9 +203,7 @@ impl Ddl<'_> {
         if catalog.user_type(oid).is_some() {
             self.lock_type(oid).await?;
             if let Some(ty) = self.context.catalog.user_type(oid).cloned() {
-                if !self.access().has_privileges_of(self.role, ty.owner) {
-                    return Err(super::ownership::not_owner("type", &ty.name));
-                }
+                self.check_owns_type(&ty)?;
                 return Ok(ty);
             }
         }
@@ -353,6 +352,11 @@ impl Ddl<'_> {
         let catalog = self.context.catalog.clone();
         if catalog.user_type(oid).is_some() {
             self.lock_type(oid).await?;
+            if let Some(ty) = self.context.catalog.user_type(oid)
+                && !self.access().owns(self.role, Kind::Schema, ty.schema)
+            {
+                self.check_owns_type(ty)?;
+            }
             return Ok(Some(Item::Type(oid)));
         }
         let required = |what: String| {
