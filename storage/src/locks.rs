@@ -165,10 +165,14 @@ impl LockTable {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    fn shard(&self, tag: &Tag) -> MutexGuard<'_, Shard> {
+    fn shard_of(tag: &Tag) -> usize {
         let mut hasher = DefaultHasher::new();
         tag.hash(&mut hasher);
-        self.shards[hasher.finish() as usize % SHARDS].lock()
+        hasher.finish() as usize % SHARDS
+    }
+
+    fn shard(&self, tag: &Tag) -> MutexGuard<'_, Shard> {
+        self.shards[Self::shard_of(tag)].lock()
     }
 
     /// Asks for a lock; queues for it if `queue` and it is not free.
@@ -284,47 +288,58 @@ impl LockTable {
             if deadline.is_some_and(|deadline| now >= deadline) {
                 return Err(StorageError::LockTimeout);
             }
-            if let Some(detail) = self.deadlock(Party::of((owner.id, owner.process_id))) {
+            if let Some(detail) = self.break_deadlock(owner, tag) {
                 return Err(StorageError::Deadlock { detail });
             }
             detect_at = now.checked_add(owner.deadlock_timeout);
         }
     }
 
-    /// Whether a party waits, over whatever many others, for itself; told line by line.
-    fn deadlock(&self, start: Party) -> Option<String> {
-        let shards: Vec<MutexGuard<'_, Shard>> =
+    /// Whether who asked for `tag` waits, over whatever many others, for itself; told line by line.
+    /// It leaves the queue before anybody else can look: one victim breaks a cycle.
+    fn break_deadlock(&self, owner: Owner, tag: &Tag) -> Option<String> {
+        let mut shards: Vec<MutexGuard<'_, Shard>> =
             self.shards.iter().map(|shard| shard.lock()).collect();
-        let mut waits: Waits<'_> = HashMap::new();
-        for shard in &shards {
-            for (tag, state) in shard.iter() {
-                for (at, waiter) in state.waiters.iter().enumerate() {
-                    let party = Party::of((waiter.id, waiter.process_id));
-                    waits.insert(party, (tag, state, at));
-                }
-            }
+        let detail = find_cycle(&shards, Party::of((owner.id, owner.process_id)))?;
+        if let Some(state) = shards[Self::shard_of(tag)].get_mut(tag) {
+            state.waiters.retain(|waiter| waiter.id != owner.id);
+            state.grant(tag);
         }
-        // Depth first, without recursion: the path, and what is left to try at each step.
-        let mut seen = HashSet::from([start]);
-        let mut path = vec![(start, blockers(&waits, start))];
-        while let Some((_, untried)) = path.last_mut() {
-            match untried.pop() {
-                None => {
-                    path.pop();
-                }
-                Some(next) if next == start => {
-                    let cycle: Vec<Party> = path.iter().map(|(party, _)| *party).collect();
-                    return Some(describe(&waits, &cycle));
-                }
-                Some(next) => {
-                    if seen.insert(next) {
-                        path.push((next, blockers(&waits, next)));
-                    }
-                }
-            }
-        }
-        None
+        Some(detail)
     }
+}
+
+/// Whether a party waits for itself, told line by line.
+fn find_cycle(shards: &[MutexGuard<'_, Shard>], start: Party) -> Option<String> {
+    let mut waits: Waits<'_> = HashMap::new();
+    for shard in shards {
+        for (tag, state) in shard.iter() {
+            for (at, waiter) in state.waiters.iter().enumerate() {
+                let party = Party::of((waiter.id, waiter.process_id));
+                waits.insert(party, (tag, state, at));
+            }
+        }
+    }
+    // Depth first, without recursion: the path, and what is left to try at each step.
+    let mut seen = HashSet::from([start]);
+    let mut path = vec![(start, blockers(&waits, start))];
+    while let Some((_, untried)) = path.last_mut() {
+        match untried.pop() {
+            None => {
+                path.pop();
+            }
+            Some(next) if next == start => {
+                let cycle: Vec<Party> = path.iter().map(|(party, _)| *party).collect();
+                return Some(describe(&waits, &cycle));
+            }
+            Some(next) => {
+                if seen.insert(next) {
+                    path.push((next, blockers(&waits, next)));
+                }
+            }
+        }
+    }
+    None
 }
 
 /// Who waits and is waited for: a session with its transaction and its advisory locks, or a

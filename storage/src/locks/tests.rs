@@ -170,3 +170,16 @@ async fn many_row_locks_become_one_of_the_tree() {
     let excluded = b.lock_row(TREE, b"x", RowLockMode::ForShare, RowLockWait::SkipLocked).await;
     assert!(!excluded.unwrap());
 }
+
+#[test]
+fn one_victim_breaks_a_cycle() {
+    let table = LockTable::new();
+    let (x, y) = (Tag::Row(TREE, Key::from(&b"x"[..])), Tag::Row(TREE, Key::from(&b"y"[..])));
+    let mode = RowLockMode::ForUpdate as Mode;
+    assert!(matches!(table.ask(owner(1), &x, mode, true), Asked::Granted));
+    assert!(matches!(table.ask(owner(2), &y, mode, true), Asked::Granted));
+    let _queued = (table.ask(owner(1), &y, mode, true), table.ask(owner(2), &x, mode, true));
+    // Both look before the one that gives up has ended its transaction.
+    assert!(table.break_deadlock(owner(1), &y).is_some());
+    assert!(table.break_deadlock(owner(2), &x).is_none());
+}
