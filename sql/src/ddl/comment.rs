@@ -10,6 +10,7 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::constraint::constraint_named;
 use super::name::{missing_relation, range_var, wrong_kind};
+use super::ownership::not_owner;
 use super::role::refused;
 use super::{Ddl, Notice};
 use crate::ast::{CommentStmt, ObjectName, ObjectType};
@@ -40,6 +41,11 @@ impl Ddl<'_> {
             ObjectName::Type(name) => {
                 let ty = self.analyzer().resolve_type_name(name);
                 let ty = ty.map_err(SqlError::without_position)?;
+                if let Some(ty) = self.context.catalog.user_type(ty.oid) {
+                    self.check_owns_type(ty)?;
+                } else if !self.access().is_superuser(self.role) {
+                    return Err(not_owner("type", &self.shown_type(ty.oid)));
+                }
                 return Ok(Some((PG_TYPE, ty.oid, 0)));
             }
             _ => return Err(SqlError::unsupported(format!("COMMENT ON {}", kind.words()))),

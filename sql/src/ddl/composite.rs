@@ -8,6 +8,7 @@ use aegis_catalog::{CompositeAttribute, CompositeBody, Descriptor, TypeBody, Use
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
+use super::ownership::not_owner;
 use crate::ast::{
     AlterTableCmd, AlterTableStmt, ColumnDef, CompositeTypeStmt, RangeVar, RenameStmt,
 };
@@ -64,7 +65,9 @@ impl Ddl<'_> {
         }
         match self.context.catalog.user_type(oid).map(|ty| (ty, &ty.body)) {
             Some((ty, TypeBody::Composite(body))) => {
-                self.check_owns_type(ty)?;
+                if !self.access().has_privileges_of(self.role, ty.owner) {
+                    return Err(not_owner("table", &ty.name));
+                }
                 Ok((ty.clone(), (**body).clone()))
             }
             _ => Err(SqlError::new(

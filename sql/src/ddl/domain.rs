@@ -147,7 +147,10 @@ impl Ddl<'_> {
             self.lock_type(oid).await?;
         }
         match self.context.catalog.user_type(oid).map(|ty| (ty, &ty.body)) {
-            Some((ty, TypeBody::Domain(body))) => Ok((ty.clone(), body.clone())),
+            Some((ty, TypeBody::Domain(body))) => {
+                self.check_owns_type(ty)?;
+                Ok((ty.clone(), body.clone()))
+            }
             _ => Err(SqlError::new(
                 SqlState::WrongObjectType,
                 format!("{} is not a domain", self.shown_type(oid)),

@@ -42,7 +42,7 @@ impl Ddl<'_> {
         if self.access().has_privileges_of(self.role, ty.owner) {
             return Ok(());
         }
-        Err(not_owner("type", &ty.name))
+        Err(not_owner("type", &self.shown_type(ty.oid)))
     }
 
     /// The same for a schema.

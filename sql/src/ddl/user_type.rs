@@ -13,6 +13,7 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
 use super::dependency::Item;
+use super::ownership::not_owner;
 use crate::ast::{
     AlterEnumAction, AlterEnumStmt, CreateEnumStmt, DropStmt, EnumPosition, ObjectName, ObjectType,
     TypeName,
@@ -123,7 +124,10 @@ impl Ddl<'_> {
         }
         let ty = self.context.catalog.user_type(oid);
         match ty.map(|ty| (ty, &ty.body)) {
-            Some((ty, TypeBody::Enum(labels))) => Ok((ty.clone(), labels.clone())),
+            Some((ty, TypeBody::Enum(labels))) => {
+                self.check_owns_type(ty)?;
+                Ok((ty.clone(), labels.clone()))
+            }
             _ => Err(SqlError::new(
                 SqlState::WrongObjectType,
                 format!("{} is not an enum", self.shown_type(oid)),
@@ -225,10 +229,7 @@ impl Ddl<'_> {
             )
             .hint("Use ALTER TABLE instead."));
         }
-        Err(SqlError::new(
-            SqlState::InsufficientPrivilege,
-            format!("must be owner of type {shown}"),
-        ))
+        Err(not_owner("type", &shown))
     }
 
     /// `ALTER TYPE … RENAME TO`
@@ -264,8 +265,10 @@ impl Ddl<'_> {
         schema: &str,
         domain: bool,
     ) -> SqlResult<&'static str> {
-        let ty = self.alterable_type(name, domain).await?;
+        self.analyzer().resolve_type_name(name).map_err(SqlError::without_position)?;
         let schema_oid = self.schema(schema)?;
+        self.check_may_create_in(schema_oid)?;
+        let ty = self.alterable_type(name, domain).await?;
         if schema_oid == ty.schema {
             return Ok(altered(domain));
         }
