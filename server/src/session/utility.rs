@@ -26,6 +26,15 @@ pub(super) fn is_plannable(statement: &Statement) -> bool {
     }
 }
 
+/// The statement that is planned for it: itself, or what EXPLAIN explains.
+pub(super) fn planned(statement: &Statement) -> Option<&Statement> {
+    let planned = match statement {
+        Statement::Explain(explain) => &explain.query,
+        statement => statement,
+    };
+    is_plannable(planned).then_some(planned)
+}
+
 fn has_into(select: &ast::SelectStmt) -> bool {
     let mut select = select;
     loop {
@@ -70,7 +79,6 @@ impl Session {
         match &**statement {
             Statement::VariableSet(set) => self.set_variable(set).await,
             Statement::VariableShow(show) => self.show(&show.name),
-            Statement::Explain(explain) => self.explain(explain).await,
             Statement::Lock(lock) => self.lock(lock).await,
             Statement::Vacuum(vacuum) => self.vacuum(vacuum).await,
             Statement::Checkpoint => {
@@ -403,7 +411,13 @@ impl Session {
         Ok(Outcome::Done(tag.to_owned()))
     }
 
-    async fn explain(&mut self, explain: &ExplainStmt) -> SqlResult<Outcome> {
+    /// `EXPLAIN`; its parameters are those of the statement that it explains.
+    pub(super) async fn explain(
+        &mut self,
+        explain: &ExplainStmt,
+        types: Vec<Option<Oid>>,
+        parameters: Vec<Datum>,
+    ) -> SqlResult<Outcome> {
         for option in &explain.options {
             let name = option.name.as_str();
             if name == "costs" && is_on(option) {
@@ -415,7 +429,7 @@ impl Session {
         }
         let (query, types, parameters) = match &explain.query {
             Statement::Execute(execute) => self.bound_execute(execute)?,
-            query if is_plannable(query) => (Arc::new(query.clone()), Vec::new(), Vec::new()),
+            query if is_plannable(query) => (Arc::new(query.clone()), types, parameters),
             _ => return Err(SqlError::unsupported("EXPLAIN of this statement")),
         };
         let catalog = self.current_catalog();
