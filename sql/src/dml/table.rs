@@ -9,6 +9,8 @@ use aegis_storage::{Block, Direction, KeyRange, Transaction, TreeId};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io, key};
 
 use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
+use crate::ast;
+use crate::bound::Expr;
 use crate::evaluate::{Evaluation, Program};
 use crate::query_engine::{StatementContext, SystemRelations};
 use crate::row::RowLayout;
@@ -632,6 +634,53 @@ pub(crate) fn position(number: i16) -> usize {
 
 pub(crate) fn schema_name(catalog: &CatalogSnapshot, schema: Oid) -> String {
     catalog.schema_name(schema).unwrap_or_default().to_owned()
+}
+
+/// A condition that a statement gives for the rows of a table.
+pub struct RowCondition {
+    /// Over a row with a datum for every column ever added.
+    pub program: Program,
+    bound: Expr,
+}
+
+impl RowCondition {
+    /// Whether it names a column.
+    #[must_use]
+    pub fn names(&self, column: i16) -> bool {
+        fn names(expr: &Expr, wanted: i16) -> bool {
+            let mut found = matches!(expr, Expr::Column { column, .. } if *column == wanted);
+            expr.for_each_child(&mut |child| found |= names(child, wanted));
+            found
+        }
+        names(&self.bound, column)
+    }
+}
+
+impl StatementContext {
+    /// Compiles a condition over the rows of a table.
+    ///
+    /// # Errors
+    /// Whatever analyzing it raises.
+    pub fn condition_over(
+        &self,
+        condition: &ast::Expr,
+        relation: &Arc<Relation>,
+        place: ExprPlace,
+        search_path: &[Oid],
+    ) -> SqlResult<RowCondition> {
+        let analyzer = Analyzer::new(AnalyzerContext {
+            catalog: &self.catalog,
+            database: self.database,
+            search_path,
+            system_relations: &*self.system_relations,
+            eval: self.eval(),
+            parameters: Vec::new(),
+            infer_parameters: false,
+        });
+        let bound = analyzer.analyze_expr_over_relation(condition, relation, place, None)?;
+        let program = Program::compile(&bound, &mut |_, column, _| Ok(position(column)))?;
+        Ok(RowCondition { program, bound })
+    }
 }
 
 /// Compiles an expression kept as SQL, over a row with a datum for every column ever added.
