@@ -166,7 +166,7 @@ impl Plan {
                 let (name, columns) = (name.clone(), columns.clone());
                 self.rows(
                     move |run| {
-                        let rows = run.context.system_relations.rows(&name, &run.context)?;
+                        let rows = run.system_rows(&name)?;
                         Ok(rows
                             .iter()
                             .map(|row| columns.iter().map(|at| row[*at].clone()).collect())

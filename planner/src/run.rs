@@ -16,7 +16,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::memory::{Held, datum_size, reserve};
+use crate::memory::{Held, datum_size, reserve, row_size};
 use crate::subquery::{KeySet, Stored};
 
 /// The rows of a plan that is run once and read more than once.
@@ -48,6 +48,8 @@ struct Kept {
     values: HashMap<(usize, Vec<u8>), Datum>,
     rows: HashMap<(usize, Vec<u8>), Rows>,
     sets: HashMap<(usize, Vec<u8>), Arc<KeySet>>,
+    /// The rows of computed relations, which a correlated part may read once for every row around.
+    system: HashMap<Arc<str>, Arc<Vec<Vec<Datum>>>>,
     memory: MemoryReservation,
 }
 
@@ -60,6 +62,7 @@ impl Kept {
             values: HashMap::new(),
             rows: HashMap::new(),
             sets: HashMap::new(),
+            system: HashMap::new(),
             memory: reserve("subquery results", task),
         }
     }
@@ -81,6 +84,7 @@ impl Kept {
         self.values.clear();
         self.rows.clear();
         self.sets.clear();
+        self.system.clear();
         self.memory.free();
     }
 }
@@ -104,6 +108,27 @@ impl Shared {
     ) -> Arc<Self> {
         let work = HashMap::from([(number, rows)]);
         Arc::new(Self { work, around: Some(around.clone()), ..Self::new(task) })
+    }
+
+    /// The rows of a computed relation: the same as long as the statement runs.
+    fn system_rows(
+        &self,
+        name: &Arc<str>,
+        compute: impl FnOnce() -> SqlResult<Vec<Vec<Datum>>>,
+    ) -> SqlResult<Arc<Vec<Vec<Datum>>>> {
+        if let Some(around) = &self.around {
+            return around.system_rows(name, compute);
+        }
+        if let Some(rows) = self.kept.lock().system.get(name) {
+            return Ok(rows.clone());
+        }
+        let rows = Arc::new(compute()?);
+        let bytes = rows.iter().map(|row| row_size(row)).sum();
+        let mut kept = self.kept.lock();
+        if kept.memory.try_grow(bytes).is_ok() {
+            kept.system.insert(name.clone(), rows.clone());
+        }
+        Ok(rows)
     }
 
     /// Gives memory back that others need more.
@@ -174,6 +199,12 @@ impl Run {
             shared: self.shared.clone(),
             io: self.io.clone(),
         })
+    }
+
+    /// The rows of a computed relation.
+    pub(crate) fn system_rows(&self, name: &Arc<str>) -> SqlResult<Arc<Vec<Vec<Datum>>>> {
+        let compute = || self.context.system_relations.rows(name, &self.context);
+        self.shared.system_rows(name, compute)
     }
 
     pub(crate) fn with_shared(&self, shared: Arc<Shared>) -> Arc<Self> {

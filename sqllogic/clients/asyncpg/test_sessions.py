@@ -9,7 +9,7 @@ from support import WHERE, Case
 class Transactions(Case):
     async def asyncSetUp(self):
         await super().asyncSetUp()
-        await self.conn.execute("CREATE TABLE t (i int PRIMARY KEY)")
+        await self.conn.execute("CREATE TABLE t (i int PRIMARY KEY, x text)")
 
     async def numbers(self, conn=None):
         return [row["i"] for row in await (conn or self.conn).fetch("SELECT i FROM t ORDER BY i")]
@@ -55,8 +55,8 @@ class Transactions(Case):
         with self.assertRaises(asyncpg.SerializationError) as caught:
             async with other.transaction(isolation="repeatable_read"):
                 await self.numbers(other)
-                await self.conn.execute("UPDATE t SET i = 2")
-                await other.execute("UPDATE t SET i = 3")
+                await self.conn.execute("UPDATE t SET x = 'a'")
+                await other.execute("UPDATE t SET x = 'b'")
         self.assertEqual(
             str(caught.exception), "could not serialize access due to concurrent update"
         )

@@ -48,9 +48,9 @@ class Prepared(Case):
                 await self.conn.fetchrow(query)
         self.assertEqual(tuple(await self.conn.fetchrow(query)), (1,))
 
-    async def test_explain(self):
-        plan = await (await self.conn.prepare("SELECT $1::int")).explain(1)
-        self.assertIsInstance(plan[0]["Plan"]["Node Type"], str)
+    async def test_explaining_with_parameters(self):
+        lines = await self.conn.fetch("EXPLAIN (COSTS OFF) SELECT $1::int", 1)
+        self.assertEqual([tuple(line) for line in lines], [("Result",)])
 
     async def test_types_are_inferred(self):
         await self.conn.execute("CREATE TABLE t (i int8, x text, d date)")
@@ -156,6 +156,24 @@ class Copy(Case):
         self.assertEqual(
             [tuple(row) for row in await self.conn.fetch("SELECT i, x, n::text FROM t")],
             [(1, "a", "1.5"), (2, None, None)],
+        )
+
+    async def test_records(self):
+        records = [(i, f"x{i}" if i % 3 else None, i / 4) for i in range(2000)]
+        status = await self.conn.copy_records_to_table("t", records=records)
+        self.assertEqual(status, "COPY 2000")
+        self.assertEqual(
+            tuple(await self.conn.fetchrow("SELECT count(x), sum(n) FROM t")), (1333, 499750)
+        )
+        status = await self.conn.copy_records_to_table(
+            "t", records=[(-1,), (-2,)], columns=["i"], where="i < -1"
+        )
+        self.assertEqual(status, "COPY 1")
+        out = io.BytesIO()
+        await self.conn.copy_from_query("SELECT -2, 'ü'", output=out, format="binary")
+        self.assertEqual(
+            out.getvalue().hex(),
+            "5047434f50590aff0d0a00" + "00" * 8 + "0002" + "00000004fffffffe" + "00000002c3bc" + "ffff",
         )
 
     async def test_from_csv(self):
