@@ -18,8 +18,6 @@ mod clients;
 mod isolation;
 #[path = "over_the_wire/serializable.rs"]
 mod serializable;
-#[path = "over_the_wire/random.rs"]
-mod random;
 #[path = "over_the_wire/kill.rs"]
 mod kill;
 #[path = "over_the_wire/data_directory.rs"]
