@@ -14,7 +14,7 @@ use aegis_storage::{LockWait, TableLockMode, Transaction};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::run::{table_lock_id, transaction_over};
-use super::{Outcome, ResultColumn, Session, block};
+use super::{Outcome, ResultColumn, Session};
 use crate::instance::Instance;
 
 /// Whether the analyzer makes a bound tree of the statement.
@@ -374,9 +374,7 @@ impl Session {
     /// The value of a setting; those of the running transaction are its own.
     fn show_value(&self, name: &str) -> SqlResult<String> {
         match (name.to_ascii_lowercase().as_str(), &self.block) {
-            ("transaction_isolation", Some(block)) => {
-                Ok(block::isolation_name(block.isolation).to_owned())
-            }
+            ("transaction_isolation", Some(block)) => Ok(block.isolation.text().to_owned()),
             ("transaction_read_only", Some(block)) => {
                 Ok(if block.read_only { "on" } else { "off" }.to_owned())
             }
