@@ -11,6 +11,8 @@ use super::Target;
 mod python;
 #[path = "suites/node.rs"]
 mod node;
+#[path = "suites/java.rs"]
+mod java;
 
 /// A folder of `sqllogic/clients`.
 fn suite(name: &str) -> PathBuf {
