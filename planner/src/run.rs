@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use aegis_sql::query_engine::StatementContext;
 use aegis_types::self_describing::write_any;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
+use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     kept: Mutex<Kept>,
     /// The rows of common table expressions, which are not forgotten.
     stored: Mutex<HashMap<(usize, Vec<u8>), Arc<Stored>>>,
+    /// The rows of computed relations, which are the same throughout a statement.
+    computed: Arc<Mutex<HashMap<Arc<str>, Vec<RecordBatch>>>>,
     /// The rows that a recursive query's last step gave, by its number.
     work: HashMap<usize, Rows>,
     around: Option<Arc<Self>>,
@@ -90,6 +93,7 @@ impl Shared {
         Self {
             kept: Mutex::new(Kept::new(task)),
             stored: Mutex::default(),
+            computed: Arc::default(),
             work: HashMap::new(),
             around: None,
         }
@@ -103,7 +107,22 @@ impl Shared {
         task: &TaskContext,
     ) -> Arc<Self> {
         let work = HashMap::from([(number, rows)]);
-        Arc::new(Self { work, around: Some(around.clone()), ..Self::new(task) })
+        let computed = around.computed.clone();
+        Arc::new(Self { work, computed, around: Some(around.clone()), ..Self::new(task) })
+    }
+
+    /// The rows of a computed relation.
+    pub(crate) fn computed(
+        &self,
+        name: &Arc<str>,
+        compute: impl FnOnce() -> SqlResult<Vec<RecordBatch>>,
+    ) -> SqlResult<Vec<RecordBatch>> {
+        if let Some(known) = self.computed.lock().get(name) {
+            return Ok(known.clone());
+        }
+        let made = compute()?;
+        self.computed.lock().insert(name.clone(), made.clone());
+        Ok(made)
     }
 
     /// Gives memory back that others need more.

@@ -5,7 +5,8 @@ use aegis_types::{Datum, Oid, type_oid as t};
 
 use super::SystemContext;
 use super::cell::{NULL, array_or_null, count, oid_vector};
-use crate::snapshot::{BOOTSTRAP_ROLE, PG_CATALOG};
+use super::function::function_schema;
+use crate::snapshot::BOOTSTRAP_ROLE;
 
 pub(super) fn rows(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     builtins()
@@ -36,7 +37,7 @@ fn row(row: &FunctionRow) -> Vec<Datum> {
     row![
         row.oid,
         row.name,
-        PG_CATALOG,
+        function_schema(row),
         BOOTSTRAP_ROLE,
         language,
         1.0_f32,

@@ -108,6 +108,7 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "acldefault",
     "makeaclitem",
     "aclcontains",
+    "regclass",
     "to_regclass",
     "to_regtype",
     "to_regproc",
