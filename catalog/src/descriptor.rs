@@ -384,13 +384,16 @@ pub struct IndexBody {
     pub table: Oid,
     /// The tree of its entries. A primary key that is the row key has none of its own: 0.
     ///
-    /// Key: the key encoding of the columns; then, unless the index is unique and none of the
-    /// values is NULL, the row key. Value: the row key of a unique entry, else nothing.
+    /// Key: the key encoding of the columns; then, unless the index is unique at once and none of
+    /// the values is NULL, the row key. Value: the row key of a unique entry, else nothing.
     pub tree: u64,
     /// The columns.
     pub keys: Vec<IndexKey>,
     /// Whether two rows may not have equal keys.
     pub unique: bool,
+    /// Whether it holds two rows with equal keys for a while, as its constraint is deferrable.
+    #[serde(default)]
+    pub deferrable: bool,
     /// Whether it is the primary key's.
     pub primary: bool,
     /// Whether NULLs count as equal.
@@ -474,6 +477,35 @@ pub struct Constraint {
     /// Whether every row keeps it: not after `NOT VALID`.
     #[serde(default = "yes")]
     pub validated: bool,
+    /// When it is looked at.
+    #[serde(default)]
+    pub deferral: Deferral,
+}
+
+/// When a key is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deferral {
+    /// As soon as may be, whatever SET CONSTRAINTS says.
+    #[default]
+    NotDeferrable,
+    /// At the end of each statement, until SET CONSTRAINTS puts it off.
+    InitiallyImmediate,
+    /// At the commit, until SET CONSTRAINTS says otherwise.
+    InitiallyDeferred,
+}
+
+impl Deferral {
+    /// Whether SET CONSTRAINTS may put it off.
+    #[must_use]
+    pub fn is_deferrable(self) -> bool {
+        self != Self::NotDeferrable
+    }
+
+    /// Whether it waits for the commit unless told otherwise.
+    #[must_use]
+    pub fn is_initially_deferred(self) -> bool {
+        self == Self::InitiallyDeferred
+    }
 }
 
 /// What a constraint demands.

@@ -176,6 +176,7 @@ impl Database {
 
     fn context(&self) -> StatementContext {
         StatementContext {
+            deferred: Arc::default(),
             temporary_files: std::env::temp_dir().into(),
             view: self.store.newest_view().unwrap(),
             catalog: self.catalog.clone(),

@@ -131,6 +131,7 @@ mod activity;
 mod block;
 mod concurrently;
 mod bound_relations;
+mod constraints;
 mod copy;
 pub(crate) mod cursor;
 mod declare;

@@ -1,4 +1,4 @@
-//! The text and csv formats of COPY: options, reading and writing. It knows no table, no
+//! The formats of COPY: options, reading and writing. It knows no table, no
 //! transaction and no socket.
 //!
 //! ```text
@@ -7,12 +7,14 @@
 //! text_out ──► CopyWriter ──row──► one CopyData a row
 //! ```
 
+mod binary;
 mod encoding;
 mod fields;
 mod options;
 mod reader;
 mod writer;
 
+pub use binary::{BinaryReader, write_end, write_field, write_header, write_row};
 pub use options::{CopyFormat, CopyHeader, CopyOptions, ForcedColumns};
 pub use reader::CopyReader;
 pub use writer::CopyWriter;

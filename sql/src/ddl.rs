@@ -207,18 +207,20 @@ impl Ddl<'_> {
         Ok(tag.to_owned())
     }
 
-    /// 55006 for a table that an open cursor of the session reads.
+    /// 55006 for a table that an open cursor of the session reads, or whose constraints wait to be
+    /// looked at.
     fn refuse_in_use(&self, relation: Oid, statement: &str) -> SqlResult<()> {
-        if !self.in_use.contains(&relation) {
+        let why = if self.in_use.contains(&relation) {
+            "it is being used by active queries in this session"
+        } else if self.context.deferred.is_about(relation) {
+            "it has pending trigger events"
+        } else {
             return Ok(());
-        }
+        };
         let name = self.context.catalog.relation(relation).map_or("", |found| &found.name);
         Err(SqlError::new(
             SqlState::ObjectInUse,
-            format!(
-                "cannot {statement} \"{name}\" because it is being used by active queries in this \
-                 session"
-            ),
+            format!("cannot {statement} \"{name}\" because {why}"),
         ))
     }
 

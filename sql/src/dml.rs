@@ -12,7 +12,7 @@
 //! what, and this module locks, checks again, checks constraints and writes. Rows are written while
 //! the source is still read: a scan does not see writes of its own command.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,6 +22,8 @@ use aegis_storage::{Direction, IsolationLevel, KeyRange, ReadView, Transaction, 
 use aegis_types::{EvalContext, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
 
+use pending::Pending;
+
 use crate::evaluate::Evaluation;
 use crate::query_engine::{QueryEngine, StatementContext};
 
@@ -29,6 +31,7 @@ mod change;
 mod conflict;
 mod foreign_key;
 mod lock_rows;
+mod pending;
 mod recheck;
 pub(crate) mod returned;
 mod returning;
@@ -37,6 +40,7 @@ mod with;
 mod write;
 
 pub use lock_rows::{LockedRows, with_current_row};
+pub use pending::{DeferredChecks, DeferredModes, PendingChecks};
 pub use returned::{KeptRows, ReturnedRows};
 pub use table::TableAccess;
 pub use write::{InsertOutcome, OldRow};
@@ -53,9 +57,9 @@ pub struct Changes<'a> {
     pub row_ids: &'a RowIds,
     /// `lock_timeout`; none waits for ever.
     pub lock_timeout: Option<Duration>,
-    /// Foreign keys to be looked at again when the statement ends: a row may reference one that the
-    /// same statement inserts later.
-    pub(crate) pending: Vec<foreign_key::Pending>,
+    /// What is looked at when the statement ends: a row may reference one that the same statement
+    /// inserts later.
+    pub(crate) pending: VecDeque<Pending>,
     /// How deep cascades have led.
     pub(crate) cascade_depth: usize,
     /// The rows that a statement with several changes of data has changed so far; none while there
@@ -65,10 +69,6 @@ pub struct Changes<'a> {
 
 /// Rows by tree and key.
 type RowKeys = HashSet<(TreeId, Vec<u8>)>;
-
-/// Foreign keys that a statement under way has yet to look at.
-#[derive(Default)]
-pub struct PendingChecks(Vec<foreign_key::Pending>);
 
 /// What a change of data gave.
 #[derive(Debug)]
@@ -95,13 +95,13 @@ impl<'a> Changes<'a> {
             engine,
             row_ids,
             lock_timeout,
-            pending: Vec::new(),
+            pending: VecDeque::new(),
             cascade_depth: 0,
             changed_in_with: None,
         }
     }
 
-    /// Puts back the foreign keys that an earlier part of the same statement left to its end.
+    /// Puts back the checks that an earlier part of the same statement left to its end.
     #[must_use]
     pub fn resume(mut self, pending: PendingChecks) -> Self {
         self.pending = pending.0;

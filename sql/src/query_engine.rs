@@ -14,6 +14,7 @@ use aegis_types::{Datum, FormatSettings, Host, SqlError, SqlResult, TypeRef};
 use async_trait::async_trait;
 
 use crate::bound::Query;
+use crate::dml::DeferredChecks;
 
 /// What holds while one statement runs: shared by everything that the statement starts.
 #[derive(Clone)]
@@ -38,6 +39,8 @@ pub struct StatementContext {
     pub memory_bytes: usize,
     /// Where files without a name are made for what a statement keeps beyond that.
     pub temporary_files: Arc<Path>,
+    /// The checks that its transaction has put off.
+    pub deferred: Arc<DeferredChecks>,
     /// Set when the statement is to stop: long loops look at it.
     pub cancel: CancelFlag,
     /// Computes the rows of a system relation: implemented over the catalog.

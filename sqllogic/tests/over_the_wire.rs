@@ -18,6 +18,10 @@ mod clients;
 mod dump;
 #[path = "over_the_wire/isolation.rs"]
 mod isolation;
+#[path = "over_the_wire/serializable.rs"]
+mod serializable;
+#[path = "over_the_wire/random.rs"]
+mod random;
 #[path = "over_the_wire/kill.rs"]
 mod kill;
 #[path = "over_the_wire/data_directory.rs"]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::descriptor::{
-    Column, Comment, Constraint, ConstraintKind, DefaultPrivileges, ForeignKey, Identity,
+    Column, Comment, Constraint, ConstraintKind, DefaultPrivileges, Deferral, ForeignKey, Identity,
     IndexBody, IndexKey, ReferentialAction, Relation, RelationBody, RoleSettings, SequenceBody,
     TableBody,
 };
@@ -81,6 +81,7 @@ fn constraint() -> impl Strategy<Value = Constraint> {
         name,
         kind,
         validated: true,
+        deferral: Deferral::InitiallyImmediate,
     })
 }
 

@@ -6,7 +6,7 @@ use aegis_types::functions::{quote_ident, quote_literal};
 
 use super::Names;
 use crate::descriptor::{
-    Constraint, ConstraintKind, ForeignKey, IndexKey, ReferentialAction, Relation,
+    Constraint, ConstraintKind, Deferral, ForeignKey, IndexKey, ReferentialAction, Relation,
 };
 
 /// `CREATE INDEX`. With `pretty` the table is qualified only where it is not visible.
@@ -121,6 +121,11 @@ pub fn constraint_definition(
     pretty: bool,
 ) -> String {
     let not_valid = if constraint.validated { "" } else { " NOT VALID" };
+    let deferral = match constraint.deferral {
+        Deferral::NotDeferrable => "",
+        Deferral::InitiallyImmediate => " DEFERRABLE",
+        Deferral::InitiallyDeferred => " DEFERRABLE INITIALLY DEFERRED",
+    };
     let text = match &constraint.kind {
         ConstraintKind::Check { expression, .. } => {
             let relation = names.catalog.relation(table.oid);
@@ -141,7 +146,7 @@ pub fn constraint_definition(
         }
         ConstraintKind::ForeignKey(key) => foreign_key(names, table, key),
     };
-    text + not_valid
+    text + deferral + not_valid
 }
 
 fn index_columns(names: &Names<'_>, table: &Relation, index: Oid) -> String {

@@ -74,7 +74,7 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             index.nulls_not_distinct,
             index.primary,
             false,
-            true,
+            !index.deferrable,
             index.clustered,
             index.valid,
             false,

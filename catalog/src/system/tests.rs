@@ -158,6 +158,7 @@ fn catalog() -> CatalogSnapshot {
         name: name.into(),
         kind,
         validated: true,
+        deferral: crate::Deferral::NotDeferrable,
     };
     let mut with_default = column(2, "Amount", TypeRef::with_typmod(t::NUMERIC, (8 << 16) + 2 + 4));
     with_default.default = Some("nextval('public.s'::regclass)".into());

@@ -335,7 +335,8 @@ impl Builder {
                 },
             };
             let plan = empty(&index.name, Some(TreeId(body.tree)), keys);
-            found.push(Candidate { columns, unique: body.unique, plan, partial });
+            let unique = body.unique && !body.deferrable;
+            found.push(Candidate { columns, unique, plan, partial });
         }
         found
     }

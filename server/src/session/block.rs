@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aegis_catalog::CatalogSnapshot;
 use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt};
 use aegis_sql::ddl::DdlChange;
+use aegis_sql::dml::{DeferredChecks, DeferredModes};
 use aegis_storage::{AdvisoryMark, IsolationLevel, Savepoint, Transaction, TxnOptions};
 use aegis_types::{SqlError, SqlResult, SqlState};
 use tokio::sync::Mutex;
@@ -29,6 +30,8 @@ pub(super) struct Block {
     pub(super) read_only: bool,
     /// `now()`
     pub(super) timestamp: i64,
+    /// Checks that wait for the commit.
+    pub(super) deferred: Arc<DeferredChecks>,
     savepoints: Vec<NamedSavepoint>,
     /// The session's own changes of the catalog, not published yet.
     ddl: Vec<DdlChange>,
@@ -43,6 +46,7 @@ struct NamedSavepoint {
     failed_before: bool,
     advisory: AdvisoryMark,
     notify: NotifyMark,
+    deferred: DeferredModes,
 }
 
 impl Block {
@@ -110,6 +114,7 @@ impl Session {
             isolation,
             read_only,
             timestamp: self.statement_timestamp,
+            deferred: Arc::default(),
             savepoints: Vec::new(),
             ddl: Vec::new(),
             successor: None,
@@ -207,7 +212,11 @@ impl Session {
             return Ok(());
         }
         // A held cursor keeps its rows, also those of a table that the commit empties or drops.
-        let held = match self.hold_cursors().await {
+        let held = match self.check_deferred(true).await {
+            Ok(()) => self.hold_cursors().await,
+            Err(error) => Err(error),
+        };
+        let held = match held {
             Ok(held) => held,
             Err(error) => {
                 self.roll_back().await;
@@ -433,6 +442,7 @@ impl Session {
             failed_before: false,
             advisory,
             notify,
+            deferred: block.deferred.modes(),
         });
         Ok("SAVEPOINT")
     }
@@ -464,6 +474,7 @@ impl Session {
         }
         host.identity().advisory.roll_back_to(found.advisory);
         host.identity().channels.roll_back_to(found.notify);
+        block.deferred.restore_modes(found.deferred.clone());
         block.ddl.truncate(found.ddl_count);
         block.successor = None;
         block.failed = found.failed_before;

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use aegis_catalog::snapshot::PG_CATALOG;
 use aegis_catalog::system::{self, SystemRelation};
 use aegis_catalog::{CatalogSnapshot, Relation, RelationKind};
+use aegis_sql::analyze::ExprPlace;
 use aegis_sql::ast::{self, CopySource, CopyTarget, RangeVar, Statement};
-use aegis_sql::bound::BoundStatement;
-use aegis_sql::copy::{CopyHeader, CopyOptions, CopyReader, CopyWriter, ForcedColumns};
+use aegis_sql::copy::{
+    BinaryReader, CopyFormat, CopyHeader, CopyOptions, CopyReader, CopyWriter, ForcedColumns,
+};
 use aegis_sql::dml::{Changes, PendingChecks, TableAccess};
 use aegis_sql::evaluate::Program;
 use aegis_sql::query_engine::{RowStream, StatementContext};
 use aegis_storage::{LockWait, TableLockMode};
-use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, io};
+use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, SqlState, TypeRef, io};
 
 use super::run::{table_lock_id, transaction_over};
 use super::{CopyIn, CopyOut, Outcome, Session};
@@ -22,15 +24,12 @@ impl Session {
     /// Begins a COPY.
     ///
     /// # Errors
-    /// 0A000 for files, programs, binary and WHERE; whatever names, options and the query raise.
+    /// 0A000 for files and programs; whatever names, options and the query raise.
     pub(super) async fn copy(&mut self, copy: &ast::CopyStmt) -> SqlResult<Outcome> {
         match &copy.target {
             CopyTarget::Stdio => {}
             CopyTarget::File(_) => return Err(SqlError::unsupported("COPY with a file")),
             CopyTarget::Program(_) => return Err(SqlError::unsupported("COPY with a program")),
-        }
-        if copy.where_clause.is_some() {
-            return Err(SqlError::unsupported("WHERE in COPY FROM"));
         }
         match &copy.source {
             CopySource::Relation { relation, columns } if copy.is_from => {
@@ -39,12 +38,7 @@ impl Session {
             CopySource::Relation { relation, columns } => {
                 self.copy_table_to(copy, relation, columns).await
             }
-            CopySource::Query(query) => {
-                if !matches!(&**query, Statement::Select(_)) {
-                    return Err(SqlError::unsupported("COPY of a statement that changes data"));
-                }
-                self.copy_query_to(copy, query, None).await
-            }
+            CopySource::Query(query) => self.copy_query_to(copy, query, None).await,
         }
     }
 
@@ -155,6 +149,13 @@ impl Session {
         refuse_unknown_forced(&relation, "FORCE_NOT_NULL", &options.force_not_null, &names)?;
         refuse_unknown_forced(&relation, "FORCE_NULL", &options.force_null, &names)?;
         let context = self.statement_context(catalog, Arc::new([])).await?;
+        let filter = match &copy.where_clause {
+            Some(condition) => {
+                let path = self.search_path(&context.catalog);
+                Some(copy_filter(condition, &relation, &context, &path)?)
+            }
+            None => None,
+        };
         let table = TableAccess::new(&relation, &context)?;
         let mut defaults = Vec::new();
         for column in relation.live_columns().filter(|column| !names.contains(&column.name)) {
@@ -163,9 +164,15 @@ impl Session {
             }
         }
         Ok(Outcome::CopyIn(Box::new(TableCopyIn {
-            reader: CopyReader::new(options, &relation.name, names),
+            reader: match options.format {
+                CopyFormat::Binary => Reader::Binary(BinaryReader::new(&relation.name, names)),
+                CopyFormat::Text | CopyFormat::Csv => {
+                    Reader::Lines(Box::new(CopyReader::new(options, &relation.name, names)))
+                }
+            },
             columns: columns.iter().map(|column| (place(column.number), column.ty)).collect(),
             defaults,
+            filter,
             table,
             context,
             pending: PendingChecks::default(),
@@ -207,9 +214,12 @@ impl Session {
         let (analyzed, catalog) = self.locked_analysis(query).await?;
         let analyzed = Arc::new(analyzed);
         self.check_allowed(&analyzed, &catalog)?;
-        let BoundStatement::Query(bound) = &analyzed.statement else {
-            return Err(SqlError::internal("COPY of what is no query"));
-        };
+        if !analyzed.statement.returns_rows() {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "COPY query must have a RETURNING clause",
+            ));
+        }
         let names: Vec<String> =
             analyzed.columns.iter().map(|column| column.name.clone()).collect();
         if let ForcedColumns::Named(forced) = &options.force_quote {
@@ -223,19 +233,26 @@ impl Session {
             }
         }
         let context = self.statement_context(catalog, Arc::new([])).await?;
-        let rows = self.instance.engine.plan(bound, &context)?.execute(&context)?;
-        let with_header = options.header != CopyHeader::Off;
+        let rows = match self.run_bound(&analyzed, context.clone()).await? {
+            Outcome::Rows { rows, .. } | Outcome::Returned { rows, .. } => rows,
+            _ => return Err(SqlError::internal("COPY of what gives no rows")),
+        };
+        let (is_binary, has_names) =
+            (options.format == CopyFormat::Binary, options.header != CopyHeader::Off);
         let writer = CopyWriter::new(options, &names);
-        let header = with_header.then(|| {
-            let mut line = Vec::new();
-            writer.header(&names, &mut line);
-            line
-        });
+        let mut header = Vec::new();
+        if is_binary {
+            aegis_sql::copy::write_header(&mut header);
+        } else if has_names {
+            writer.header(&names, &mut header);
+        }
         let types = analyzed.columns.iter().map(|column| column.ty).collect();
         Ok(Outcome::CopyOut(Box::new(QueryCopyOut {
             writer,
+            is_binary,
             types,
             header,
+            ended: false,
             rows,
             context,
             sent: 0,
@@ -243,12 +260,78 @@ impl Session {
     }
 }
 
+/// Who reads the rows, by their format.
+enum Reader {
+    /// text and csv
+    Lines(Box<CopyReader>),
+    /// binary
+    Binary(BinaryReader),
+}
+
+impl Reader {
+    fn feed(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Lines(reader) => reader.feed(bytes),
+            Self::Binary(reader) => reader.feed(bytes),
+        }
+    }
+
+    fn end(&mut self) {
+        match self {
+            Self::Lines(reader) => reader.end(),
+            Self::Binary(reader) => reader.end(),
+        }
+    }
+
+    fn next_row(&mut self) -> SqlResult<bool> {
+        match self {
+            Self::Lines(reader) => reader.next_row(),
+            Self::Binary(reader) => reader.next_row(),
+        }
+    }
+
+    fn value(&self, at: usize, ty: TypeRef, eval: &EvalContext<'_>) -> SqlResult<Datum> {
+        match self {
+            Self::Lines(reader) => match reader.field(at)? {
+                Some(text) => {
+                    io::text_in(ty, text, eval).map_err(|error| reader.in_field(error, at))
+                }
+                None => Ok(Datum::Null),
+            },
+            Self::Binary(reader) => match reader.field(at) {
+                Some(bytes) => {
+                    io::binary_in(ty, bytes, eval).map_err(|error| reader.in_field(error, at))
+                }
+                None => Ok(Datum::Null),
+            },
+        }
+    }
+
+    /// An error in the row at hand, which is shown where it can be read.
+    fn in_line(&self, error: SqlError) -> SqlError {
+        match self {
+            Self::Lines(reader) => reader.in_line(error),
+            Self::Binary(reader) => reader.in_row(error),
+        }
+    }
+
+    /// An error in the row at hand of which its number says enough.
+    fn at_line(&self, error: SqlError) -> SqlError {
+        match self {
+            Self::Lines(reader) => reader.at_line(error),
+            Self::Binary(reader) => reader.in_row(error),
+        }
+    }
+}
+
 /// `COPY table FROM STDIN` under way.
 struct TableCopyIn {
-    reader: CopyReader,
+    reader: Reader,
     /// The place in the row and the type of each field.
     columns: Vec<(usize, TypeRef)>,
     defaults: Vec<(usize, Program)>,
+    /// `WHERE`
+    filter: Option<Program>,
     table: TableAccess,
     context: StatementContext,
     pending: PendingChecks,
@@ -256,21 +339,24 @@ struct TableCopyIn {
 }
 
 impl TableCopyIn {
-    fn read_row(&self) -> SqlResult<Vec<Datum>> {
+    /// The row at hand; none if it is left out.
+    fn read_row(&self) -> SqlResult<Option<Vec<Datum>>> {
         let mut row = vec![Datum::Null; self.table.layout.column_count()];
         let eval = self.context.eval();
         for (at, (place, ty)) in self.columns.iter().enumerate() {
-            if let Some(text) = self.reader.field(at)? {
-                row[*place] = io::text_in(*ty, text, &eval)
-                    .map_err(|error| self.reader.in_field(error, at))?;
-            }
+            row[*place] = self.reader.value(at, *ty, &eval)?;
         }
         let evaluation = self.context.evaluation();
         for (place, program) in &self.defaults {
             row[*place] =
                 program.evaluate(&[], &evaluation).map_err(|error| self.reader.in_line(error))?;
         }
-        Ok(row)
+        if let Some(filter) = &self.filter
+            && !filter.is_true(&row, &evaluation).map_err(|error| self.reader.in_line(error))?
+        {
+            return Ok(None);
+        }
+        Ok(Some(row))
     }
 
     /// Inserts every row that is there whole; with `finish`, ends the statement.
@@ -286,7 +372,7 @@ impl TableCopyIn {
                 .resume(std::mem::take(&mut self.pending));
         while self.reader.next_row()? {
             context.cancel.check()?;
-            let row = self.read_row()?;
+            let Some(row) = self.read_row()? else { continue };
             changes.copy_row(&self.table, row).await.map_err(|error| match error.code() {
                 SqlState::ForeignKeyViolation => error,
                 SqlState::UniqueViolation => self.reader.at_line(error),
@@ -305,7 +391,7 @@ impl TableCopyIn {
 #[async_trait::async_trait]
 impl CopyIn for TableCopyIn {
     fn format(&self) -> (u8, usize) {
-        (0, self.columns.len())
+        (u8::from(matches!(self.reader, Reader::Binary(_))), self.columns.len())
     }
 
     async fn data(&mut self, bytes: &[u8], session: &mut Session) -> SqlResult<()> {
@@ -323,8 +409,12 @@ impl CopyIn for TableCopyIn {
 /// `COPY … TO STDOUT` under way.
 struct QueryCopyOut {
     writer: CopyWriter,
+    is_binary: bool,
     types: Vec<TypeRef>,
-    header: Option<Vec<u8>>,
+    /// What comes before the first row.
+    header: Vec<u8>,
+    /// Whether what comes after the last row was sent.
+    ended: bool,
     rows: Box<dyn RowStream>,
     context: StatementContext,
     sent: u64,
@@ -333,21 +423,39 @@ struct QueryCopyOut {
 #[async_trait::async_trait]
 impl CopyOut for QueryCopyOut {
     fn format(&self) -> (u8, usize) {
-        (0, self.writer.column_count())
+        (u8::from(self.is_binary), self.writer.column_count())
     }
 
     async fn next(&mut self) -> SqlResult<Option<Vec<Vec<u8>>>> {
-        if let Some(header) = self.header.take() {
-            return Ok(Some(vec![header]));
+        if !self.is_binary && !self.header.is_empty() {
+            return Ok(Some(vec![std::mem::take(&mut self.header)]));
         }
         self.context.cancel.check()?;
         let Some(batch) = self.rows.next().await? else {
-            return Ok(None);
+            if self.ended || !self.is_binary {
+                return Ok(None);
+            }
+            self.ended = true;
+            let mut end = std::mem::take(&mut self.header);
+            aegis_sql::copy::write_end(&mut end);
+            return Ok(Some(vec![end]));
         };
         let eval = self.context.eval();
         let mut lines = Vec::with_capacity(batch.len());
         let mut text = Vec::new();
         for row in 0..batch.len() {
+            self.sent += 1;
+            if self.is_binary {
+                let mut line = std::mem::take(&mut self.header);
+                aegis_sql::copy::write_row(self.types.len(), &mut line);
+                for (at, ty) in self.types.iter().enumerate() {
+                    let value = batch.datum(row, at);
+                    let write = |out: &mut Vec<u8>| io::binary_out(ty.oid, &value, &eval, out);
+                    aegis_sql::copy::write_field((!value.is_null()).then_some(write), &mut line);
+                }
+                lines.push(line);
+                continue;
+            }
             let mut line = Vec::with_capacity(64);
             for (at, ty) in self.types.iter().enumerate() {
                 let value = batch.datum(row, at);
@@ -357,7 +465,6 @@ impl CopyOut for QueryCopyOut {
             }
             self.writer.end_row(&mut line);
             lines.push(line);
-            self.sent += 1;
         }
         Ok(Some(lines))
     }
@@ -457,4 +564,24 @@ fn quoted(name: &str) -> String {
 /// The place of a column in a row.
 fn place(number: i16) -> usize {
     usize::try_from(number - 1).expect("columns are numbered from 1")
+}
+
+/// `WHERE` of COPY FROM, which is asked before columns are generated.
+fn copy_filter(
+    condition: &ast::Expr,
+    relation: &Arc<Relation>,
+    context: &StatementContext,
+    path: &[Oid],
+) -> SqlResult<Program> {
+    let condition = context.condition_over(condition, relation, ExprPlace::CopyWhere, path)?;
+    let mut columns = relation.live_columns();
+    let generated = columns.find(|column| column.generated && condition.names(column.number));
+    match generated {
+        None => Ok(condition.program),
+        Some(column) => Err(SqlError::new(
+            SqlState::InvalidColumnReference,
+            "generated columns are not supported in COPY FROM WHERE conditions",
+        )
+        .detail(format!("Column \"{}\" is a generated column.", column.name))),
+    }
 }

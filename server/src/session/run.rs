@@ -336,6 +336,7 @@ impl Session {
             host: self.host.clone(),
             memory_bytes: self.instance.query_memory_bytes,
             temporary_files: self.instance.temporary_files.clone(),
+            deferred: self.block.as_ref().map(|block| block.deferred.clone()).unwrap_or_default(),
             cancel: self.cancel.clone(),
             system_relations: self.host.system_relations(),
         }

@@ -121,6 +121,7 @@ impl Session {
                 self.host.identity().channels.notify(&notify.channel, payload)?;
                 Ok(Outcome::Done("NOTIFY".to_owned()))
             }
+            Statement::SetConstraints(set) => self.set_constraints(set).await,
             Statement::Fetch(fetch) => self.fetch(fetch).await,
             Statement::ClosePortal(name) => self.close_cursor(name.as_deref()).await,
             Statement::Prepare(prepare) => self.prepare_statement(prepare, source),

@@ -101,7 +101,8 @@ impl Analyzer<'_> {
             let table = relation.as_table()?;
             table.indexes.iter().find_map(|oid| {
                 let index = catalog.relation(*oid)?.as_index()?;
-                index.primary.then(|| index.keys.iter().map(|key| key.column).collect())
+                (index.primary && !index.deferrable)
+                    .then(|| index.keys.iter().map(|key| key.column).collect())
             })
         };
         let by_key = RefCell::default();

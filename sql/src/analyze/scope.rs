@@ -39,6 +39,7 @@ pub(super) enum Clause {
     IndexPredicate,
     AlterTransform,
     Generated,
+    CopyWhere,
     ExecuteParameter,
 }
 
@@ -73,6 +74,7 @@ impl Clause {
             Self::IndexPredicate => "index predicate",
             Self::AlterTransform => "USING",
             Self::Generated => "GENERATED AS",
+            Self::CopyWhere => "WHERE",
             Self::ExecuteParameter => "EXECUTE",
         }
     }
@@ -88,6 +90,7 @@ impl Clause {
             Self::IndexPredicate => "index predicates",
             Self::AlterTransform => "transform expressions",
             Self::Generated => "column generation expressions",
+            Self::CopyWhere => "COPY FROM WHERE conditions",
             Self::ExecuteParameter => "EXECUTE parameters",
             _ => return None,
         })

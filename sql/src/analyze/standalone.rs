@@ -28,6 +28,8 @@ pub enum ExprPlace {
     AlterTransform,
     /// `GENERATED ALWAYS AS (…)`.
     Generated,
+    /// `COPY … FROM … WHERE`: a boolean.
+    CopyWhere,
 }
 
 impl Analyzer<'_> {
@@ -64,11 +66,14 @@ impl Analyzer<'_> {
             ExprPlace::IndexPredicate => Clause::IndexPredicate,
             ExprPlace::AlterTransform => Clause::AlterTransform,
             ExprPlace::Generated => Clause::Generated,
+            ExprPlace::CopyWhere => Clause::CopyWhere,
         };
         let node = self.expr_in(expr, clause)?;
         match (place, coerce_to) {
             (ExprPlace::Check, None) => self.coerce_to_boolean(node, "CHECK"),
-            (ExprPlace::IndexPredicate, None) => self.coerce_to_boolean(node, "WHERE"),
+            (ExprPlace::IndexPredicate | ExprPlace::CopyWhere, None) => {
+                self.coerce_to_boolean(node, "WHERE")
+            }
             (_, None) => Ok(self.known_type(node)?.expr),
             (ExprPlace::AlterTransform, Some((ty, column))) => self.transform(node, ty, column),
             (_, Some((ty, column))) => self.default_value(node, ty, column),

@@ -128,6 +128,7 @@ impl Analyzer<'_> {
             Clause::IndexPredicate => "index predicate",
             Clause::AlterTransform => "transform expression",
             Clause::Generated => "column generation expression",
+            Clause::CopyWhere => "COPY FROM WHERE condition",
             Clause::ExecuteParameter => "EXECUTE parameter",
             _ => return Ok(()),
         };

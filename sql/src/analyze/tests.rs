@@ -98,6 +98,7 @@ fn primary_key(oid: u32, name: &str, on: u32) -> (Descriptor, Constraint) {
         name: name.to_owned(),
         kind: ConstraintKind::PrimaryKey { index: Oid(oid) },
         validated: true,
+        deferral: aegis_catalog::Deferral::NotDeferrable,
     };
     let Descriptor::Relation(mut relation) =
         relation(oid, name, Vec::new(), RelationBody::Index(index))

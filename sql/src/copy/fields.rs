@@ -43,7 +43,9 @@ impl Fields {
         loop {
             let start = out.len();
             let field = match options.format {
-                CopyFormat::Text => text_field(rest, options.delimiter, &mut out)?,
+                CopyFormat::Text | CopyFormat::Binary => {
+                    text_field(rest, options.delimiter, &mut out)?
+                }
                 CopyFormat::Csv => csv_field(rest, options, &mut out)?,
             };
             let is_null = !field.quoted && &rest[..field.raw_len] == options.null.as_bytes();

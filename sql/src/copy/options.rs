@@ -5,13 +5,15 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 use super::encoding::{Encoding, encoding_named};
 use crate::ast::{DefElem, DefValue};
 
-/// The formats that Aegis speaks.
+/// `FORMAT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyFormat {
     /// `text`
     Text,
     /// `csv`
     Csv,
+    /// `binary`
+    Binary,
 }
 
 /// `HEADER`.
@@ -79,7 +81,7 @@ impl CopyOptions {
     /// Reads the options of `COPY … FROM` (`is_from`) or `COPY … TO`.
     ///
     /// # Errors
-    /// 42601, 22023 and 0A000 as PostgreSQL; 0A000 for `binary` and for encodings other than UTF-8.
+    /// 42601, 22023 and 0A000 as PostgreSQL; 0A000 for encodings other than UTF-8.
     pub fn parse(options: &[DefElem], is_from: bool) -> SqlResult<Self> {
         let mut written = Written::default();
         for option in options {
@@ -134,8 +136,9 @@ impl Written {
     }
 
     fn check(self, is_from: bool) -> SqlResult<CopyOptions> {
-        if self.format.as_deref() == Some("binary") {
-            return Err(self.refuse_binary());
+        let binary = self.format.as_deref() == Some("binary");
+        if binary {
+            self.check_binary()?;
         }
         let csv = self.format.as_deref() == Some("csv");
         let quote_given = self.quote.is_some();
@@ -171,7 +174,11 @@ impl Written {
             return Err(SqlError::unsupported("COPY in an encoding other than UTF8"));
         }
         Ok(CopyOptions {
-            format: if csv { CopyFormat::Csv } else { CopyFormat::Text },
+            format: match (csv, binary) {
+                (true, _) => CopyFormat::Csv,
+                (_, true) => CopyFormat::Binary,
+                _ => CopyFormat::Text,
+            },
             delimiter,
             null,
             header: self.header.unwrap_or(CopyHeader::Off),
@@ -184,13 +191,18 @@ impl Written {
         })
     }
 
-    fn refuse_binary(&self) -> SqlError {
+    fn check_binary(&self) -> SqlResult<()> {
         if self.delimiter.is_some() {
-            syntax("cannot specify DELIMITER in BINARY mode")
-        } else if self.null.is_some() {
-            syntax("cannot specify NULL in BINARY mode")
-        } else {
-            SqlError::unsupported("COPY in the binary format")
+            return Err(syntax("cannot specify DELIMITER in BINARY mode"));
+        }
+        if self.null.is_some() {
+            return Err(syntax("cannot specify NULL in BINARY mode"));
+        }
+        match self.header {
+            None | Some(CopyHeader::Off) => Ok(()),
+            Some(CopyHeader::On | CopyHeader::Match) => {
+                Err(unsupported("cannot specify HEADER in BINARY mode"))
+            }
         }
     }
 }

@@ -322,8 +322,10 @@ impl CopyReader {
 
     fn stray(&self, what: &str, escape: &str) -> SqlError {
         match self.options.format {
-            CopyFormat::Text => malformed(format!("literal {what} found in data"))
-                .hint(format!("Use \"{escape}\" to represent {what}.")),
+            CopyFormat::Text | CopyFormat::Binary => {
+                malformed(format!("literal {what} found in data"))
+                    .hint(format!("Use \"{escape}\" to represent {what}."))
+            }
             CopyFormat::Csv => malformed(format!("unquoted {what} found in data"))
                 .hint(format!("Use quoted CSV field to represent {what}.")),
         }

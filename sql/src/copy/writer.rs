@@ -35,7 +35,7 @@ impl CopyWriter {
                 out.push(self.options.delimiter);
             }
             match self.options.format {
-                CopyFormat::Text => self.text(name.as_bytes(), out),
+                CopyFormat::Text | CopyFormat::Binary => self.text(name.as_bytes(), out),
                 CopyFormat::Csv => self.csv(name.as_bytes(), false, out),
             }
         }
@@ -50,7 +50,7 @@ impl CopyWriter {
         }
         match (value, self.options.format) {
             (None, _) => out.extend_from_slice(self.options.null.as_bytes()),
-            (Some(value), CopyFormat::Text) => self.text(value, out),
+            (Some(value), CopyFormat::Text | CopyFormat::Binary) => self.text(value, out),
             (Some(value), CopyFormat::Csv) => self.csv(value, self.force_quote[at], out),
         }
     }

@@ -200,6 +200,10 @@ impl Ddl<'_> {
             let message = format!("cannot use non-unique index \"{name}\" as replica identity");
             return wrong(SqlState::WrongObjectType, message);
         }
+        if body.deferrable {
+            let message = format!("cannot use non-immediate index \"{name}\" as replica identity");
+            return wrong(SqlState::FeatureNotSupported, message);
+        }
         if body.keys.iter().any(|key| key.expression.is_some()) {
             let message = format!("cannot use expression index \"{name}\" as replica identity");
             return wrong(SqlState::FeatureNotSupported, message);

@@ -8,7 +8,7 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::Ddl;
 use super::alter_type::TypeChange;
-use super::constraint::constraint_named;
+use super::constraint::{constraint_named, deferral_of};
 use super::create_table::{NewColumn, check_system_column, stored_options};
 use super::dependency::Item;
 use super::expression::{compile_over_row, is_volatile};
@@ -150,6 +150,10 @@ impl Ddl<'_> {
             }
             AlterTableCmd::DropConstraint { name, missing_ok, behavior } => {
                 self.alter_drop_constraint(&relation, name, *missing_ok, *behavior).await
+            }
+            AlterTableCmd::AlterConstraint { name, deferrable, initially_deferred } => {
+                let deferral = deferral_of(*deferrable, *initially_deferred);
+                self.alter_constraint(&relation, name, deferral)
             }
             AlterTableCmd::ValidateConstraint(name) => match constraint_named(&relation, name) {
                 None => Err(missing_constraint(&relation, name)),

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{Constraint as Stored, ConstraintKind as StoredKind, Relation, RelationBody};
+use aegis_catalog::{
+    Constraint as Stored, ConstraintKind as StoredKind, Deferral, Relation, RelationBody,
+};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
-use super::create_table::refuse_deferrable;
+use super::create_table::refuse_no_inherit;
 use super::expression::compile_over_row;
 use super::index::{IndexPart, NewIndex, PlainPart};
 use super::name::{NameParts, joined_columns};
@@ -22,7 +24,7 @@ impl Ddl<'_> {
         column: Option<i16>,
         validate: bool,
     ) -> SqlResult<()> {
-        refuse_deferrable(constraint)?;
+        refuse_no_inherit(constraint)?;
         // A new table has no rows to be looked at: NOT VALID says nothing of it.
         let unchecked = constraint.not_valid && validate;
         match &constraint.kind {
@@ -37,9 +39,8 @@ impl Ddl<'_> {
                 self.add_unique(table, constraint, index, column, false, !validate).await
             }
             ConstraintKind::Foreign(key) => {
-                let name = constraint.name.as_deref();
                 let looks = validate && !unchecked;
-                self.add_foreign_key(table, name, key, column, looks).await?;
+                self.add_foreign_key(table, constraint, key, column, looks).await?;
                 if unchecked { self.note_unchecked(table) } else { Ok(()) }
             }
             ConstraintKind::Exclusion(_) => Err(SqlError::unsupported("EXCLUDE")),
@@ -178,6 +179,7 @@ impl Ddl<'_> {
             unique: true,
             primary,
             nulls_not_distinct: index.nulls_not_distinct,
+            deferral: deferral_of(constraint.deferrable, constraint.initially_deferred),
             method: "btree".to_owned(),
             options,
             constraint: true,
@@ -265,8 +267,10 @@ impl Ddl<'_> {
             self.claim_new(relation.schema, &name).await?;
             renamed.name.clone_from(&name);
         }
+        let deferral = deferral_of(constraint.deferrable, constraint.initially_deferred);
         if let RelationBody::Index(body) = &mut renamed.body {
             body.primary = primary;
+            body.deferrable = deferral.is_deferrable();
         }
         let oid = self.put_relation(renamed)?.oid;
         let kind = if primary {
@@ -274,7 +278,48 @@ impl Ddl<'_> {
         } else {
             StoredKind::Unique { index: oid }
         };
-        self.put_constraint(relation.oid, name, kind)
+        let (validated, constraint) = (true, self.counters.next_oid()?);
+        let stored = Stored { oid: constraint, name, kind, validated, deferral };
+        self.put_constraint_as(relation.oid, stored)?;
+        if deferral.is_deferrable() {
+            // Its entries have another form from here on.
+            let table = self.relation(relation.oid)?;
+            self.write_index_anew(&table, oid).await?;
+        }
+        Ok(())
+    }
+
+    /// `ALTER CONSTRAINT`
+    pub(super) fn alter_constraint(
+        &mut self,
+        relation: &Relation,
+        name: &str,
+        deferral: Deferral,
+    ) -> SqlResult<()> {
+        let stored = constraint_named(relation, name);
+        let stored = stored.ok_or_else(|| {
+            SqlError::new(
+                SqlState::UndefinedObject,
+                format!("constraint \"{name}\" of relation \"{}\" does not exist", relation.name),
+            )
+        })?;
+        if !matches!(stored.kind, StoredKind::ForeignKey(_)) {
+            return Err(SqlError::new(
+                SqlState::WrongObjectType,
+                format!(
+                    "constraint \"{name}\" of relation \"{}\" is not a foreign key constraint",
+                    relation.name
+                ),
+            ));
+        }
+        let oid = stored.oid;
+        let mut changed = relation.clone();
+        if let RelationBody::Table(body) = &mut changed.body {
+            for stored in body.constraints.iter_mut().filter(|stored| stored.oid == oid) {
+                stored.deferral = deferral;
+            }
+        }
+        self.put_relation(changed).map(drop)
     }
 
     /// 42710 for a name that a constraint of the table has.
@@ -296,7 +341,8 @@ impl Ddl<'_> {
         kind: StoredKind,
     ) -> SqlResult<()> {
         let oid = self.counters.next_oid()?;
-        self.put_constraint_as(table, Stored { oid, name, kind, validated: true })
+        let (validated, deferral) = (true, Deferral::NotDeferrable);
+        self.put_constraint_as(table, Stored { oid, name, kind, validated, deferral })
     }
 
     pub(super) fn put_constraint_as(&mut self, table: Oid, constraint: Stored) -> SqlResult<()> {
@@ -442,4 +488,13 @@ pub(super) fn primary_key(relation: &Relation) -> Option<Oid> {
         StoredKind::PrimaryKey { index } => Some(index),
         _ => None,
     })
+}
+
+/// When a constraint with these attributes is looked at.
+pub(super) const fn deferral_of(deferrable: bool, initially_deferred: bool) -> Deferral {
+    match (deferrable, initially_deferred) {
+        (_, true) => Deferral::InitiallyDeferred,
+        (true, false) => Deferral::InitiallyImmediate,
+        (false, false) => Deferral::NotDeferrable,
+    }
 }

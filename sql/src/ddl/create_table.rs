@@ -239,7 +239,7 @@ impl Ddl<'_> {
         };
         let mut nullable = serial.map(|_| false);
         for constraint in &definition.constraints {
-            refuse_deferrable(constraint)?;
+            refuse_no_inherit(constraint)?;
             column_constraint(&mut new, &mut nullable, constraint, table)?;
         }
         if let Some((kind, _)) = new.identity {
@@ -426,11 +426,17 @@ impl Ddl<'_> {
             let index = self.relation(*oid)?;
             let Some(old) = index.as_index() else { continue };
             let relation = self.relation(table)?;
-            let constraint = body.constraints.iter().any(|constraint| {
+            let constraint = body.constraints.iter().find(|constraint| {
                 matches!(constraint.kind, StoredKind::PrimaryKey { index } | StoredKind::Unique { index } if index == *oid)
             });
             let new = self.index_like(old, template, &relation)?;
-            self.add_index(NewIndex { constraint, options: index.options.clone(), ..new }).await?;
+            self.add_index(NewIndex {
+                constraint: constraint.is_some(),
+                deferral: constraint.map(|constraint| constraint.deferral).unwrap_or_default(),
+                options: index.options.clone(),
+                ..new
+            })
+            .await?;
         }
         Ok(())
     }
@@ -601,11 +607,8 @@ fn check_primary_keys<'b>(
     Ok(found)
 }
 
-/// 0A000 for a constraint that is looked at later than its statement.
-pub(super) fn refuse_deferrable(constraint: &Constraint) -> SqlResult<()> {
-    if constraint.deferrable || constraint.initially_deferred {
-        return Err(SqlError::unsupported("DEFERRABLE").at(constraint.location));
-    }
+/// 0A000 for a constraint that no child table would have.
+pub(super) fn refuse_no_inherit(constraint: &Constraint) -> SqlResult<()> {
     if constraint.no_inherit {
         return Err(SqlError::unsupported("NO INHERIT").at(constraint.location));
     }

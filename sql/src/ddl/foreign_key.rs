@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use aegis_catalog::{
-    ConstraintKind as StoredKind, ForeignKey, ReferentialAction, Relation, RelationBody,
+    ConstraintKind as StoredKind, Deferral, ForeignKey, ReferentialAction, Relation, RelationBody,
 };
 use aegis_storage::TableLockMode;
 use aegis_types::builtin::{CastContext, builtins};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, type_oid};
 
 use super::Ddl;
-use super::constraint::primary_key;
+use super::constraint::{deferral_of, primary_key};
 use super::name::{NameParts, joined_columns, wrong_kind};
-use crate::ast::{ForeignKeyAction, ForeignKeyConstraint, ForeignKeyMatch};
+use crate::ast::{Constraint, ForeignKeyAction, ForeignKeyConstraint, ForeignKeyMatch};
 use crate::dml::{Changes, TableAccess};
 
 impl Ddl<'_> {
@@ -20,7 +20,7 @@ impl Ddl<'_> {
     pub(super) async fn add_foreign_key(
         &mut self,
         table: Oid,
-        name: Option<&str>,
+        constraint: &Constraint,
         key: &ForeignKeyConstraint,
         column: Option<i16>,
         validate: bool,
@@ -64,13 +64,16 @@ impl Ddl<'_> {
         }
         self.check_may_reference(&target, &target_columns)?;
         let target_index = match target_index {
+            Some(index) if self.is_deferrable(index)? => {
+                return Err(deferrable_target("primary key", &target));
+            }
             Some(index) => index,
             None => self.unique_index_over(&target, &target_columns)?,
         };
-        let name = match name {
+        let name = match &constraint.name {
             Some(name) => {
                 self.check_constraint_name(&relation, name)?;
-                name.to_owned()
+                name.clone()
             }
             None => {
                 let names = columns.iter().filter_map(|number| relation.column(*number));
@@ -95,10 +98,10 @@ impl Ddl<'_> {
             refuse_generated(&*self.relation(table)?, key)?;
         }
         self.check_reference(&*self.relation(table)?, &target)?;
-        self.put_constraint_as(
-            table,
-            aegis_catalog::Constraint { oid, name, kind, validated: true },
-        )?;
+        let (validated, deferral) =
+            (true, deferral_of(constraint.deferrable, constraint.initially_deferred));
+        let stored = aegis_catalog::Constraint { oid, name, kind, validated, deferral };
+        self.put_constraint_as(table, stored)?;
         let mut target = (*self.relation(target.oid)?).clone();
         if let RelationBody::Table(body) = &mut target.body {
             body.referenced_by.push((table, oid));
@@ -113,10 +116,15 @@ impl Ddl<'_> {
         Ok(body.key_columns())
     }
 
+    fn is_deferrable(&self, index: Oid) -> SqlResult<bool> {
+        Ok(self.relation(index)?.as_index().is_some_and(|body| body.deferrable))
+    }
+
     fn unique_index_over(&self, target: &Relation, columns: &[i16]) -> SqlResult<Oid> {
         let mut wanted = columns.to_vec();
         wanted.sort_unstable();
         let indexes = target.as_table().map(|table| table.indexes.as_slice()).unwrap_or_default();
+        let mut found_deferrable = false;
         for oid in indexes {
             let index = self.relation(*oid)?;
             let Some(body) =
@@ -126,9 +134,13 @@ impl Ddl<'_> {
             };
             let mut has = body.key_columns();
             has.sort_unstable();
-            if has == wanted {
+            if has == wanted && !body.deferrable {
                 return Ok(*oid);
             }
+            found_deferrable |= has == wanted;
+        }
+        if found_deferrable {
+            return Err(deferrable_target("unique constraint", target));
         }
         Err(SqlError::new(
             SqlState::InvalidForeignKey,
@@ -193,6 +205,10 @@ impl Ddl<'_> {
         let mut only = (*self.relation(table)?).clone();
         if let RelationBody::Table(body) = &mut only.body {
             body.constraints.retain(|stored| stored.oid == constraint);
+            // Whether there are such rows is asked now.
+            for stored in &mut body.constraints {
+                stored.deferral = Deferral::NotDeferrable;
+            }
         }
         let only = Arc::new(only);
         let access = TableAccess::new(&only, &self.context)?;
@@ -207,16 +223,21 @@ impl Ddl<'_> {
             Changes::new(self.txn, &self.context, self.engine, self.row_ids, self.lock_timeout);
         while scan.next_block(&mut block)? {
             self.context.cancel.check()?;
-            let rows: Vec<Vec<_>> = block
-                .iter()
-                .map(|stored| access.layout.decode(stored.value))
-                .collect::<SqlResult<_>>()?;
-            for row in rows {
-                changes.check_references(&access, &row, None).await?;
+            for at in 0..block.len() {
+                let key = block.row(at).key.to_vec();
+                let row = access.layout.decode(block.row(at).value)?;
+                changes.check_references(&access, &key, &row, None).await?;
             }
         }
         changes.finish_statement().await
     }
+}
+
+fn deferrable_target(what: &str, target: &Relation) -> SqlError {
+    SqlError::new(
+        SqlState::ObjectNotInPrerequisiteState,
+        format!("cannot use a deferrable {what} for referenced table \"{}\"", target.name),
+    )
 }
 
 trait ReferenceError {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aegis_catalog::{
-    ConstraintKind as StoredKind, IndexBody, IndexExpression, IndexKey, IndexPredicate, Relation,
-    RelationBody,
+    Constraint, ConstraintKind as StoredKind, Deferral, IndexBody, IndexExpression, IndexKey,
+    IndexPredicate, Relation, RelationBody,
 };
 use aegis_storage::TableLockMode;
 use aegis_types::builtin::builtins;
@@ -47,6 +47,8 @@ pub(super) struct NewIndex {
     pub(super) unique: bool,
     pub(super) primary: bool,
     pub(super) nulls_not_distinct: bool,
+    /// When its constraint is looked at.
+    pub(super) deferral: Deferral,
     pub(super) method: String,
     pub(super) options: Vec<String>,
     /// Whether it belongs to a constraint, which is made with it.
@@ -81,6 +83,7 @@ impl Ddl<'_> {
         };
         let relation = self.open(&create.relation, mode).await?;
         self.check_owns(&relation)?;
+        self.refuse_in_use(relation.oid, "CREATE INDEX")?;
         if relation.as_table().is_none() {
             return Err(SqlError::new(
                 SqlState::WrongObjectType,
@@ -253,7 +256,8 @@ impl Ddl<'_> {
         if new.name.is_none() || new.constraint {
             self.claim_new(relation.schema, &name).await?;
         }
-        let is_row_key = new.primary && new.is_new_table;
+        let deferrable = new.deferral.is_deferrable();
+        let is_row_key = new.primary && new.is_new_table && !deferrable;
         let tree = if is_row_key { 0 } else { self.store.allocate_tree_id().await?.0 };
         let valid_from = if new.is_new_table { 0 } else { self.store.newest_seq().0 };
         let row_key: Vec<i16> = new.keys.iter().map(|key| key.column).collect();
@@ -272,6 +276,7 @@ impl Ddl<'_> {
                 tree,
                 keys: new.keys,
                 unique: new.unique,
+                deferrable,
                 primary: new.primary,
                 nulls_not_distinct: new.nulls_not_distinct,
                 valid_from,
@@ -298,7 +303,10 @@ impl Ddl<'_> {
             } else {
                 StoredKind::Unique { index: index.oid }
             };
-            self.put_constraint(table.oid, name, kind)?;
+            let oid = self.counters.next_oid()?;
+            let (validated, deferral) = (true, new.deferral);
+            let stored = Constraint { oid, name, kind, validated, deferral };
+            self.put_constraint_as(table.oid, stored)?;
         }
         if !new.is_new_table && !new.concurrent {
             self.fill_index(&table, index.oid)?;
@@ -329,11 +337,10 @@ impl Ddl<'_> {
                 let Some(entry) = index.encode_key(&row, stored.key, &evaluation)? else {
                     continue;
                 };
-                if entry.exclusive && self.txn.get_newest(index.tree, &entry.bytes)?.is_some() {
+                if index.is_taken(&entry, self.txn)? {
                     return Err(access.not_unique(index, &row, &self.context)?);
                 }
-                let value = if entry.exclusive { stored.key } else { &[] };
-                self.txn.put(index.tree, &entry.bytes, value)?;
+                self.txn.put(index.tree, &entry.bytes, entry.value(stored.key))?;
             }
         }
         Ok(())

@@ -132,7 +132,7 @@ impl Ddl<'_> {
         let row = access.layout.decode(&stored.value)?;
         let evaluation = self.context.evaluation();
         let Some(entry) = index.encode_key(&row, key, &evaluation)? else { return Ok(true) };
-        if !entry.exclusive {
+        if !entry.is_exclusive() {
             self.txn.put(index.tree, &entry.bytes, &[])?;
             return Ok(true);
         }
@@ -232,7 +232,12 @@ impl Ddl<'_> {
         self.write_index_anew(&table, index.oid).await
     }
 
-    async fn write_index_anew(&mut self, table: &Arc<Relation>, index: Oid) -> SqlResult<()> {
+    /// Writes the entries of an index anew, into a tree of their own.
+    pub(super) async fn write_index_anew(
+        &mut self,
+        table: &Arc<Relation>,
+        index: Oid,
+    ) -> SqlResult<()> {
         let relation = self.relation(index)?;
         let Some(body) = relation.as_index().filter(|body| TreeId(body.tree) != TreeId(0)) else {
             return Ok(());

@@ -75,6 +75,7 @@ impl Changes<'_> {
         conflict: &mut ConflictPlan,
         row: Vec<Datum>,
     ) -> SqlResult<Option<Vec<Datum>>> {
+        conflict.check_arbiters(table)?;
         match self.insert_row(table, &row, Some(&conflict.arbiters)).await? {
             InsertOutcome::Inserted(key) => {
                 conflict.note_written(key);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use aegis_storage::{RowLockMode, RowLockOutcome};
-use aegis_types::{Datum, Oid, SqlResult};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 
 use super::change::second_change;
 use super::returning::has_subquery;
@@ -21,6 +21,8 @@ use crate::evaluate::Program;
 pub(super) struct ConflictPlan {
     /// The unique indexes that decide.
     pub(super) arbiters: Vec<Oid>,
+    /// One of them that cannot decide, as it lets a conflict be for a while.
+    deferrable: Option<Oid>,
     update: Option<UpdatePlan>,
     /// Row keys that this statement has inserted or updated: none may change again.
     written: HashSet<Vec<u8>>,
@@ -59,7 +61,24 @@ impl ConflictPlan {
                 values: Values::new(update, table, source)?,
             }),
         };
-        Ok(Self { arbiters, update, written: HashSet::new() })
+        let mut indexes = table.indexes.iter().filter(|index| arbiters.contains(&index.oid));
+        let deferrable = indexes.find(|index| index.deferrable.is_some()).map(|index| index.oid);
+        Ok(Self { arbiters, deferrable, update, written: HashSet::new() })
+    }
+
+    /// 55000 if an arbiter is deferrable.
+    pub(super) fn check_arbiters(&self, table: &TableAccess) -> SqlResult<()> {
+        let Some(index) = table.indexes.iter().find(|index| Some(index.oid) == self.deferrable)
+        else {
+            return Ok(());
+        };
+        Err(SqlError::new(
+            SqlState::ObjectNotInPrerequisiteState,
+            "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as \
+             arbiters",
+        )
+        .table(&table.schema_name, &table.relation.name)
+        .constraint(&index.name))
     }
 
     /// Remembers a row that the statement wrote.

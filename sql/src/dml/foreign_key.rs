@@ -8,43 +8,19 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{ConstraintKind, ForeignKey, ReferentialAction, Relation};
+use aegis_catalog::{
+    Constraint, ConstraintKind, Deferral, ForeignKey, ReferentialAction, Relation,
+};
 use aegis_storage::{RowLockMode, RowLockOutcome};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io};
 
+use super::pending::{Pending, What};
 use super::table::{IndexAccess, TableAccess, position, schema_name};
+use super::write::OldRow;
 use super::{Changes, serialization_failure};
 use crate::analyze::{Analyzer, AnalyzerContext};
 use crate::bound::BoundStatement;
 use crate::query_engine::StatementContext;
-
-/// Something to be looked at when the statement ends.
-pub(crate) enum Pending {
-    /// A child row whose parent was not there.
-    Child {
-        /// The constraint's name.
-        name: String,
-        /// The constraint.
-        key: ForeignKey,
-        /// The child table.
-        child: Oid,
-        /// The child row.
-        row: Vec<Datum>,
-    },
-    /// A parent row whose key is gone.
-    Parent {
-        /// The constraint's name.
-        name: String,
-        /// The constraint.
-        key: ForeignKey,
-        /// The child table.
-        child: Oid,
-        /// The old values of the referenced columns.
-        old: Vec<Datum>,
-        /// The new ones, for `ON UPDATE`.
-        new: Option<Vec<Datum>>,
-    },
-}
 
 /// Columns of one row that another refers to, with their types.
 type KeyValues = Vec<(TypeRef, Datum)>;
@@ -54,15 +30,20 @@ impl Changes<'_> {
     pub(crate) async fn check_references(
         &mut self,
         table: &TableAccess,
+        row_key: &[u8],
         row: &[Datum],
-        old: Option<&[Datum]>,
+        old: Option<&OldRow>,
     ) -> SqlResult<()> {
-        for (name, key) in &table.foreign_keys {
+        for foreign in &table.foreign_keys {
+            let key = &foreign.key;
             let unchanged = old.is_some_and(|old| {
-                key.columns.iter().all(|number| {
-                    let at = position(*number);
-                    same(table.layout.column_type(at).oid, &old[at], &row[at])
-                })
+                // What waits to be looked at under the row's old key finds nothing there.
+                let found_again = old.key == row_key || !foreign.deferral.is_deferrable();
+                found_again
+                    && key.columns.iter().all(|number| {
+                        let at = position(*number);
+                        same(table.layout.column_type(at).oid, &old.values[at], &row[at])
+                    })
             });
             if unchanged {
                 continue;
@@ -71,16 +52,16 @@ impl Changes<'_> {
                 key.columns.iter().filter(|number| row[position(**number)].is_null()).count();
             if null_count > 0 {
                 if key.match_full && null_count < key.columns.len() {
-                    return Err(mixed_nulls(name, table));
+                    return Err(mixed_nulls(&foreign.name, table));
                 }
                 continue;
             }
             if !self.lock_parent(key, table, row).await? {
-                self.pending.push(Pending::Child {
-                    name: name.clone(),
-                    key: key.clone(),
-                    child: table.relation.oid,
-                    row: row.to_vec(),
+                self.pending.push_back(Pending {
+                    constraint: foreign.oid,
+                    holder: table.relation.oid,
+                    deferral: foreign.deferral,
+                    what: What::Child { row_key: row_key.to_vec() },
                 });
             }
         }
@@ -95,9 +76,10 @@ impl Changes<'_> {
         new: Option<&[Datum]>,
     ) -> SqlResult<()> {
         for (child, constraint) in &table.referenced_by {
-            let Some((name, key)) = self.foreign_key(*child, *constraint) else {
+            let Some(foreign) = self.foreign_key(*child, *constraint) else {
                 continue;
             };
+            let ConstraintKind::ForeignKey(key) = &foreign.kind else { continue };
             let values = |row: &[Datum]| -> Vec<Datum> {
                 key.target_columns.iter().map(|number| row[position(*number)].clone()).collect()
             };
@@ -111,71 +93,54 @@ impl Changes<'_> {
                 })
             });
             if !kept {
-                self.pending.push(Pending::Parent { name, key, child: *child, old, new });
+                self.pending.push_back(Pending {
+                    constraint: *constraint,
+                    holder: *child,
+                    deferral: parent_deferral(&foreign, new.is_some()),
+                    what: What::Parent { parent: table.relation.oid, old, new },
+                });
             }
         }
         Ok(())
     }
 
-    /// Ends the statement: checks what was put off, and runs cascades until none is left.
-    ///
-    /// # Errors
-    /// 23503, and what the cascades raise.
-    pub async fn finish_statement(&mut self) -> SqlResult<()> {
-        if self.cascade_depth > 0 || self.changed_in_with.is_some() {
-            return Ok(());
-        }
-        let mut at = 0;
-        while at < self.pending.len() {
-            let pending = std::mem::replace(&mut self.pending[at], Pending::done());
-            at += 1;
-            match pending {
-                Pending::Child { name, key, child, row } => {
-                    self.recheck_child(&name, &key, child, &row).await?;
-                }
-                Pending::Parent { name, key, child, old, new } => {
-                    self.parent_gone(&name, &key, child, &old, new.as_deref()).await?;
-                }
-            }
-            self.context.cancel.check()?;
-        }
-        self.pending.clear();
-        // Whoever is to fail at commit may as well fail now.
-        if self.txn.has_writes() {
-            self.txn.check_serializable()?;
-        }
-        Ok(())
-    }
-
-    async fn recheck_child(
+    /// Looks for the parent of a child row that had none.
+    pub(super) async fn recheck_child(
         &mut self,
-        name: &str,
-        key: &ForeignKey,
         child: Oid,
-        row: &[Datum],
+        constraint: Oid,
+        row_key: &[u8],
     ) -> SqlResult<()> {
-        if key.columns.is_empty() {
-            return Ok(());
-        }
         let Some(relation) = self.catalog().relation(child).cloned() else {
             return Ok(());
         };
         let table = TableAccess::new(&relation, self.context)?;
-        if self.lock_parent(key, &table, row).await? {
+        let Some(foreign) = table.foreign_keys.iter().find(|foreign| foreign.oid == constraint)
+        else {
+            return Ok(());
+        };
+        let Some(stored) = self.txn.get_newest(table.tree, row_key)? else {
+            return Ok(());
+        };
+        let row = table.layout.decode(&stored.value)?;
+        let key = &foreign.key;
+        if key.columns.iter().any(|number| row[position(*number)].is_null())
+            || self.lock_parent(key, &table, &row).await?
+        {
             return Ok(());
         }
         let parent = self.catalog().relation(key.target).map_or("", |parent| &parent.name);
-        let detail = table.key_detail(&key.columns, row, &self.evaluation());
+        let detail = table.key_detail(&key.columns, &row, &self.evaluation());
         Err(SqlError::new(
             SqlState::ForeignKeyViolation,
             format!(
-                "insert or update on table \"{}\" violates foreign key constraint \"{name}\"",
-                relation.name
+                "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
+                relation.name, foreign.name
             ),
         )
         .detail(format!("{detail} is not present in table \"{parent}\"."))
         .table(&table.schema_name, &relation.name)
-        .constraint(name))
+        .constraint(&foreign.name))
     }
 
     /// Locks the parent row of a child row; false if there is none.
@@ -269,24 +234,26 @@ impl Changes<'_> {
         io::text_in(TypeRef::plain(target.oid), &text, &eval).ok()
     }
 
-    fn foreign_key(&self, child: Oid, constraint: Oid) -> Option<(String, ForeignKey)> {
+    fn foreign_key(&self, child: Oid, constraint: Oid) -> Option<Constraint> {
         let table = self.catalog().relation(child)?.as_table()?;
-        let constraint = table.constraints.iter().find(|found| found.oid == constraint)?;
-        match &constraint.kind {
-            ConstraintKind::ForeignKey(key) => Some((constraint.name.clone(), key.clone())),
-            _ => None,
-        }
+        table.constraints.iter().find(|found| found.oid == constraint).cloned()
     }
 
-    async fn parent_gone(
+    /// Does what follows from a parent row that is gone or has another key.
+    pub(super) async fn parent_gone(
         &mut self,
-        name: &str,
-        key: &ForeignKey,
         child: Oid,
+        constraint: Oid,
         old: &[Datum],
         new: Option<&[Datum]>,
     ) -> SqlResult<()> {
         let catalog = self.catalog().clone();
+        let Some(Constraint { name, kind: ConstraintKind::ForeignKey(key), .. }) =
+            self.foreign_key(child, constraint)
+        else {
+            return Ok(());
+        };
+        let (name, key) = (&name, &key);
         let (Some(child), Some(parent)) = (catalog.relation(child), catalog.relation(key.target))
         else {
             return Ok(());
@@ -426,24 +393,14 @@ impl Changes<'_> {
     }
 }
 
-impl Pending {
-    /// What stands in the queue where an entry has been dealt with.
-    fn done() -> Self {
-        Self::Child {
-            name: String::new(),
-            key: ForeignKey {
-                columns: Vec::new(),
-                target: Oid::NONE,
-                target_columns: Vec::new(),
-                target_index: Oid::NONE,
-                on_delete: ReferentialAction::NoAction,
-                on_update: ReferentialAction::NoAction,
-                set_columns: Vec::new(),
-                match_full: false,
-            },
-            child: Oid::NONE,
-            row: Vec::new(),
-        }
+/// When it is looked at whether a parent may go: only NO ACTION can wait.
+fn parent_deferral(constraint: &Constraint, is_update: bool) -> Deferral {
+    let ConstraintKind::ForeignKey(key) = &constraint.kind else {
+        return Deferral::NotDeferrable;
+    };
+    match if is_update { key.on_update } else { key.on_delete } {
+        ReferentialAction::NoAction => constraint.deferral,
+        _ => Deferral::NotDeferrable,
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::{CatalogSnapshot, ConstraintKind, ForeignKey, Relation, RelationBody};
-use aegis_storage::TreeId;
+use aegis_catalog::{
+    CatalogSnapshot, ConstraintKind, Deferral, ForeignKey, Relation, RelationBody,
+};
+use aegis_storage::{Block, Direction, KeyRange, Transaction, TreeId};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io, key};
 
 use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
+use crate::ast;
+use crate::bound::Expr;
 use crate::evaluate::{Evaluation, Program};
 use crate::query_engine::{StatementContext, SystemRelations};
 use crate::row::RowLayout;
@@ -31,10 +35,22 @@ pub struct TableAccess {
     catalog: Arc<CatalogSnapshot>,
     /// Generated columns: places in the row, and what computes them.
     generated: Vec<(usize, Program)>,
-    /// Its foreign keys, with the constraint's name.
-    pub foreign_keys: Vec<(String, ForeignKey)>,
+    /// Its foreign keys.
+    pub foreign_keys: Vec<ForeignKeyAccess>,
     /// Foreign keys of other tables (or its own) that point here: table and constraint.
     pub referenced_by: Vec<(Oid, Oid)>,
+}
+
+/// A foreign key made ready to be looked at.
+pub struct ForeignKeyAccess {
+    /// The constraint's OID.
+    pub oid: Oid,
+    /// Its name.
+    pub name: String,
+    /// When it is looked at.
+    pub deferral: Deferral,
+    /// What it demands.
+    pub key: ForeignKey,
 }
 
 /// An index made ready to be written.
@@ -49,6 +65,8 @@ pub struct IndexAccess {
     pub columns: Vec<i16>,
     /// Whether it refuses equal keys.
     pub unique: bool,
+    /// The constraint that lets it have equal keys until it is looked at.
+    pub deferrable: Option<(Oid, Deferral)>,
     /// Whether NULLs count as equal.
     pub nulls_not_distinct: bool,
     /// Whether its entries are the rows themselves.
@@ -147,7 +165,12 @@ impl TableAccess {
                     )?,
                 }),
                 ConstraintKind::ForeignKey(key) => {
-                    foreign_keys.push((constraint.name.clone(), key.clone()));
+                    foreign_keys.push(ForeignKeyAccess {
+                        oid: constraint.oid,
+                        name: constraint.name.clone(),
+                        deferral: constraint.deferral,
+                        key: key.clone(),
+                    });
                 }
                 ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } => {}
             }
@@ -464,11 +487,24 @@ fn index_access(
         tree: if is_row_key { table_tree } else { TreeId(body.tree) },
         columns: body.key_columns(),
         unique: body.unique,
+        deferrable: if body.deferrable { constraint_over(table, index.oid) } else { None },
         nulls_not_distinct: body.nulls_not_distinct,
         is_row_key,
         parts,
         predicate: predicate.transpose()?,
     })
+}
+
+/// The constraint that an index is for.
+fn constraint_over(table: &Relation, index: Oid) -> Option<(Oid, Deferral)> {
+    let constraints = table.as_table().map(|body| body.constraints.as_slice()).unwrap_or_default();
+    let found = constraints.iter().find(|constraint| match constraint.kind {
+        ConstraintKind::PrimaryKey { index: own } | ConstraintKind::Unique { index: own } => {
+            own == index
+        }
+        ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => false,
+    })?;
+    Some((found.oid, found.deferral))
 }
 
 impl IndexAccess {
@@ -503,16 +539,50 @@ impl IndexAccess {
             has_null |= value.is_null();
             key::encode(oid, value, descending, nulls_first, &mut bytes)?;
         }
-        let exclusive = self.unique && (self.nulls_not_distinct || !has_null);
-        if !exclusive && !self.is_row_key {
+        let uniqueness = match self.deferrable {
+            _ if !self.unique || (has_null && !self.nulls_not_distinct) => Uniqueness::None,
+            Some(_) => Uniqueness::Later(bytes.len()),
+            None => Uniqueness::AtOnce,
+        };
+        if uniqueness != Uniqueness::AtOnce && !self.is_row_key {
             bytes.extend_from_slice(row_key);
         }
-        Ok(Some(EntryKey { bytes, exclusive }))
+        Ok(Some(EntryKey { bytes, uniqueness }))
     }
 
     /// Whether a foreign key can rest on it: unique over plain columns of every row.
     pub(crate) fn is_referable(&self) -> bool {
-        self.unique && self.predicate.is_none() && !self.columns.contains(&0)
+        self.unique
+            && self.deferrable.is_none()
+            && self.predicate.is_none()
+            && !self.columns.contains(&0)
+    }
+
+    /// Whether an entry that is not there yet would break uniqueness.
+    ///
+    /// # Errors
+    /// What reading raises.
+    pub(crate) fn is_taken(&self, entry: &EntryKey, txn: &Transaction) -> SqlResult<bool> {
+        match entry.uniqueness {
+            Uniqueness::None => Ok(false),
+            Uniqueness::AtOnce => Ok(txn.get_newest(self.tree, &entry.bytes)?.is_some()),
+            Uniqueness::Later(end) => Ok(self.rows_with(&entry.bytes[..end], 1, txn)? > 0),
+        }
+    }
+
+    /// How many rows have a key in the newest state; no more than `most` are counted.
+    ///
+    /// # Errors
+    /// What reading raises.
+    pub(super) fn rows_with(&self, key: &[u8], most: usize, txn: &Transaction) -> SqlResult<usize> {
+        let range = KeyRange::prefix(key);
+        let mut scan = txn.newest_view()?.scan(self.tree, range, Direction::Forward)?;
+        let mut block = Block::default();
+        let mut found = 0;
+        while found < most && scan.next_block(&mut block)? {
+            found += block.len();
+        }
+        Ok(found.min(most))
     }
 }
 
@@ -522,13 +592,38 @@ pub(crate) struct EntryKey {
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
     /// Whether another row with this key would break uniqueness.
-    pub(crate) exclusive: bool,
+    pub(crate) uniqueness: Uniqueness,
+}
+
+/// Whether two rows may have one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uniqueness {
+    /// They may.
+    None,
+    /// Never: the entry is the key alone.
+    AtOnce,
+    /// Until the constraint is looked at: so many bytes of the entry are the key, the row follows.
+    Later(usize),
 }
 
 impl EntryKey {
     /// What the entry says beyond its key: the row, unless the key ends with that.
     pub(crate) fn value<'a>(&self, row_key: &'a [u8]) -> &'a [u8] {
-        if self.exclusive { row_key } else { &[] }
+        if self.is_exclusive() { row_key } else { &[] }
+    }
+
+    /// Whether no other row can have this entry.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.uniqueness == Uniqueness::AtOnce
+    }
+
+    /// What whoever takes or frees the key locks; nothing where any number of rows may have it.
+    pub(super) fn guarded(&self) -> Option<&[u8]> {
+        match self.uniqueness {
+            Uniqueness::None => None,
+            Uniqueness::AtOnce => Some(&self.bytes),
+            Uniqueness::Later(end) => Some(&self.bytes[..end]),
+        }
     }
 }
 
@@ -539,6 +634,53 @@ pub(crate) fn position(number: i16) -> usize {
 
 pub(crate) fn schema_name(catalog: &CatalogSnapshot, schema: Oid) -> String {
     catalog.schema_name(schema).unwrap_or_default().to_owned()
+}
+
+/// A condition that a statement gives for the rows of a table.
+pub struct RowCondition {
+    /// Over a row with a datum for every column ever added.
+    pub program: Program,
+    bound: Expr,
+}
+
+impl RowCondition {
+    /// Whether it names a column.
+    #[must_use]
+    pub fn names(&self, column: i16) -> bool {
+        fn names(expr: &Expr, wanted: i16) -> bool {
+            let mut found = matches!(expr, Expr::Column { column, .. } if *column == wanted);
+            expr.for_each_child(&mut |child| found |= names(child, wanted));
+            found
+        }
+        names(&self.bound, column)
+    }
+}
+
+impl StatementContext {
+    /// Compiles a condition over the rows of a table.
+    ///
+    /// # Errors
+    /// Whatever analyzing it raises.
+    pub fn condition_over(
+        &self,
+        condition: &ast::Expr,
+        relation: &Arc<Relation>,
+        place: ExprPlace,
+        search_path: &[Oid],
+    ) -> SqlResult<RowCondition> {
+        let analyzer = Analyzer::new(AnalyzerContext {
+            catalog: &self.catalog,
+            database: self.database,
+            search_path,
+            system_relations: &*self.system_relations,
+            eval: self.eval(),
+            parameters: Vec::new(),
+            infer_parameters: false,
+        });
+        let bound = analyzer.analyze_expr_over_relation(condition, relation, place, None)?;
+        let program = Program::compile(&bound, &mut |_, column, _| Ok(position(column)))?;
+        Ok(RowCondition { program, bound })
+    }
 }
 
 /// Compiles an expression kept as SQL, over a row with a datum for every column ever added.

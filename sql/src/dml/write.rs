@@ -3,6 +3,7 @@
 use aegis_storage::{Row, RowLockMode, RowLockOutcome};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
+use super::pending::{Pending, What};
 use super::table::{EntryKey, IndexAccess, KEY, TableAccess};
 use super::{Changes, serialization_failure};
 
@@ -45,10 +46,8 @@ impl Changes<'_> {
             .map(|index| index.encode_key(row, &row_key, &evaluation))
             .collect::<SqlResult<_>>()?;
         for (index, entry) in table.indexes.iter().zip(&entries) {
-            let Some(entry) = entry.as_ref().filter(|entry| entry.exclusive) else {
-                continue;
-            };
-            let Some(holder) = self.lock_unique(index, entry).await? else {
+            let Some(entry) = entry else { continue };
+            let Some(holder) = self.lock_unique(table, index, entry, &row_key).await? else {
                 continue;
             };
             if arbiters.is_some_and(|arbiters| arbiters.contains(&index.oid)) {
@@ -64,7 +63,7 @@ impl Changes<'_> {
                 self.txn.put_new(index.tree, &entry.bytes, entry.value(&row_key))?;
             }
         }
-        self.check_references(table, row, None).await?;
+        self.check_references(table, &row_key, row, None).await?;
         Ok(InsertOutcome::Inserted(row_key))
     }
 
@@ -96,15 +95,15 @@ impl Changes<'_> {
             }
             let bytes = |entry: &Option<EntryKey>| entry.as_ref().map(|entry| entry.bytes.clone());
             let same = bytes(&before) == bytes(&after);
-            if let Some(after) = after.as_ref().filter(|after| after.exclusive && !same)
-                && self.lock_unique(index, after).await?.is_some()
+            if let Some(after) = after.as_ref().filter(|_| !same)
+                && self.lock_unique(table, index, after, &row_key).await?.is_some()
             {
                 return Err(self.unique_violation(table, index, row)?);
             }
-            if let Some(before) = before.as_ref().filter(|before| before.exclusive && !same)
+            if let Some(key) = before.as_ref().and_then(EntryKey::guarded).filter(|_| !same)
                 && !index.is_row_key
             {
-                self.lock_entry(index, before).await?;
+                self.lock_entry(index, key).await?;
             }
             writes.push((index, before, after));
         }
@@ -124,7 +123,7 @@ impl Changes<'_> {
                 self.put_entry(index, after, &row_key)?;
             }
         }
-        self.check_references(table, row, Some(&old.values)).await?;
+        self.check_references(table, &row_key, row, Some(old)).await?;
         self.referenced_row_changed(table, &old.values, Some(row)).await
     }
 
@@ -139,8 +138,8 @@ impl Changes<'_> {
             }
             let entry = index.encode_key(&old.values, &old.key, &self.evaluation())?;
             let Some(entry) = entry else { continue };
-            if entry.exclusive {
-                self.lock_entry(index, &entry).await?;
+            if let Some(key) = entry.guarded() {
+                self.lock_entry(index, key).await?;
             }
             self.txn.delete(index.tree, &entry.bytes)?;
         }
@@ -170,23 +169,43 @@ impl Changes<'_> {
         Ok(())
     }
 
-    async fn lock_entry(&mut self, index: &IndexAccess, entry: &EntryKey) -> SqlResult<()> {
+    async fn lock_entry(&mut self, index: &IndexAccess, key: &[u8]) -> SqlResult<()> {
         let wait = self.row_lock_wait();
         let cancel = &self.context.cancel;
-        cancel
-            .wait(self.txn.lock_row(index.tree, &entry.bytes, RowLockMode::ForUpdate, wait))
-            .await?;
+        cancel.wait(self.txn.lock_row(index.tree, key, RowLockMode::ForUpdate, wait)).await?;
         Ok(())
     }
 
     /// Locks a key of a unique index and gives the row key of the row that holds it, if one does in
-    /// the newest published state or among the transaction's own writes.
+    /// the newest published state or among the transaction's own writes. Where others may hold it
+    /// for a while, it is noted that somebody has to look.
     async fn lock_unique(
         &mut self,
+        table: &TableAccess,
         index: &IndexAccess,
         entry: &EntryKey,
+        row_key: &[u8],
     ) -> SqlResult<Option<Vec<u8>>> {
-        self.lock_entry(index, entry).await?;
+        let Some(key) = entry.guarded() else {
+            return Ok(None);
+        };
+        self.lock_entry(index, key).await?;
+        if let Some((constraint, deferral)) = index.deferrable {
+            if index.is_taken(entry, self.txn)? {
+                self.pending.push_back(Pending {
+                    constraint,
+                    holder: table.relation.oid,
+                    deferral,
+                    what: What::Unique {
+                        index: index.oid,
+                        entry: entry.bytes.clone(),
+                        key_len: key.len(),
+                        row_key: row_key.to_vec(),
+                    },
+                });
+            }
+            return Ok(None);
+        }
         // What a serializable transaction has seen to be missing is no duplicate but a conflict.
         if self.txn.has_read(index.tree, &entry.bytes) {
             self.txn.check_serializable()?;
@@ -195,7 +214,7 @@ impl Changes<'_> {
         Ok(found.map(|row| if index.is_row_key { entry.bytes.clone() } else { row.value.to_vec() }))
     }
 
-    fn unique_violation(
+    pub(super) fn unique_violation(
         &self,
         table: &TableAccess,
         index: &IndexAccess,

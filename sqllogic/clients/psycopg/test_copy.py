@@ -1,4 +1,4 @@
-"""COPY in and out, as text and CSV, of typed rows and of raw bytes."""
+"""COPY in and out, as text, CSV and binary, of typed rows and of raw bytes."""
 
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -111,6 +111,64 @@ class Copy(Case):
                 self.assertEqual(count, self.conn.execute("SELECT * FROM t").rowcount)
                 self.assertEqual(self.read(f"COPY u TO STDOUT {options}"), out)
                 self.conn.execute("DROP TABLE u")
+
+    def test_typed_rows_in_and_out_in_binary(self):
+        with self.cursor.copy("COPY t FROM STDIN (FORMAT binary)") as copy:
+            copy.set_types(TYPES)
+            for row in ROWS:
+                copy.write_row(written(row))
+        self.assertEqual(self.cursor.statusmessage, "COPY 5")
+        self.equal_rows(self.conn.execute("SELECT * FROM t").fetchall())
+        with self.cursor.copy("COPY t TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(TYPES)
+            self.equal_rows(copy.rows())
+        out = self.read("COPY t TO STDOUT (FORMAT binary)")
+        self.conn.execute("CREATE TABLE u (LIKE t)")
+        parts = [out[at : at + 7] for at in range(0, len(out), 7)]
+        self.assertEqual(self.write("COPY u FROM STDIN (FORMAT binary)", *parts), 5)
+        self.assertEqual(self.read("COPY u TO STDOUT (FORMAT binary)"), out)
+
+    def test_the_bytes_of_binary(self):
+        self.conn.execute("CREATE TABLE b (i int, x text)")
+        header = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+        self.assertEqual(self.read("COPY b TO STDOUT (FORMAT binary)"), header + b"\xff\xff")
+        self.conn.execute("INSERT INTO b VALUES (1, 'ab'), (NULL, '')")
+        rows = b"\0\2\0\0\0\4\0\0\0\1\0\0\0\2ab" + b"\0\2\xff\xff\xff\xff\0\0\0\0"
+        out = header + rows + b"\xff\xff"
+        self.assertEqual(self.read("COPY b TO STDOUT BINARY"), out)
+        self.conn.execute("DELETE FROM b")
+        diag = self.refused("22P04", "COPY b FROM STDIN BINARY", header + rows + b"\0\1")
+        self.assertEqual(diag.message_primary, "row field count is 1, expected 2")
+        self.assertEqual(diag.context, "COPY b, line 3")
+        wrong = b"\0\2\0\0\0\5\0\0\0\1\0\0\0\0\0"
+        diag = self.refused("22P03", "COPY b FROM STDIN BINARY", header + wrong)
+        self.assertEqual(diag.message_primary, "incorrect binary data format")
+        self.assertEqual(diag.context, "COPY b, line 1, column i")
+
+    def test_where_leaves_rows_out(self):
+        self.conn.execute("CREATE TABLE b (i int, x text DEFAULT 'none')")
+        self.assertEqual(self.write("COPY b FROM STDIN WHERE i > 1", b"1\ta\n2\tb\n\\N\tc\n"), 1)
+        self.assertEqual(self.write("COPY b (i) FROM STDIN WHERE x = 'none'", b"7\n"), 1)
+        rows = self.conn.execute("SELECT i, x FROM b ORDER BY i").fetchall()
+        self.assertEqual(rows, [(2, "b"), (7, "none")])
+        self.conn.execute("DELETE FROM b")
+        diag = self.refused("22012", "COPY b FROM STDIN WHERE 1 / i > 0", b"0\ta\n")
+        self.assertEqual(diag.context, 'COPY b, line 1: "0\ta"')
+        self.refused("0A000", "COPY b FROM STDIN WHERE (SELECT true)", b"")
+        self.refused("42803", "COPY b FROM STDIN WHERE count(*) > 0", b"")
+        self.refused("42804", "COPY b FROM STDIN WHERE i", b"")
+
+    def test_what_a_change_returns_is_copied_out(self):
+        self.conn.execute("CREATE TABLE b (i int, x text)")
+        out = self.read("COPY (INSERT INTO b VALUES (1, 'a'), (2, 'b') RETURNING x, i) TO STDOUT")
+        self.assertEqual(out, b"a\t1\nb\t2\n")
+        self.assertEqual(self.read("COPY (DELETE FROM b WHERE i = 1 RETURNING i) TO STDOUT"), b"1\n")
+        self.assertEqual(self.value("SELECT string_agg(x, ',') FROM b"), "b")
+        with self.assertRaises(psycopg.errors.FeatureNotSupported) as caught:
+            self.read("COPY (DELETE FROM b) TO STDOUT")
+        self.assertEqual(
+            caught.exception.diag.message_primary, "COPY query must have a RETURNING clause"
+        )
 
     def test_the_bytes_of_both_formats(self):
         self.conn.execute("CREATE TABLE b (i int, x text)")

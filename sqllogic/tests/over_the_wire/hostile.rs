@@ -9,30 +9,10 @@ use std::time::Duration;
 
 use aegis_sqllogic::wire::{Client, Protocol};
 
+use crate::random::{Random, setting};
 use crate::server::Server;
 
 const CONNECTIONS: usize = 400;
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.next().to_be_bytes()[0]).collect()
-    }
-}
 
 fn message(kind: Option<u8>, body: &[u8]) -> Vec<u8> {
     let mut bytes: Vec<u8> = kind.into_iter().collect();
@@ -77,14 +57,14 @@ fn conversation() -> Vec<Vec<u8>> {
 
 /// What one connection sends.
 fn attack(random: &mut Random) -> Vec<u8> {
-    if random.below(4) == 0 {
-        let length = random.below(600);
+    if random.place(4) == 0 {
+        let length = random.place(600);
         return random.bytes(length);
     }
     let mut messages = conversation();
-    for _ in 0..random.below(12) {
-        let (from, to) = (random.below(messages.len()), random.below(messages.len()));
-        match random.below(3) {
+    for _ in 0..random.place(12) {
+        let (from, to) = (random.place(messages.len()), random.place(messages.len()));
+        match random.place(3) {
             0 => messages.swap(from, to),
             1 => messages.push(messages[from].clone()),
             _ => drop(messages.remove(from)),
@@ -94,36 +74,36 @@ fn attack(random: &mut Random) -> Vec<u8> {
         }
     }
     let mut start = startup();
-    if random.below(3) == 0 {
+    if random.place(3) == 0 {
         change(&mut start, random);
     }
     for sent in &mut messages {
-        if random.below(6) == 0 {
+        if random.place(6) == 0 {
             change(sent, random);
         }
     }
     messages.insert(0, start);
     let mut bytes = messages.concat();
-    if random.below(5) == 0 {
-        bytes.truncate(random.below(bytes.len()));
+    if random.place(5) == 0 {
+        bytes.truncate(random.place(bytes.len()));
     }
     bytes
 }
 
 /// Spoils a message somewhere: a byte, a run of bytes, or its length.
 fn change(sent: &mut Vec<u8>, random: &mut Random) {
-    let at = random.below(sent.len());
-    match random.below(4) {
+    let at = random.place(sent.len());
+    match random.place(4) {
         0 => sent[at] = random.bytes(1)[0],
         1 => sent.truncate(at),
         2 => {
-            let length = random.below(40);
+            let length = random.place(40);
             let noise = random.bytes(length);
             sent.splice(at..at, noise);
         }
         _ => {
             for byte in sent.iter_mut().skip(1).take(4) {
-                *byte = [0, 1, 0x7f, 0x80, 0xff][random.below(5)];
+                *byte = [0, 1, 0x7f, 0x80, 0xff][random.place(5)];
             }
         }
     }
@@ -143,10 +123,8 @@ fn send(address: &str, bytes: &[u8]) {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a failing run is repeated by its seed")]
 fn other_sessions_are_not_harmed() {
-    let given = std::env::var("AEGIS_SEED").ok().and_then(|text| text.parse().ok());
-    let seed: u64 = given.unwrap_or(1);
+    let seed = setting("AEGIS_SEED", 1);
     println!("AEGIS_SEED={seed}");
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
@@ -158,7 +136,7 @@ fn other_sessions_are_not_harmed() {
         let attacks: Vec<_> = (0..2_u64)
             .map(|half| {
                 scope.spawn(move || {
-                    let mut random = Random(seed.wrapping_mul(2) + half);
+                    let mut random = Random::new(seed.wrapping_mul(2) + half);
                     for _ in 0..CONNECTIONS / 2 {
                         send(address, &attack(&mut random));
                     }

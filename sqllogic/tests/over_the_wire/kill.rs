@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use aegis_sqllogic::wire::{Client, Protocol};
 
+use crate::random::{Random, setting};
 use crate::server::Server;
 
 const ACCOUNTS: u64 = 10;
@@ -24,24 +25,6 @@ const START_BALANCE: u64 = 1000;
 const BALLAST_ROWS: u64 = 200;
 const FILL_ROWS: u64 = 100_000;
 
-/// The setting of a run, from its environment.
-#[expect(clippy::disallowed_methods, reason = "a soak is longer than CI's run of the same test")]
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// xorshift64*: enough for moments and accounts.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % bound
-    }
-}
-
 #[test]
 fn acknowledged_transfers_survive_a_kill() {
     let kills = setting("AEGIS_KILLS", 5);
@@ -50,7 +33,7 @@ fn acknowledged_transfers_survive_a_kill() {
     let memory = format!("{}MB", setting("AEGIS_MEMORY_MB", 64));
     println!("AEGIS_SEED={seed} AEGIS_KILLS={kills} AEGIS_FILL_MB={fill_mb} {memory}");
     let flags = ["--memory", memory.as_str()];
-    let mut random = Random(seed.max(1));
+    let mut random = Random::new(seed);
     let data = tempfile::tempdir().unwrap();
     let mut server = Server::start_with(data.path(), &flags);
     let mut client = server.connect();
@@ -173,7 +156,7 @@ fn transfer_until(
     let Ok(mut client) = Client::connect(address, "postgres", "postgres", Protocol::Simple) else {
         return;
     };
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     // A transfer that was sent but not answered may be there or not: its number is not used again.
     // Each life has a million of its own.
     let mut number = (life + 1) * 1_000_000;
