@@ -438,7 +438,9 @@ impl<'a> Access<'a> {
     #[must_use]
     pub fn built_in_list(&self, kind: Kind, object: Oid) -> Option<Vec<AclItem>> {
         let (owner, initial) = self.owner_and_initial(kind, object)?;
-        (initial != kind.initial(owner)).then_some(initial)
+        // Computed relations have a list even where that says nothing else.
+        let always = kind == Kind::Table && self.catalog.relation(object).is_none();
+        (always || initial != kind.initial(owner)).then_some(initial)
     }
 
     /// The owner of an object.

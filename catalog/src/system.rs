@@ -307,7 +307,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_aggregate", pg_aggregate::rows),
     ("pg_catalog.pg_am", |_| stored::rows("pg_am")),
     ("pg_catalog.pg_amop", |_| stored::rows("pg_amop")),
-    ("pg_catalog.pg_amproc", |_| stored::rows("pg_amproc")),
+    ("pg_catalog.pg_amproc", |_| pg_proc::support_rows()),
     ("pg_catalog.pg_attrdef", pg_attrdef::rows),
     ("pg_catalog.pg_attribute", |c| acl::filled_attributes(c, pg_attribute::rows(c))),
     ("pg_catalog.pg_auth_members", pg_authid::members),
@@ -574,6 +574,9 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_timezone_abbrevs", pg_timezones::abbreviations),
     ("pg_catalog.pg_timezone_names", pg_timezones::names),
     ("pg_catalog.pg_ts_config_map", none),
+    ("information_schema.data_type_privileges", information_schema::elements::privileges),
+    ("information_schema.element_types", information_schema::elements::elements),
+    ("information_schema.parameters", information_schema::elements::parameters),
 ];
 
 static SYSTEM: LazyLock<BTreeMap<String, SystemRelation>> = LazyLock::new(|| {

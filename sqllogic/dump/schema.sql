@@ -48,7 +48,8 @@ CREATE TABLE shop.bill (
     c character(5), bits bit(4), vb bit varying(9), t time(1) without time zone, tz time with time zone,
     i inet, net cidr, mac macaddr, costs money, plain numeric, exact numeric(8, 3),
     CONSTRAINT bill_key PRIMARY KEY (number),
-    CONSTRAINT follows FOREIGN KEY (replaces) REFERENCES shop.bill(number) MATCH FULL ON UPDATE SET NULL,
+    CONSTRAINT follows FOREIGN KEY (replaces) REFERENCES shop.bill(number) MATCH FULL ON UPDATE SET NULL DEFERRABLE,
+    CONSTRAINT later UNIQUE (i2) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT "once a moment" UNIQUE NULLS NOT DISTINCT (of_customer, at)
 );
 ALTER TABLE shop.bill ADD CONSTRAINT sane CHECK (f8 < 2e15) NOT VALID;

@@ -11,6 +11,7 @@ pub(super) mod check_constraints;
 pub(super) mod columns;
 pub(super) mod constraint_column_usage;
 pub(super) mod domains;
+pub(super) mod elements;
 pub(super) mod key_column_usage;
 pub(super) mod privileges;
 pub(super) mod referential_constraints;

@@ -6,6 +6,7 @@ use aegis_types::{Datum, Oid, type_oid as t};
 use super::SystemContext;
 use super::cell::{NULL, array_or_null, count, oid_vector};
 use super::function::function_schema;
+use super::pg_cast::is_implemented;
 use crate::snapshot::BOOTSTRAP_ROLE;
 
 pub(super) fn rows(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
@@ -15,6 +16,14 @@ pub(super) fn rows(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         .filter(|row| !matches!(row.implementation, Implementation::Missing))
         .map(row)
         .collect()
+}
+
+/// `pg_amproc`: the support functions of access methods that can be called here.
+pub(super) fn support_rows() -> Vec<Vec<Datum>> {
+    const AMPROC: usize = 5;
+    let mut rows = super::stored::rows("pg_amproc");
+    rows.retain(|row| matches!(row.get(AMPROC), Some(Datum::Oid(oid)) if is_implemented(*oid)));
+    rows
 }
 
 fn row(row: &FunctionRow) -> Vec<Datum> {

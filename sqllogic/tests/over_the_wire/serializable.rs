@@ -72,7 +72,7 @@ fn steps(random: &mut Random, transaction: u64) -> Vec<Step> {
             0 | 1 => Step::Read(key),
             2 => Step::ReadRange(key, key + 1 + random.below(KEYS)),
             3 if key % 2 == 1 => Step::Insert(key, number),
-            4 if key % 2 == 0 => Step::Delete(key),
+            4 if key.is_multiple_of(2) => Step::Delete(key),
             _ => Step::Write(key, number),
         }
     };

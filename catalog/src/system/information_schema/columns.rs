@@ -25,7 +25,7 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
 }
 
 /// Whether the current role owns the table or holds any privilege on the column.
-fn may_see(context: &SystemContext<'_>, table: Oid, number: i16) -> bool {
+pub(super) fn may_see(context: &SystemContext<'_>, table: Oid, number: i16) -> bool {
     let role = context.server.role();
     let access = context.catalog().access(context.names.database);
     let owner = access.owner(Kind::Table, table);

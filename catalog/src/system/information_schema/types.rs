@@ -11,7 +11,7 @@ use crate::access::Kind;
 use crate::descriptor::{CompositeBody, TypeBody, UserType};
 
 /// The composite types on which the current role holds a privilege.
-fn composites<'a>(
+pub(super) fn composites<'a>(
     context: &SystemContext<'a>,
 ) -> impl Iterator<Item = (&'a UserType, &'a CompositeBody)> + use<'a> {
     let access = context.names.catalog.access(context.names.database);
