@@ -7,6 +7,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use aegis_sql::analyze::fold_constants;
 use aegis_sql::bound::Query;
 use aegis_sql::query_engine::{QueryEngine, QueryPlan, RowBatch, RowStream, StatementContext};
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
@@ -81,6 +82,7 @@ impl QueryEngine for DataFusionEngine {
         query: &Arc<Query>,
         context: &StatementContext,
     ) -> SqlResult<Arc<dyn QueryPlan>> {
+        let query = &fold_constants(query, &context.evaluation())?;
         let mut builder = Builder::new(context);
         let plan = builder.query(query, 0)?;
         // A query without columns gives rows without columns.

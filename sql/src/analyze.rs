@@ -77,6 +77,7 @@ use crate::ast;
 use crate::bound::{BoundStatement, Expr, Query, Target};
 use crate::query_engine::SystemRelations;
 
+pub use fold::fold_constants;
 pub use implication::{implies, same_expression};
 pub use relation::ResolvedRelation;
 pub use standalone::ExprPlace;
@@ -223,7 +224,6 @@ impl<'a> Analyzer<'a> {
         let parameter_types = self.final_parameter_types()?;
         let mut statement = statement;
         parameter::check(&mut statement, &parameter_types)?;
-        fold::fold_nulls(&mut statement);
         Ok(Analyzed { statement, parameter_types, columns })
     }
 

@@ -58,7 +58,7 @@ pub fn connect(address: &str, user: &str, database: &str) -> Result<Client, Clie
     Client::connect(address, user, database, Protocol::Simple)
 }
 
-fn shown(answer: Result<Answer, ClientError>, ordered: bool) -> String {
+pub(crate) fn shown(answer: Result<Answer, ClientError>, ordered: bool) -> String {
     let answer = match answer {
         Ok(answer) => answer,
         Err(ClientError::Server { code, message, .. }) => return format!("{code} {message}"),

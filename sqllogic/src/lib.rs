@@ -9,3 +9,5 @@ pub mod runner;
 mod valuewise;
 pub mod script;
 pub mod diff;
+pub mod fuzz;
+pub mod random;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aegis_sqllogic::wire::Protocol;
-use aegis_sqllogic::{diff, runner};
+use aegis_sqllogic::{diff, fuzz, runner};
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// The specification as text, run over the wire.
@@ -38,6 +38,28 @@ enum Command {
         /// The files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Sends random statements to a PostgreSQL and to the server under test, and shows where they
+    /// differ. Both get a database `fuzz`.
+    Fuzz {
+        /// Where PostgreSQL listens.
+        #[arg(long)]
+        reference: String,
+        /// Where the server under test listens.
+        #[arg(long, default_value = "127.0.0.1:5432")]
+        address: String,
+        /// The role to log in as.
+        #[arg(long, default_value = "postgres")]
+        user: String,
+        /// What the statements come from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The number of the first statement.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        statements: u64,
     },
     /// Sends SQL files to a PostgreSQL and to the server under test, and shows where they differ.
     Diff {
@@ -75,6 +97,9 @@ fn main() -> ExitCode {
         }
         Command::Diff { reference, address, user, database, files } => {
             compare(&mut out, [&reference, &address], &user, &database, &files)
+        }
+        Command::Fuzz { reference, address, user, seed, first, statements } => {
+            fuzz(&mut out, [&reference, &address], &user, seed, first..first + statements)
         }
     };
     match result {
@@ -159,4 +184,41 @@ fn compare(
     }
     writeln!(out, "{passed} passed, {failed} failed")?;
     Ok(failed == 0)
+}
+
+fn fuzz(
+    out: &mut impl Write,
+    [reference, tested]: [&str; 2],
+    user: &str,
+    seed: u64,
+    statements: std::ops::Range<u64>,
+) -> Result<bool, Box<dyn std::error::Error>> {
+    let mut reference = fuzz::Server::prepare(reference, user, "fuzz")?;
+    let mut tested = fuzz::Server::prepare(tested, user, "fuzz")?;
+    let mut unwritable = None;
+    let report = fuzz::run(&mut reference, &mut tested, seed, statements, |found| {
+        let fuzz::Difference { number, statement, reference, tested } = found;
+        let written = writeln!(
+            out,
+            "-- {number}\n{statement};\n-- PostgreSQL: {reference}\n-- here: {tested}\n"
+        );
+        unwritable = unwritable.take().or(written.err());
+    })?;
+    if let Some(error) = unwritable {
+        return Err(error.into());
+    }
+    for (what, times) in &report.unsupported {
+        writeln!(out, "{times:6} {what}")?;
+    }
+    writeln!(
+        out,
+        "seed {seed}: {} equal, {} refused alike, {} fail or not by the order of rows, {} timed out, \
+         {} different",
+        report.equal,
+        report.refused,
+        report.unordered,
+        report.timed_out,
+        report.differences.len()
+    )?;
+    Ok(report.differences.is_empty())
 }

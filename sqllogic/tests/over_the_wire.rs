@@ -16,12 +16,12 @@ mod specification;
 mod clients;
 #[path = "over_the_wire/dump.rs"]
 mod dump;
+#[path = "over_the_wire/fuzz.rs"]
+mod fuzz;
 #[path = "over_the_wire/isolation.rs"]
 mod isolation;
 #[path = "over_the_wire/serializable.rs"]
 mod serializable;
-#[path = "over_the_wire/random.rs"]
-mod random;
 #[path = "over_the_wire/kill.rs"]
 mod kill;
 #[path = "over_the_wire/data_directory.rs"]

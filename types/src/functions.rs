@@ -52,6 +52,7 @@ mod money;
 mod network;
 mod numeric;
 mod position;
+mod size;
 mod support;
 mod text;
 
@@ -79,6 +80,7 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
         network::SCALARS,
         numeric::SCALARS,
         position::SCALARS,
+        size::SCALARS,
         support::SCALARS,
         text::SCALARS,
     ]

@@ -27,14 +27,12 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         privileges: privileges.0,
         grantable: 0,
     };
-    let open = [
-        item(owner, Privilege::USAGE | Privilege::CREATE),
-        item(everybody(), Privilege::USAGE),
-    ];
+    let open =
+        [item(owner, Privilege::USAGE | Privilege::CREATE), item(everybody(), Privilege::USAGE)];
     let public = catalog.schemas_of(context.names.database);
     let public = public.filter(|schema| schema.name == "public" && schema.owner == owner);
-    let public = public
-        .map(|it| row![it.oid, PG_NAMESPACE, 0_i32, b'i', acl::list(catalog, &open)]);
+    let public =
+        public.map(|it| row![it.oid, PG_NAMESPACE, 0_i32, b'i', acl::list(catalog, &open)]);
     let public: Vec<Vec<Datum>> = public.collect();
     objects
         .filter_map(|(class, kind, object)| {

@@ -88,7 +88,7 @@ impl Asked {
             return true;
         }
         let is_column = matches!(expr, Expr::Column { levels_up, .. } if *levels_up == level);
-        if matches!(expr, Expr::Const { .. }) || (level > 0 && !is_column) {
+        if level > 0 && !is_column {
             return false;
         }
         let raised = raised(expr, level);

@@ -269,10 +269,20 @@ pub(crate) fn visit_query(
 /// The expressions that stand in a query itself, whole.
 fn each_own(query: &Query, each: &mut dyn FnMut(&Expr)) {
     for entry in &query.range_table {
+        if let RteKind::Values(rows) = &entry.kind {
+            rows.iter().flatten().for_each(&mut *each);
+        }
+    }
+    each_but_values(query, each);
+}
+
+/// The same without the rows of `VALUES`, which may be many.
+pub(super) fn each_but_values(query: &Query, each: &mut dyn FnMut(&Expr)) {
+    for entry in &query.range_table {
         match &entry.kind {
             RteKind::Functions { calls, .. } => calls.iter().for_each(|(call, _)| each(call)),
-            RteKind::Values(rows) => rows.iter().flatten().for_each(&mut *each),
-            RteKind::Subquery(_)
+            RteKind::Values(_)
+            | RteKind::Subquery(_)
             | RteKind::Relation(_)
             | RteKind::System(_)
             | RteKind::Cte { .. }

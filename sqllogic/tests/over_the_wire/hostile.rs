@@ -7,10 +7,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use aegis_sqllogic::random::Random;
 use aegis_sqllogic::wire::{Client, Protocol};
 
-use crate::random::{Random, setting};
-use crate::server::Server;
+use crate::server::{Server, setting};
 
 const CONNECTIONS: usize = 400;
 

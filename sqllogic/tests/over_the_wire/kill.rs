@@ -12,10 +12,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aegis_sqllogic::random::Random;
 use aegis_sqllogic::wire::{Client, Protocol};
 
-use crate::random::{Random, setting};
-use crate::server::Server;
+use crate::server::{Server, setting};
 
 const ACCOUNTS: u64 = 10;
 const CLIENTS: u64 = 4;

@@ -18,10 +18,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 
+use aegis_sqllogic::random::Random;
 use aegis_sqllogic::wire::{Client, ClientError, Protocol};
 
-use crate::random::{Random, setting};
-use crate::server::Server;
+use crate::server::{Server, setting};
 
 /// Rows that are there at first have even keys; the others may be inserted.
 const KEYS: u64 = 8;
@@ -71,7 +71,7 @@ fn steps(random: &mut Random, transaction: u64) -> Vec<Step> {
         match random.below(if read_only { 3 } else { 7 }) {
             0 | 1 => Step::Read(key),
             2 => Step::ReadRange(key, key + 1 + random.below(KEYS)),
-            3 if key % 2 == 1 => Step::Insert(key, number),
+            3 if !key.is_multiple_of(2) => Step::Insert(key, number),
             4 if key.is_multiple_of(2) => Step::Delete(key),
             _ => Step::Write(key, number),
         }
@@ -100,7 +100,7 @@ fn run(client: &mut Client, level: &str, steps: &[Step]) -> Result<Seen, ClientE
             rows.iter().map(|row| (number(&row[0]), number(&row[1]))).collect();
         for key in keys.clone().filter(|key| *key < KEYS) {
             // A key that is not there is not yet, or no more.
-            let absent = if key % 2 == 1 { key } else { gone(key) };
+            let absent = if key.is_multiple_of(2) { gone(key) } else { key };
             let version = found.get(&key).copied().unwrap_or(absent);
             if own.get(&key) != Some(&version) {
                 assert!(!own.contains_key(&key), "own write of {key} is not seen: {version}");

@@ -87,3 +87,9 @@ fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(2).unwrap().join("aegis")
 }
+
+/// A number that a run is told by its environment.
+#[expect(clippy::disallowed_methods, reason = "a soak is longer than CI's run of the same test")]
+pub fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}

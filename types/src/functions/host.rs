@@ -125,7 +125,6 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "pg_database_size",
     "pg_tablespace_size",
     "pg_tablespace_location",
-    "pg_size_pretty",
 ];
 
 /// Set-returning functions that the host answers all at once, as an array of their rows.
