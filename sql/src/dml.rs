@@ -12,7 +12,7 @@
 //! what, and this module locks, checks again, checks constraints and writes. Rows are written while
 //! the source is still read: a scan does not see writes of its own command.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,8 +21,6 @@ use aegis_catalog::CatalogSnapshot;
 use aegis_storage::{Direction, IsolationLevel, KeyRange, ReadView, Transaction, TreeId};
 use aegis_types::{EvalContext, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
-
-use pending::Pending;
 
 use crate::evaluate::Evaluation;
 use crate::query_engine::{QueryEngine, StatementContext};
@@ -59,7 +57,7 @@ pub struct Changes<'a> {
     pub lock_timeout: Option<Duration>,
     /// What is looked at when the statement ends: a row may reference one that the same statement
     /// inserts later.
-    pub(crate) pending: VecDeque<Pending>,
+    pub(crate) pending: PendingChecks,
     /// How deep cascades have led.
     pub(crate) cascade_depth: usize,
     /// The rows that a statement with several changes of data has changed so far; none while there
@@ -95,7 +93,7 @@ impl<'a> Changes<'a> {
             engine,
             row_ids,
             lock_timeout,
-            pending: VecDeque::new(),
+            pending: PendingChecks::default(),
             cascade_depth: 0,
             changed_in_with: None,
         }
@@ -104,14 +102,14 @@ impl<'a> Changes<'a> {
     /// Puts back the checks that an earlier part of the same statement left to its end.
     #[must_use]
     pub fn resume(mut self, pending: PendingChecks) -> Self {
-        self.pending = pending.0;
+        self.pending = pending;
         self
     }
 
     /// Stops in the middle of a statement, as COPY does between two messages.
     #[must_use]
     pub fn suspend(self) -> PendingChecks {
-        PendingChecks(self.pending)
+        self.pending
     }
 
     /// The catalog that the statement was bound with.

@@ -57,7 +57,7 @@ impl Changes<'_> {
                 continue;
             }
             if !self.lock_parent(key, table, row).await? {
-                self.pending.push_back(Pending {
+                self.pending.push(Pending {
                     constraint: foreign.oid,
                     holder: table.relation.oid,
                     deferral: foreign.deferral,
@@ -93,7 +93,7 @@ impl Changes<'_> {
                 })
             });
             if !kept {
-                self.pending.push_back(Pending {
+                self.pending.push(Pending {
                     constraint: *constraint,
                     holder: *child,
                     deferral: parent_deferral(&foreign, new.is_some()),

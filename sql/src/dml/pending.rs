@@ -86,7 +86,24 @@ impl Pending {
 
 /// The checks that a statement under way has yet to make.
 #[derive(Default)]
-pub struct PendingChecks(pub(super) VecDeque<Pending>);
+pub struct PendingChecks {
+    /// What follows from parents that are gone: it comes first, as it may give a child its parent.
+    parents: VecDeque<Pending>,
+    rows: VecDeque<Pending>,
+}
+
+impl PendingChecks {
+    pub(super) fn push(&mut self, pending: Pending) {
+        match pending.what {
+            What::Parent { .. } => self.parents.push_back(pending),
+            What::Child { .. } | What::Unique { .. } => self.rows.push_back(pending),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Pending> {
+        self.parents.pop_front().or_else(|| self.rows.pop_front())
+    }
+}
 
 /// The checks that a transaction has put off, and which it puts off.
 #[derive(Default)]
@@ -199,7 +216,7 @@ impl Changes<'_> {
         if self.cascade_depth > 0 || self.changed_in_with.is_some() {
             return Ok(());
         }
-        while let Some(pending) = self.pending.pop_front() {
+        while let Some(pending) = self.pending.pop() {
             let deferred = Arc::clone(&self.context.deferred);
             if let Some(pending) = deferred.put_off(pending, self.context.memory_bytes)? {
                 self.look_at(pending).await?;

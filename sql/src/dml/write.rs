@@ -192,7 +192,7 @@ impl Changes<'_> {
         self.lock_entry(index, key).await?;
         if let Some((constraint, deferral)) = index.deferrable {
             if index.is_taken(entry, self.txn)? {
-                self.pending.push_back(Pending {
+                self.pending.push(Pending {
                     constraint,
                     holder: table.relation.oid,
                     deferral,
