@@ -90,6 +90,9 @@ impl WindowPlan {
             let batch = batch_of(&schema(&input_types), &input_types, &rows)?;
             let mut order: Vec<usize> = (0..rows.len()).collect();
             for (at, window) in windows.iter().enumerate() {
+                if !rows.is_empty() {
+                    window.check_offsets(run)?;
+                }
                 let partitions = window.partitions(&batch, rows.len(), run)?;
                 for (target, call) in targets.iter().enumerate() {
                     if call.window != at {
@@ -134,6 +137,29 @@ impl Values {
 }
 
 impl WindowSpec {
+    /// Refuses offsets that no frame has, also of functions that look at no frame.
+    fn check_offsets(&self, run: &Run) -> SqlResult<()> {
+        for (bound, side) in [(&self.start, "starting"), (&self.end, "ending")] {
+            let (Bound::Before(offset) | Bound::After(offset)) = bound else { continue };
+            match offset.alone(run)? {
+                Datum::Null => {
+                    return Err(SqlError::new(
+                        SqlState::NullValueNotAllowed,
+                        format!("frame {side} offset must not be null"),
+                    ));
+                }
+                Datum::Int8(distance) if distance < 0 && self.unit != FrameUnit::Range => {
+                    return Err(SqlError::new(
+                        SqlState::InvalidPrecedingOrFollowingSize,
+                        format!("frame {side} offset must not be negative"),
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn partitions(
         &self,
         batch: &arrow::array::RecordBatch,
@@ -214,26 +240,15 @@ impl WindowSpec {
         is_start: bool,
         run: &Run,
     ) -> SqlResult<usize> {
-        let side = if is_start { "starting" } else { "ending" };
         let value = offset.alone(run)?;
-        if value.is_null() {
-            return Err(SqlError::new(
-                SqlState::NullValueNotAllowed,
-                format!("frame {side} offset must not be null"),
-            ));
-        }
         if self.unit == FrameUnit::Range {
             return self.range_offset(part, at, &value, before, is_start, run);
         }
         let Datum::Int8(distance) = value else {
             return Err(SqlError::internal("a frame offset is not int8"));
         };
-        let distance = usize::try_from(distance).map_err(|_| {
-            SqlError::new(
-                SqlState::InvalidPrecedingOrFollowingSize,
-                format!("frame {side} offset must not be negative"),
-            )
-        })?;
+        let distance = usize::try_from(distance)
+            .map_err(|_| SqlError::internal("a frame offset below 0 was let through"))?;
         let count = part.rows.len();
         if self.unit == FrameUnit::Rows {
             let end = usize::from(!is_start);

@@ -227,9 +227,8 @@ pub fn split_qualified(text: &str) -> Option<Vec<String>> {
         let (part, after) = match rest.strip_prefix('"') {
             Some(quoted) => quoted_part(quoted)?,
             None => {
-                let end = rest
-                    .find(|c: char| c == '.' || c == '"' || c.is_ascii_whitespace())
-                    .unwrap_or(rest.len());
+                let end =
+                    rest.find(|c: char| c == '.' || c.is_ascii_whitespace()).unwrap_or(rest.len());
                 (rest[..end].to_ascii_lowercase(), &rest[end..])
             }
         };

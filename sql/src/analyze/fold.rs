@@ -187,6 +187,13 @@ impl Folder<'_> {
         if let Some(operand) = operand {
             self.simplify(operand)?;
         }
+        if operand.as_deref().and_then(constant).is_some()
+            && let Some(operand) = operand.take()
+        {
+            for (condition, _) in branches.iter_mut() {
+                put_operand(condition, &operand);
+            }
+        }
         let mut kept = Vec::with_capacity(branches.len());
         let mut decided = None;
         for (mut condition, mut result) in std::mem::take(branches) {
@@ -327,6 +334,16 @@ fn null(ty: TypeRef) -> Expr {
 
 fn boolean(value: bool) -> Expr {
     Expr::Const { value: Datum::Bool(value), ty: TypeRef::plain(type_oid::BOOL) }
+}
+
+/// Puts the operand of a `CASE` into one of its conditions.
+fn put_operand(expr: &mut Expr, operand: &Expr) {
+    match expr {
+        Expr::CaseArgument { .. } => *expr = operand.clone(),
+        // What is in its conditions is its own operand.
+        Expr::Case { operand: Some(inner), .. } => put_operand(inner, operand),
+        _ => children_mut(expr, &mut |child| put_operand(child, operand)),
+    }
 }
 
 /// Whether something in a query may come to a constant that is none yet.

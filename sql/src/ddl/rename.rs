@@ -249,6 +249,13 @@ impl Ddl<'_> {
         if schema == relation.schema {
             return Ok(tag);
         }
+        let catalog = &self.context.catalog;
+        if [schema, relation.schema].iter().any(|it| catalog.is_temporary_schema(*it)) {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "cannot move objects into or out of temporary schemas",
+            ));
+        }
         if schema == PG_CATALOG || self.context.catalog.schema(schema).is_none() {
             return Err(SqlError::unsupported("moving a relation into a system schema"));
         }

@@ -265,13 +265,7 @@ impl Changes<'_> {
                 if action == ReferentialAction::NoAction && self.parent_exists(parent, key, &old)? {
                     return Ok(());
                 }
-                let table = qualified(&catalog, child);
-                let query =
-                    format!("SELECT 1 FROM ONLY {table} WHERE {}", matches(child, &key.columns));
-                if self.any_row(&query, &old).await? {
-                    return Err(still_referenced(name, key, parent, child, &old, self.context));
-                }
-                Ok(())
+                self.refuse_children(name, key, parent, child, &old).await
             }
             ReferentialAction::Cascade => match new {
                 None => {
@@ -291,9 +285,31 @@ impl Changes<'_> {
                 let columns =
                     if key.set_columns.is_empty() { &key.columns } else { &key.set_columns };
                 let sets = assignments(child, columns, |_| value.to_owned());
-                self.update_children(&catalog, child, key, &sets, old).await
+                self.update_children(&catalog, child, key, &sets, old.clone()).await?;
+                if action == ReferentialAction::SetNull || self.parent_exists(parent, key, &old)? {
+                    return Ok(());
+                }
+                // A child whose default is the key that is gone has not changed, and is still there.
+                self.refuse_children(name, key, parent, child, &old).await
             }
         }
+    }
+
+    /// 23503 if a child has the key of a parent that is gone.
+    async fn refuse_children(
+        &mut self,
+        name: &str,
+        key: &ForeignKey,
+        parent: &Relation,
+        child: &Relation,
+        old: &KeyValues,
+    ) -> SqlResult<()> {
+        let table = qualified(&self.context.catalog, child);
+        let query = format!("SELECT 1 FROM ONLY {table} WHERE {}", matches(child, &key.columns));
+        if self.any_row(&query, old).await? {
+            return Err(still_referenced(name, key, parent, child, old, self.context));
+        }
+        Ok(())
     }
 
     async fn update_children(

@@ -71,6 +71,8 @@ static TABLE: &[(&str, AggregateFunction)] = &[
     ("count()", |_| Box::new(simple::Count { rows: true, count: 0 })),
     ("count(any)", |_| Box::new(simple::Count { rows: false, count: 0 })),
     ("min(int8)", |_| Box::new(simple::Extreme::new(Ordering::Less))),
+    ("max(inet)", |_| Box::new(simple::Extreme::new(Ordering::Greater))),
+    ("min(inet)", |_| Box::new(simple::Extreme::new(Ordering::Less))),
     ("max(int8)", |_| Box::new(simple::Extreme::new(Ordering::Greater))),
     ("min(int4)", |_| Box::new(simple::Extreme::new(Ordering::Less))),
     ("max(int4)", |_| Box::new(simple::Extreme::new(Ordering::Greater))),
