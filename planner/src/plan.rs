@@ -165,7 +165,19 @@ impl Plan {
         match &self.kind {
             PlanKind::OneRow => self.rows(|_| Ok(vec![vec![Datum::Null]]), run),
             PlanKind::Scan(scan) => scan.start(&self.types, run),
-            PlanKind::System { name, columns } => Ok(self.system(name, columns, run)),
+            PlanKind::System { name, columns } => {
+                let (name, columns) = (name.clone(), columns.clone());
+                self.rows(
+                    move |run| {
+                        let rows = run.system_rows(&name)?;
+                        Ok(rows
+                            .iter()
+                            .map(|row| columns.iter().map(|at| row[*at].clone()).collect())
+                            .collect())
+                    },
+                    run,
+                )
+            }
             PlanKind::Sequence(sequence) => {
                 let sequence = sequence.clone();
                 self.rows(
@@ -247,25 +259,6 @@ impl Plan {
     }
 
     /// A leaf that computes its rows when the first is asked for.
-    /// A computed relation: computed once in an execution, however often it is read.
-    fn system(&self, name: &Arc<str>, columns: &[usize], run: &Arc<Run>) -> Arc<dyn ExecutionPlan> {
-        let (name, columns) = (name.clone(), columns.to_vec());
-        let (run, types) = (run.clone(), self.types.clone());
-        Node::new("Seq Scan", &self.types, Vec::new(), move |_, _| {
-            let made = run.shared.computed(&name, || {
-                let rows = run.context.system_relations.rows(&name, &run.context)?;
-                let row = |row: &Vec<Datum>| columns.iter().map(|at| row[*at].clone()).collect();
-                let rows: Vec<Vec<Datum>> = rows.iter().map(row).collect();
-                batches(&types, &rows)
-            });
-            Ok(futures::stream::iter(match made {
-                Ok(batches) => batches.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(external(error))],
-            })
-            .boxed())
-        })
-    }
-
     fn rows(
         &self,
         compute: impl Fn(&Arc<Run>) -> SqlResult<Vec<Vec<Datum>>> + Send + Sync + 'static,

@@ -10,14 +10,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use aegis_sql::query_engine::StatementContext;
 use aegis_types::self_describing::write_any;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
-use arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryReservation;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::memory::{Held, datum_size, reserve};
+use crate::memory::{Held, datum_size, reserve, row_size};
 use crate::subquery::{KeySet, Stored};
 
 /// The rows of a plan that is run once and read more than once.
@@ -39,8 +38,6 @@ pub(crate) struct Shared {
     kept: Mutex<Kept>,
     /// The rows of common table expressions, which are not forgotten.
     stored: Mutex<HashMap<(usize, Vec<u8>), Arc<Stored>>>,
-    /// The rows of computed relations, which are the same throughout a statement.
-    computed: Arc<Mutex<HashMap<Arc<str>, Vec<RecordBatch>>>>,
     /// The rows that a recursive query's last step gave, by its number.
     work: HashMap<usize, Rows>,
     around: Option<Arc<Self>>,
@@ -51,6 +48,8 @@ struct Kept {
     values: HashMap<(usize, Vec<u8>), Datum>,
     rows: HashMap<(usize, Vec<u8>), Rows>,
     sets: HashMap<(usize, Vec<u8>), Arc<KeySet>>,
+    /// The rows of computed relations, which a correlated part may read once for every row around.
+    system: HashMap<Arc<str>, Arc<Vec<Vec<Datum>>>>,
     memory: MemoryReservation,
 }
 
@@ -63,6 +62,7 @@ impl Kept {
             values: HashMap::new(),
             rows: HashMap::new(),
             sets: HashMap::new(),
+            system: HashMap::new(),
             memory: reserve("subquery results", task),
         }
     }
@@ -84,6 +84,7 @@ impl Kept {
         self.values.clear();
         self.rows.clear();
         self.sets.clear();
+        self.system.clear();
         self.memory.free();
     }
 }
@@ -93,7 +94,6 @@ impl Shared {
         Self {
             kept: Mutex::new(Kept::new(task)),
             stored: Mutex::default(),
-            computed: Arc::default(),
             work: HashMap::new(),
             around: None,
         }
@@ -107,22 +107,28 @@ impl Shared {
         task: &TaskContext,
     ) -> Arc<Self> {
         let work = HashMap::from([(number, rows)]);
-        let computed = around.computed.clone();
-        Arc::new(Self { work, computed, around: Some(around.clone()), ..Self::new(task) })
+        Arc::new(Self { work, around: Some(around.clone()), ..Self::new(task) })
     }
 
-    /// The rows of a computed relation.
-    pub(crate) fn computed(
+    /// The rows of a computed relation: the same as long as the statement runs.
+    fn system_rows(
         &self,
         name: &Arc<str>,
-        compute: impl FnOnce() -> SqlResult<Vec<RecordBatch>>,
-    ) -> SqlResult<Vec<RecordBatch>> {
-        if let Some(known) = self.computed.lock().get(name) {
-            return Ok(known.clone());
+        compute: impl FnOnce() -> SqlResult<Vec<Vec<Datum>>>,
+    ) -> SqlResult<Arc<Vec<Vec<Datum>>>> {
+        if let Some(around) = &self.around {
+            return around.system_rows(name, compute);
         }
-        let made = compute()?;
-        self.computed.lock().insert(name.clone(), made.clone());
-        Ok(made)
+        if let Some(rows) = self.kept.lock().system.get(name) {
+            return Ok(rows.clone());
+        }
+        let rows = Arc::new(compute()?);
+        let bytes = rows.iter().map(|row| row_size(row)).sum();
+        let mut kept = self.kept.lock();
+        if kept.memory.try_grow(bytes).is_ok() {
+            kept.system.insert(name.clone(), rows.clone());
+        }
+        Ok(rows)
     }
 
     /// Gives memory back that others need more.
@@ -193,6 +199,12 @@ impl Run {
             shared: self.shared.clone(),
             io: self.io.clone(),
         })
+    }
+
+    /// The rows of a computed relation.
+    pub(crate) fn system_rows(&self, name: &Arc<str>) -> SqlResult<Arc<Vec<Vec<Datum>>>> {
+        let compute = || self.context.system_relations.rows(name, &self.context);
+        self.shared.system_rows(name, compute)
     }
 
     pub(crate) fn with_shared(&self, shared: Arc<Shared>) -> Arc<Self> {

@@ -41,6 +41,8 @@ pub struct ErrorFields {
     pub data_type: Option<String>,
     /// Field `n`.
     pub constraint: Option<String>,
+    /// Field `R`: what PostgreSQL calls its function, where drivers look for it.
+    pub routine: Option<&'static str>,
     /// Whether the session must end: severity FATAL instead of ERROR.
     pub fatal: bool,
 }
@@ -61,6 +63,7 @@ impl SqlError {
             column: None,
             data_type: None,
             constraint: None,
+            routine: None,
             fatal: false,
         }))
     }
@@ -154,6 +157,13 @@ impl SqlError {
     #[must_use]
     pub fn constraint(mut self, constraint: impl Into<String>) -> Self {
         self.0.constraint = Some(constraint.into());
+        self
+    }
+
+    /// With field `R`.
+    #[must_use]
+    pub fn routine(mut self, routine: &'static str) -> Self {
+        self.0.routine = Some(routine);
         self
     }
 

@@ -21,9 +21,10 @@ use crate::functions::{FromCall, FunctionsPlan, Width};
 use crate::lookup::LookupPlan;
 use crate::plan::{DUMMY, JoinPlan, JoinType, OneTimePlan, Plan, PlanKind};
 use crate::rewrite::{
-    Columns, Visitor, conjuncts, entries_of, is_volatile, visit_entry, visit_expr, visit_query,
+    Columns, Visitor, conjuncts, entries_of, is_volatile, is_volatile_query, visit_entry,
+    visit_expr, visit_query,
 };
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, Vectorized};
 use crate::scan::{Access, ScanPlan};
 use crate::subquery::LateralPlan;
 
@@ -124,6 +125,37 @@ impl Builder {
             plan = Plan { ordered, ..Plan::new(kind, types).with_rows(rows) };
         }
         Ok((plan, layout))
+    }
+
+    /// Puts those filters that read no computed column below the computation: what it costs is spent
+    /// on rows that pass alone. Gives the others back.
+    fn filter_below(
+        &mut self,
+        plan: Plan,
+        layout: &Layout,
+        filters: Vec<Expr>,
+        depth: usize,
+    ) -> SqlResult<(Plan, Vec<Expr>)> {
+        let (input, exprs, types, rows, ordered) = match plan {
+            Plan { kind: PlanKind::Project(input, exprs), types, rows, ordered } => {
+                (input, exprs, types, rows, ordered)
+            }
+            other => return Ok((other, filters)),
+        };
+        let passed = layout.0.iter().filter_map(|(name, (place, ty))| match exprs[*place].node {
+            Vectorized::Column(input) => Some((*name, (input, *ty))),
+            _ => None,
+        });
+        let passed = Layout(passed.collect());
+        let (below, above): (Vec<Expr>, Vec<Expr>) = filters.into_iter().partition(|filter| {
+            let mut columns = Columns::default();
+            visit_expr(filter, 0, &mut columns);
+            !is_volatile(filter) && columns.0.iter().all(|name| passed.0.contains_key(name))
+        });
+        let estimate = (rows * passing(below.iter())).max(1.0);
+        let (input, _) = self.filter(*input, passed, below, depth)?;
+        let plan = Plan::new(PlanKind::Project(Box::new(input), exprs), types);
+        Ok((Plan { ordered, ..plan.with_rows(estimate) }, above))
     }
 
     fn join_items(
@@ -453,7 +485,7 @@ impl Builder {
     fn entry(
         &mut self,
         at: usize,
-        filters: Vec<Expr>,
+        mut filters: Vec<Expr>,
         scope: Scope<'_>,
     ) -> SqlResult<(Plan, Layout)> {
         let depth = scope.depth;
@@ -477,14 +509,20 @@ impl Builder {
                 self.with_table_oid(found, at, &wanted, relation.oid)?
             }
             RteKind::System(name) => {
-                let columns: Vec<usize> = (0..entry.columns.len()).collect();
-                let types = entry.columns.iter().map(|column| column.ty).collect();
-                let kind = PlanKind::System { name: name.clone(), columns };
-                let found = all_columns(at, Plan::new(kind, types));
+                let found = system_relation(at, entry, name, &wanted);
                 let oid = system::relation(name).map_or(Oid::NONE, |relation| relation.oid);
                 self.with_table_oid(found, at, &wanted, oid)?
             }
-            RteKind::Subquery(inner) => all_columns(at, self.query(inner, depth + 1)?),
+            RteKind::Subquery(inner) => {
+                let (plan, layout) = all_columns(at, self.query(inner, depth + 1)?);
+                if is_volatile_query(inner) {
+                    (plan, layout)
+                } else {
+                    let below;
+                    (below, filters) = self.filter_below(plan, &layout, filters, depth)?;
+                    (below, layout)
+                }
+            }
             RteKind::Cte { index, levels_up } => {
                 let definer = depth.checked_sub(*levels_up).ok_or_else(|| {
                     SqlError::internal("a common table expression of no query around")
@@ -764,6 +802,30 @@ fn all_columns(at: usize, plan: Plan) -> (Plan, Layout) {
         .map(|(place, ty)| ((at, i16::try_from(place + 1).unwrap_or(i16::MAX)), (place, *ty)));
     let layout = Layout(columns.collect());
     (plan, layout)
+}
+
+/// The wanted columns of a computed relation; all of them where the whole row is wanted.
+fn system_relation(
+    at: usize,
+    entry: &RangeTableEntry,
+    name: &Arc<str>,
+    wanted: &[i16],
+) -> (Plan, Layout) {
+    let whole = wanted.contains(&0);
+    let number = |place: usize| i16::try_from(place + 1).unwrap_or(i16::MAX);
+    let mut columns: Vec<usize> = (0..entry.columns.len()).collect();
+    columns.retain(|place| whole || wanted.contains(&number(*place)));
+    if columns.is_empty() {
+        // A row has some column, though nobody reads it.
+        columns.push(0);
+    }
+    let types = columns.iter().map(|place| entry.columns[*place].ty).collect();
+    let layout = columns
+        .iter()
+        .enumerate()
+        .map(|(slot, place)| ((at, number(*place)), (slot, entry.columns[*place].ty)));
+    let layout = Layout(layout.collect());
+    (Plan::new(PlanKind::System { name: name.clone(), columns }, types), layout)
 }
 
 fn take_filters(filters: &mut Vec<Expr>, mut take: impl FnMut(&Expr) -> bool) -> Vec<Expr> {

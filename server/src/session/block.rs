@@ -26,7 +26,8 @@ pub(super) struct Block {
     pub(super) failed: bool,
     /// Whether a snapshot was taken: then the isolation level stays.
     pub(super) has_snapshot: bool,
-    pub(super) isolation: IsolationLevel,
+    /// As it was asked for and is shown.
+    pub(super) isolation: ast::IsolationLevel,
     pub(super) read_only: bool,
     /// `now()`
     pub(super) timestamp: i64,
@@ -100,7 +101,7 @@ impl Session {
         let isolation = isolation_named(self.settings.get("default_transaction_isolation"));
         let read_only = self.settings.bool("default_transaction_read_only");
         let txn = self.instance.store.begin(TxnOptions {
-            isolation,
+            isolation: stored(isolation),
             read_only,
             process_id: self.process_id,
             deadlock_timeout: self.duration("deadlock_timeout").unwrap_or_default(),
@@ -339,14 +340,13 @@ impl Session {
         for mode in modes {
             match mode.kind {
                 TransactionModeKind::Isolation(level) => {
-                    let level = isolation(level);
                     if block.has_snapshot && level != block.isolation {
                         return Err(SqlError::new(
                             SqlState::ActiveSqlTransaction,
                             "SET TRANSACTION ISOLATION LEVEL must be called before any query",
                         ));
                     }
-                    txn.set_isolation(level)?;
+                    txn.set_isolation(stored(level))?;
                     block.isolation = level;
                 }
                 TransactionModeKind::ReadOnly(read_only) => {
@@ -401,13 +401,13 @@ impl Session {
     /// `AND CHAIN`: the next transaction is as the last.
     async fn keep_characteristics(
         &mut self,
-        isolation: IsolationLevel,
+        isolation: ast::IsolationLevel,
         read_only: bool,
     ) -> SqlResult<()> {
         if let Some(block) = &mut self.block
             && let Some(txn) = block.txn.lock().await.as_mut()
         {
-            txn.set_isolation(isolation)?;
+            txn.set_isolation(stored(isolation))?;
             txn.set_read_only(read_only);
             block.isolation = isolation;
             block.read_only = read_only;
@@ -493,30 +493,22 @@ impl Block {
     }
 }
 
-fn isolation_named(name: &str) -> IsolationLevel {
+fn isolation_named(name: &str) -> ast::IsolationLevel {
     match name {
-        "serializable" => IsolationLevel::Serializable,
-        "repeatable read" => IsolationLevel::RepeatableRead,
-        _ => IsolationLevel::ReadCommitted,
+        "serializable" => ast::IsolationLevel::Serializable,
+        "repeatable read" => ast::IsolationLevel::RepeatableRead,
+        "read uncommitted" => ast::IsolationLevel::ReadUncommitted,
+        _ => ast::IsolationLevel::ReadCommitted,
     }
 }
 
 /// READ UNCOMMITTED runs as READ COMMITTED, as in PostgreSQL.
-const fn isolation(level: ast::IsolationLevel) -> IsolationLevel {
+const fn stored(level: ast::IsolationLevel) -> IsolationLevel {
     match level {
         ast::IsolationLevel::ReadUncommitted | ast::IsolationLevel::ReadCommitted => {
             IsolationLevel::ReadCommitted
         }
         ast::IsolationLevel::RepeatableRead => IsolationLevel::RepeatableRead,
         ast::IsolationLevel::Serializable => IsolationLevel::Serializable,
-    }
-}
-
-/// As `transaction_isolation` shows it.
-pub(super) const fn isolation_name(level: IsolationLevel) -> &'static str {
-    match level {
-        IsolationLevel::ReadCommitted => "read committed",
-        IsolationLevel::RepeatableRead => "repeatable read",
-        IsolationLevel::Serializable => "serializable",
     }
 }

@@ -75,11 +75,16 @@ impl Session {
         if let Statement::DeclareCursor(declare) = &*statement {
             let query = self.analyze_declared(declare, prepared.source.clone(), parameter_types)?;
             prepared.parameter_types = query.parameter_types;
-        } else if utility::is_plannable(&statement) {
+        } else if let Some(query) = utility::planned(&statement) {
             let known = parameter_types.unwrap_or_default().iter();
             let known = known.map(|oid| oid.is_some().then_some(*oid)).collect();
             let infer = parameter_types.is_some();
-            let analyzed = self.analyze(&statement, known, infer, &catalog)?;
+            let analyzed = self.analyze(query, known, infer, &catalog)?;
+            if !utility::is_plannable(&statement) {
+                prepared.parameter_types = analyzed.parameter_types;
+                prepared.columns = self.utility_columns(&statement)?;
+                return Ok(prepared);
+            }
             prepared.parameter_types.clone_from(&analyzed.parameter_types);
             let returns_rows = matches!(&analyzed.statement, BoundStatement::Query(_))
                 || !analyzed.columns.is_empty();
@@ -217,11 +222,14 @@ impl Session {
         if let Statement::DeclareCursor(declare) = &**statement {
             return self.declare_cursor(declare, prepared, parameters).await;
         }
+        let known: Vec<Option<Oid>> =
+            prepared.parameter_types.iter().map(|ty| Some(ty.oid)).collect();
+        if let Statement::Explain(explain) = &**statement {
+            return self.explain(explain, known, parameters).await;
+        }
         if !utility::is_plannable(statement) {
             return self.run_utility(statement, &prepared.source).await;
         }
-        let known: Vec<Option<Oid>> =
-            prepared.parameter_types.iter().map(|ty| Some(ty.oid)).collect();
         let (analyzed, catalog) = self.settled_analysis(prepared, statement, &known).await?;
         if let Some(columns) = &prepared.columns {
             refuse_changed_result(columns, &analyzed)?;
@@ -445,6 +453,8 @@ fn refuse_changed_result(columns: &[ResultColumn], analyzed: &Analyzed) -> SqlRe
     if same {
         Ok(())
     } else {
-        Err(SqlError::new(SqlState::FeatureNotSupported, "cached plan must not change result type"))
+        // By this routine pgJDBC and asyncpg know that preparing the statement again helps.
+        Err(SqlError::new(SqlState::FeatureNotSupported, "cached plan must not change result type")
+            .routine("RevalidateCachedQuery"))
     }
 }

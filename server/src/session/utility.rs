@@ -14,7 +14,7 @@ use aegis_storage::{LockWait, TableLockMode, Transaction};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::run::{table_lock_id, transaction_over};
-use super::{Outcome, ResultColumn, Session, block};
+use super::{Outcome, ResultColumn, Session};
 use crate::instance::Instance;
 
 /// Whether the analyzer makes a bound tree of the statement.
@@ -24,6 +24,15 @@ pub(super) fn is_plannable(statement: &Statement) -> bool {
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => true,
         _ => false,
     }
+}
+
+/// The statement that is planned for it: itself, or what EXPLAIN explains.
+pub(super) fn planned(statement: &Statement) -> Option<&Statement> {
+    let planned = match statement {
+        Statement::Explain(explain) => &explain.query,
+        statement => statement,
+    };
+    is_plannable(planned).then_some(planned)
 }
 
 fn has_into(select: &ast::SelectStmt) -> bool {
@@ -70,7 +79,6 @@ impl Session {
         match &**statement {
             Statement::VariableSet(set) => self.set_variable(set).await,
             Statement::VariableShow(show) => self.show(&show.name),
-            Statement::Explain(explain) => self.explain(explain).await,
             Statement::Lock(lock) => self.lock(lock).await,
             Statement::Vacuum(vacuum) => self.vacuum(vacuum).await,
             Statement::Checkpoint => {
@@ -366,9 +374,7 @@ impl Session {
     /// The value of a setting; those of the running transaction are its own.
     fn show_value(&self, name: &str) -> SqlResult<String> {
         match (name.to_ascii_lowercase().as_str(), &self.block) {
-            ("transaction_isolation", Some(block)) => {
-                Ok(block::isolation_name(block.isolation).to_owned())
-            }
+            ("transaction_isolation", Some(block)) => Ok(block.isolation.text().to_owned()),
             ("transaction_read_only", Some(block)) => {
                 Ok(if block.read_only { "on" } else { "off" }.to_owned())
             }
@@ -404,7 +410,13 @@ impl Session {
         Ok(Outcome::Done(tag.to_owned()))
     }
 
-    async fn explain(&mut self, explain: &ExplainStmt) -> SqlResult<Outcome> {
+    /// `EXPLAIN`; its parameters are those of the statement that it explains.
+    pub(super) async fn explain(
+        &mut self,
+        explain: &ExplainStmt,
+        types: Vec<Option<Oid>>,
+        parameters: Vec<Datum>,
+    ) -> SqlResult<Outcome> {
         for option in &explain.options {
             let name = option.name.as_str();
             if name == "costs" && is_on(option) {
@@ -416,7 +428,7 @@ impl Session {
         }
         let (query, types, parameters) = match &explain.query {
             Statement::Execute(execute) => self.bound_execute(execute)?,
-            query if is_plannable(query) => (Arc::new(query.clone()), Vec::new(), Vec::new()),
+            query if is_plannable(query) => (Arc::new(query.clone()), types, parameters),
             _ => return Err(SqlError::unsupported("EXPLAIN of this statement")),
         };
         let catalog = self.current_catalog();

@@ -326,6 +326,7 @@ impl Output {
             (b'c', fields.column.as_deref()),
             (b'd', fields.data_type.as_deref()),
             (b'n', fields.constraint.as_deref()),
+            (b'R', fields.routine),
         ];
         for (field, value) in parts {
             if let Some(value) = value {

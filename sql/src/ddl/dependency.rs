@@ -98,7 +98,14 @@ impl Ddl<'_> {
                     gone.contains(&Item::Relation(table))
                         || gone.contains(&Item::Column(table, column))
                 }),
-            Item::Schema(_) | Item::Type(_) | Item::Attribute(..) => true,
+            Item::Attribute(ty, _) => !gone.contains(&Item::Type(*ty)),
+            Item::Schema(_) | Item::Type(_) => true,
+        });
+        // Nor is it dropped for itself: after its table there is nothing to drop it from.
+        closure.items.retain(|item| match item {
+            Item::Column(table, _) => !gone.contains(&Item::Relation(*table)),
+            Item::Attribute(ty, _) => !gone.contains(&Item::Type(*ty)),
+            _ => true,
         });
         Ok(closure)
     }

@@ -47,13 +47,20 @@ pub(super) fn canonical(
         }
         Kind::DateStyle => set_date_style(setting, value, session),
         Kind::TimeZone => TimeZone::parse(value).map(|zone| zone.name().to_owned()),
-        Kind::Encoding => match value.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-            "utf8" | "unicode" => Ok("UTF8".to_owned()),
-            "sqlascii" | "latin1" | "iso88591" | "win1252" => {
-                Err(SqlError::unsupported(format!("client_encoding {value}")))
-            }
-            _ => Err(invalid(setting, value)),
-        },
+        Kind::Encoding => encoding(setting, value),
+    }
+}
+
+/// Of the name of an encoding only letters and digits count: asyncpg says `'utf-8'`, quotes included.
+fn encoding(setting: &Setting, value: &str) -> SqlResult<String> {
+    let letters = value.chars().filter(char::is_ascii_alphanumeric);
+    let name: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+    match name.as_str() {
+        "utf8" | "unicode" => Ok("UTF8".to_owned()),
+        "sqlascii" | "latin1" | "iso88591" | "win1252" => {
+            Err(SqlError::unsupported(format!("client_encoding {value}")))
+        }
+        _ => Err(invalid(setting, value)),
     }
 }
 

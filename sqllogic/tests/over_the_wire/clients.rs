@@ -1,8 +1,9 @@
-//! Suites of real clients: tokio-postgres here, psycopg 3 in `sqllogic/clients/psycopg`.
+//! Suites of real clients: tokio-postgres here, those of other languages in `sqllogic/clients`.
 //!
 //! Each test has a server of its own. With `AEGIS_CLIENTS_DSN` set they all go to that server
 //! instead, a PostgreSQL for instance, where they must pass as well: what is asserted here is
-//! PostgreSQL's behaviour. Both suites go through `sqllogic/clients/types.tsv`.
+//! PostgreSQL's behaviour. Those of tokio-postgres and psycopg go through
+//! `sqllogic/clients/types.tsv`.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -29,8 +30,8 @@ mod cancel;
 mod notify;
 #[path = "clients/large.rs"]
 mod large;
-#[path = "clients/psycopg.rs"]
-mod psycopg;
+#[path = "clients/suites.rs"]
+mod suites;
 
 /// Where a suite connects to.
 struct Target {

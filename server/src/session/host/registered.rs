@@ -11,7 +11,8 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid as t};
 use super::{Call, HostTable};
 
 pub(super) static FUNCTIONS: HostTable = &[
-    ("regclass", |call| lookup(&call.names(), t::REGCLASS, call.text(0)).map(Datum::Oid)),
+    // The cast from text, for which digits and a dash are names too.
+    ("regclass", |call| relation(&call.names(), call.text(0)).map(Datum::Oid)),
     ("to_regclass", |call| to_reg(call, t::REGCLASS)),
     ("to_regtype", |call| to_reg(call, t::REGTYPE)),
     ("to_regproc", |call| to_reg(call, t::REGPROC)),
