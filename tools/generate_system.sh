@@ -28,11 +28,12 @@ rows() { # RELATION CONDITION: in the text form of COPY, reg types as numbers
                   else quote_ident(attname) end, ', ' order by attnum)
                 from pg_attribute a join pg_type t on t.oid = atttypid
                 where attrelid = 'pg_catalog.$1'::regclass and attnum > 0")
-    ask "copy (select $list from pg_catalog.$1 where $2 order by 1) to stdout" > "$1.tsv"
+    ask "copy (select $list from pg_catalog.$1 where $2 order by ${3:-1}) to stdout" > "$1.tsv"
 }
 rows pg_am "amname in ('heap', 'btree', 'hash')"
 rows pg_opfamily "opfmethod in (403, 405) and oid < 16384"
-rows pg_opclass "opcmethod in (403, 405) and oid < 16384"
+# As PostgreSQL keeps them: aggregates over them without ORDER BY show that.
+rows pg_opclass "opcmethod in (403, 405) and oid < 16384" ctid
 rows pg_amop "amopmethod in (403, 405) and oid < 16384"
 rows pg_amproc "amprocfamily in (select oid from pg_opfamily where opfmethod in (403, 405))
                 and oid < 16384"

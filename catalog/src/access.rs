@@ -431,8 +431,16 @@ impl<'a> Access<'a> {
         if self.catalog.relation(object).is_some() && matches!(kind, Kind::Table | Kind::Sequence) {
             return None;
         }
+        self.built_in_list(kind, object)
+    }
+
+    /// The list that an object of the server itself began with, where it is not the one of its kind.
+    #[must_use]
+    pub fn built_in_list(&self, kind: Kind, object: Oid) -> Option<Vec<AclItem>> {
         let (owner, initial) = self.owner_and_initial(kind, object)?;
-        (initial != kind.initial(owner)).then_some(initial)
+        // Computed relations have a list even where that says nothing else.
+        let always = kind == Kind::Table && self.catalog.relation(object).is_none();
+        (always || initial != kind.initial(owner)).then_some(initial)
     }
 
     /// The owner of an object.
@@ -474,6 +482,9 @@ impl<'a> Access<'a> {
                 })
             }
             Kind::Type => {
+                if let Some(ty) = self.catalog.user_type(object) {
+                    return Some((ty.owner, kind.initial(ty.owner)));
+                }
                 if let Some(relation) = self.catalog.relation_of_row_type(object) {
                     return Some((relation.owner, kind.initial(relation.owner)));
                 }

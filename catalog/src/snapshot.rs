@@ -17,7 +17,7 @@ use crate::descriptor::{
 /// `pg_catalog`'s OID, as in PostgreSQL.
 pub const PG_CATALOG: Oid = Oid(11);
 /// `information_schema`'s OID, as `initdb` of PostgreSQL 15 happens to give it.
-pub const INFORMATION_SCHEMA: Oid = Oid(13218);
+pub const INFORMATION_SCHEMA: Oid = Oid(13207);
 /// `public`'s OID in the database `postgres`, as in PostgreSQL.
 pub const PUBLIC: Oid = Oid(2200);
 /// The database `postgres`.

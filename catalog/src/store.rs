@@ -20,7 +20,7 @@ use aegis_types::Oid;
 
 use crate::access::{Privilege, everybody};
 use crate::descriptor::{
-    AclItem, Database, Descriptor, Membership, Privileges, RelationBody, Role, Schema,
+    AclItem, Comment, Database, Descriptor, Membership, Privileges, RelationBody, Role, Schema,
 };
 use crate::snapshot::{
     BOOTSTRAP_ROLE, CatalogSnapshot, DATABASE_OWNER_ROLE, DescriptorKey, PG_DATABASE, PG_NAMESPACE,
@@ -273,6 +273,16 @@ fn put_privileges(
     put(txn, &Descriptor::Privileges(Arc::new(Privileges { class, object, column: 0, items })))
 }
 
+fn put_comment(
+    txn: &mut Transaction,
+    class: Oid,
+    object: Oid,
+    text: &str,
+) -> Result<(), StorageError> {
+    let comment = Comment { class, object, column: 0, text: text.to_owned() };
+    put(txn, &Descriptor::Comment(Arc::new(comment)))
+}
+
 /// Writes what a new store begins with: the databases `postgres`, `template1` and `template0`, the
 /// role `postgres`, and a schema `public` in each database.
 ///
@@ -298,7 +308,17 @@ pub fn bootstrap(txn: &mut Transaction) -> Result<(), StorageError> {
         (TEMPLATE0_DATABASE, "template0", true, false, Oid(2202)),
         (POSTGRES_DATABASE, "postgres", false, true, PUBLIC),
     ];
-    for (oid, name, is_template, allow_connections, public) in databases {
+    let comments = [
+        "default template for new databases",
+        "unmodifiable empty database",
+        "default administrative connection database",
+    ];
+    for ((oid, name, is_template, allow_connections, public), comment) in
+        databases.into_iter().zip(comments)
+    {
+        put_comment(txn, PG_DATABASE, oid, comment)?;
+        // Dumps tell by these words whether somebody has said something else of the schema.
+        put_comment(txn, PG_NAMESPACE, public, "standard public schema")?;
         put(
             txn,
             &Descriptor::Database(Arc::new(Database {

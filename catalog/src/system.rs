@@ -42,6 +42,7 @@ mod pg_enum;
 mod pg_hba_file_rules;
 mod pg_index;
 mod pg_indexes;
+mod pg_init_privs;
 mod pg_locks;
 mod pg_matviews;
 mod pg_namespace;
@@ -51,14 +52,19 @@ mod pg_proc;
 mod pg_rewrite;
 mod pg_sequence;
 mod pg_settings;
+mod pg_shdepend;
 mod pg_stat_activity;
+mod pg_stat_objects;
 mod pg_stat_tables;
 mod pg_tables;
+mod pg_timezones;
 mod pg_type;
 mod pg_views;
 
 pub use names::{AsStored, Names, StoredText};
 pub use pg_attrdef::default_oid;
+pub use pg_attribute::SEQUENCE_COLUMNS;
+pub use pg_description::built_in as built_in_comment;
 
 /// What rows are computed from.
 #[derive(Clone, Copy)]
@@ -301,7 +307,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_aggregate", pg_aggregate::rows),
     ("pg_catalog.pg_am", |_| stored::rows("pg_am")),
     ("pg_catalog.pg_amop", |_| stored::rows("pg_amop")),
-    ("pg_catalog.pg_amproc", |_| stored::rows("pg_amproc")),
+    ("pg_catalog.pg_amproc", |_| pg_proc::support_rows()),
     ("pg_catalog.pg_attrdef", pg_attrdef::rows),
     ("pg_catalog.pg_attribute", |c| acl::filled_attributes(c, pg_attribute::rows(c))),
     ("pg_catalog.pg_auth_members", pg_authid::members),
@@ -334,7 +340,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_index", pg_index::rows),
     ("pg_catalog.pg_indexes", pg_indexes::rows),
     ("pg_catalog.pg_inherits", none),
-    ("pg_catalog.pg_init_privs", none),
+    ("pg_catalog.pg_init_privs", pg_init_privs::rows),
     ("pg_catalog.pg_language", |c| {
         let rows = stored::rows("pg_language");
         acl::filled(c, "pg_catalog.pg_language", "lanacl", |_| Kind::Language, rows)
@@ -377,7 +383,10 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_shdescription", pg_description::shared_rows),
     ("pg_catalog.pg_shseclabel", none),
     ("pg_catalog.pg_stat_activity", pg_stat_activity::rows),
-    ("pg_catalog.pg_stat_all_tables", pg_stat_tables::rows),
+    ("pg_catalog.pg_stat_all_tables", |c| {
+        let own = pg_stat_objects::system_tables(c, "pg_catalog.pg_stat_all_tables");
+        pg_stat_tables::rows(c).into_iter().chain(own).collect()
+    }),
     ("pg_catalog.pg_stat_ssl", pg_stat_activity::encryption),
     ("pg_catalog.pg_stat_user_tables", pg_stat_tables::rows),
     ("pg_catalog.pg_statistic_ext", none),
@@ -434,6 +443,140 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("information_schema.tables", information_schema::tables::rows),
     ("information_schema.triggers", none),
     ("information_schema.views", information_schema::views::rows),
+    ("information_schema._pg_foreign_data_wrappers", none),
+    ("information_schema._pg_foreign_servers", none),
+    ("information_schema._pg_foreign_table_columns", none),
+    ("information_schema._pg_foreign_tables", none),
+    ("information_schema._pg_user_mappings", none),
+    ("information_schema.attributes", information_schema::types::attributes),
+    ("information_schema.character_sets", information_schema::character::sets),
+    ("information_schema.check_constraint_routine_usage", none),
+    (
+        "information_schema.collation_character_set_applicability",
+        information_schema::character::applicability,
+    ),
+    ("information_schema.collations", information_schema::character::collations),
+    ("information_schema.column_column_usage", information_schema::usage::generated_columns),
+    ("information_schema.column_domain_usage", information_schema::usage::column_domains),
+    ("information_schema.column_options", none),
+    ("information_schema.column_udt_usage", information_schema::usage::column_types),
+    ("information_schema.constraint_table_usage", information_schema::usage::constraint_tables),
+    ("information_schema.domain_udt_usage", information_schema::usage::domain_types),
+    ("information_schema.foreign_data_wrapper_options", none),
+    ("information_schema.foreign_data_wrappers", none),
+    ("information_schema.foreign_server_options", none),
+    ("information_schema.foreign_servers", none),
+    ("information_schema.foreign_table_options", none),
+    ("information_schema.foreign_tables", none),
+    ("information_schema.information_schema_catalog_name", information_schema::character::name),
+    ("information_schema.role_udt_grants", information_schema::privileges::role_udt_grants),
+    ("information_schema.routine_column_usage", none),
+    ("information_schema.routine_routine_usage", none),
+    ("information_schema.routine_sequence_usage", none),
+    ("information_schema.routine_table_usage", none),
+    ("information_schema.sql_features", none),
+    ("information_schema.sql_implementation_info", none),
+    ("information_schema.sql_parts", none),
+    ("information_schema.sql_sizing", none),
+    ("information_schema.transforms", none),
+    ("information_schema.triggered_update_columns", none),
+    ("information_schema.udt_privileges", information_schema::privileges::udt_privileges),
+    ("information_schema.user_defined_types", information_schema::types::user_defined),
+    ("information_schema.user_mapping_options", none),
+    ("information_schema.user_mappings", none),
+    ("information_schema.view_column_usage", information_schema::usage::view_columns),
+    ("information_schema.view_routine_usage", none),
+    ("information_schema.view_table_usage", information_schema::usage::view_tables),
+    ("pg_catalog.pg_available_extension_versions", none),
+    ("pg_catalog.pg_backend_memory_contexts", none),
+    ("pg_catalog.pg_config", none),
+    ("pg_catalog.pg_file_settings", none),
+    ("pg_catalog.pg_ident_file_mappings", none),
+    ("pg_catalog.pg_largeobject", none),
+    ("pg_catalog.pg_replication_origin_status", none),
+    ("pg_catalog.pg_shdepend", pg_shdepend::rows),
+    ("pg_catalog.pg_shmem_allocations", none),
+    ("pg_catalog.pg_stat_all_indexes", |c| {
+        pg_stat_objects::indexes(c, "pg_catalog.pg_stat_all_indexes")
+    }),
+    ("pg_catalog.pg_stat_archiver", |c| {
+        pg_stat_objects::archiver(c, "pg_catalog.pg_stat_archiver")
+    }),
+    ("pg_catalog.pg_stat_bgwriter", |c| pg_stat_objects::server(c, "pg_catalog.pg_stat_bgwriter")),
+    ("pg_catalog.pg_stat_database", |c| {
+        pg_stat_objects::databases(c, "pg_catalog.pg_stat_database")
+    }),
+    ("pg_catalog.pg_stat_database_conflicts", |c| {
+        pg_stat_objects::databases(c, "pg_catalog.pg_stat_database_conflicts")
+    }),
+    ("pg_catalog.pg_stat_gssapi", |c| pg_stat_objects::gssapi(c, "pg_catalog.pg_stat_gssapi")),
+    ("pg_catalog.pg_stat_progress_analyze", none),
+    ("pg_catalog.pg_stat_progress_basebackup", none),
+    ("pg_catalog.pg_stat_progress_cluster", none),
+    ("pg_catalog.pg_stat_progress_copy", none),
+    ("pg_catalog.pg_stat_progress_create_index", none),
+    ("pg_catalog.pg_stat_progress_vacuum", none),
+    ("pg_catalog.pg_stat_recovery_prefetch", none),
+    ("pg_catalog.pg_stat_replication", none),
+    ("pg_catalog.pg_stat_replication_slots", none),
+    ("pg_catalog.pg_stat_slru", none),
+    ("pg_catalog.pg_stat_subscription", none),
+    ("pg_catalog.pg_stat_subscription_stats", none),
+    ("pg_catalog.pg_stat_sys_indexes", none),
+    ("pg_catalog.pg_stat_sys_tables", |c| {
+        pg_stat_objects::system_tables(c, "pg_catalog.pg_stat_sys_tables")
+    }),
+    ("pg_catalog.pg_stat_user_functions", none),
+    ("pg_catalog.pg_stat_user_indexes", |c| {
+        pg_stat_objects::indexes(c, "pg_catalog.pg_stat_user_indexes")
+    }),
+    ("pg_catalog.pg_stat_wal", |c| pg_stat_objects::server(c, "pg_catalog.pg_stat_wal")),
+    ("pg_catalog.pg_stat_wal_receiver", none),
+    ("pg_catalog.pg_stat_xact_all_tables", |c| {
+        pg_stat_objects::all_tables(c, "pg_catalog.pg_stat_xact_all_tables")
+    }),
+    ("pg_catalog.pg_stat_xact_sys_tables", |c| {
+        pg_stat_objects::system_tables(c, "pg_catalog.pg_stat_xact_sys_tables")
+    }),
+    ("pg_catalog.pg_stat_xact_user_functions", none),
+    ("pg_catalog.pg_stat_xact_user_tables", |c| {
+        pg_stat_objects::tables(c, "pg_catalog.pg_stat_xact_user_tables")
+    }),
+    ("pg_catalog.pg_statio_all_indexes", |c| {
+        pg_stat_objects::indexes(c, "pg_catalog.pg_statio_all_indexes")
+    }),
+    ("pg_catalog.pg_statio_all_sequences", |c| {
+        pg_stat_objects::sequences(c, "pg_catalog.pg_statio_all_sequences")
+    }),
+    ("pg_catalog.pg_statio_all_tables", |c| {
+        pg_stat_objects::all_tables(c, "pg_catalog.pg_statio_all_tables")
+    }),
+    ("pg_catalog.pg_statio_sys_indexes", none),
+    ("pg_catalog.pg_statio_sys_sequences", none),
+    ("pg_catalog.pg_statio_sys_tables", |c| {
+        pg_stat_objects::system_tables(c, "pg_catalog.pg_statio_sys_tables")
+    }),
+    ("pg_catalog.pg_statio_user_indexes", |c| {
+        pg_stat_objects::indexes(c, "pg_catalog.pg_statio_user_indexes")
+    }),
+    ("pg_catalog.pg_statio_user_sequences", |c| {
+        pg_stat_objects::sequences(c, "pg_catalog.pg_statio_user_sequences")
+    }),
+    ("pg_catalog.pg_statio_user_tables", |c| {
+        pg_stat_objects::tables(c, "pg_catalog.pg_statio_user_tables")
+    }),
+    ("pg_catalog.pg_statistic", none),
+    ("pg_catalog.pg_statistic_ext_data", none),
+    ("pg_catalog.pg_stats", none),
+    ("pg_catalog.pg_stats_ext", none),
+    ("pg_catalog.pg_stats_ext_exprs", none),
+    ("pg_catalog.pg_subscription_rel", none),
+    ("pg_catalog.pg_timezone_abbrevs", pg_timezones::abbreviations),
+    ("pg_catalog.pg_timezone_names", pg_timezones::names),
+    ("pg_catalog.pg_ts_config_map", none),
+    ("information_schema.data_type_privileges", information_schema::elements::privileges),
+    ("information_schema.element_types", information_schema::elements::elements),
+    ("information_schema.parameters", information_schema::elements::parameters),
 ];
 
 static SYSTEM: LazyLock<BTreeMap<String, SystemRelation>> = LazyLock::new(|| {

@@ -92,6 +92,7 @@ impl Shown {
             PlanKind::OneRow => "Result".to_owned(),
             PlanKind::Scan(scan) => self.scan(scan),
             PlanKind::System { name, .. } => format!("Seq Scan on {name}"),
+            PlanKind::Sequence(sequence) => format!("Seq Scan on {}", sequence.name),
             PlanKind::Values(_) => "Values Scan".to_owned(),
             PlanKind::Returned(_) => "CTE Scan".to_owned(),
             PlanKind::Functions(functions) => format!("Function Scan on {}", functions.name),

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use aegis_catalog::Relation;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, TypeRef, key, type_oid};
 use arrow::compute::SortOptions;
 use datafusion::common::{JoinSide, NullEquality};
@@ -56,6 +57,8 @@ pub(crate) enum PlanKind {
         name: Arc<str>,
         columns: Vec<usize>,
     },
+    /// The one row of a sequence.
+    Sequence(Arc<Relation>),
     Values(Vec<Vec<Arc<Scalar>>>),
     /// Rows that a statement of `WITH` has returned.
     Returned(Arc<aegis_sql::dml::KeptRows>),
@@ -172,6 +175,13 @@ impl Plan {
                             .map(|row| columns.iter().map(|at| row[*at].clone()).collect())
                             .collect())
                     },
+                    run,
+                )
+            }
+            PlanKind::Sequence(sequence) => {
+                let sequence = sequence.clone();
+                self.rows(
+                    move |run| Ok(vec![run.context.system_relations.sequence_row(&sequence)?]),
                     run,
                 )
             }

@@ -80,6 +80,8 @@ pub struct Query {
     pub has_set_functions: bool,
     /// How it was written, for printing.
     pub written: Arc<written::Written>,
+    /// The primary keys, as constraints, that allow columns which are not grouped by.
+    pub keys: Vec<Oid>,
     /// The view whose query this is: what it reads is read as the view's owner.
     pub view: Option<Oid>,
 }

@@ -42,8 +42,8 @@ pub struct Position {
     pub last_value: i64,
     /// `is_called`: whether `last_value` was handed out.
     pub is_called: bool,
-    /// Values that may still be handed out without a reservation.
-    ahead: u32,
+    /// `log_cnt`: values that may still be handed out without a reservation.
+    pub ahead: u32,
 }
 
 impl Counters {

@@ -24,6 +24,7 @@ mod rewrite;
 mod alter_table;
 mod alter_storage;
 mod alter_type;
+mod identity;
 mod user_type;
 mod domain;
 mod composite;

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 
-use aegis_catalog::CatalogSnapshot;
+use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_storage::ReadView;
 use aegis_types::{Datum, FormatSettings, Host, SqlError, SqlResult, TypeRef};
 use async_trait::async_trait;
@@ -124,10 +124,23 @@ pub trait SystemRelations: Send + Sync {
         true
     }
 
+    /// Whether `restrict_nonsystem_relation_kind` keeps the session from reading views.
+    fn refuses_views(&self) -> bool {
+        false
+    }
+
     /// Whether the current role may read a column, which the detail of an error would show.
     fn may_read(&self, catalog: &CatalogSnapshot, relation: aegis_types::Oid, column: i16) -> bool {
         let _ = (catalog, relation, column);
         true
+    }
+
+    /// Where a sequence stands: its columns `last_value`, `log_cnt` and `is_called`.
+    ///
+    /// # Errors
+    /// What reading raises.
+    fn sequence_row(&self, sequence: &Relation) -> SqlResult<Vec<Datum>> {
+        Err(SqlError::internal(format!("sequence \"{}\" was read by analysis", sequence.name)))
     }
 
     /// Its rows for this statement.

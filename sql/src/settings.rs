@@ -49,6 +49,8 @@ pub enum Kind {
     TimeZone,
     /// `client_encoding`: UTF8 alone
     Encoding,
+    /// `restrict_nonsystem_relation_kind`: a list of `view` and `foreign-table`
+    RelationKinds,
 }
 
 /// What an integer setting counts.
@@ -269,6 +271,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("quote_all_identifiers", "off", Kind::Bool, Context::User),
     setting("random_page_cost", "4", Kind::Real, Context::User),
     setting("role", "none", Kind::Text, Context::User),
+    setting("restrict_nonsystem_relation_kind", "", Kind::RelationKinds, Context::User),
     setting("row_security", "on", Kind::Bool, Context::User),
     setting("search_path", "\"$user\", public", Kind::SearchPath, Context::User),
     setting("seq_page_cost", "1", Kind::Real, Context::User),

@@ -14,6 +14,8 @@ mod server;
 mod specification;
 #[path = "over_the_wire/clients.rs"]
 mod clients;
+#[path = "over_the_wire/dump.rs"]
+mod dump;
 #[path = "over_the_wire/fuzz.rs"]
 mod fuzz;
 #[path = "over_the_wire/isolation.rs"]

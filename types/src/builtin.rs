@@ -90,6 +90,8 @@ pub enum Implementation {
 pub struct FunctionRow {
     /// `oid`
     pub oid: Oid,
+    /// Its schema: `pg_catalog` or `information_schema`
+    pub schema: &'static str,
     /// `proname`
     pub name: &'static str,
     /// `lanname` of `prolang`
@@ -176,6 +178,8 @@ pub struct CastRow {
     pub source: Oid,
     /// `casttarget`
     pub target: Oid,
+    /// `oid`
+    pub oid: Oid,
     /// `castcontext`
     pub context: CastContext,
     /// `castmethod` and `castfunc`
@@ -287,13 +291,16 @@ impl Builtins {
         let aggregates: Vec<AggregateRow> =
             rows(include_str!("../data/pg_aggregate.tsv")).map(aggregate_row).collect();
         let type_name = |oid: &Oid| type_by_oid.get(oid).map_or("-", |at| types[*at].name);
-        let functions: Vec<FunctionRow> = rows(include_str!("../data/pg_proc.tsv"))
-            .map(|row| {
-                let mut function = function_row(&row);
-                function.implementation = implementation(&function, &type_name);
-                function
-            })
+        let tables = [
+            ("pg_catalog", include_str!("../data/pg_proc.tsv")),
+            ("information_schema", include_str!("../data/information_schema_proc.tsv")),
+        ];
+        let mut functions: Vec<FunctionRow> = tables
+            .into_iter()
+            .flat_map(|(schema, table)| rows(table).map(move |row| function_row(schema, &row)))
+            .map(|row| FunctionRow { implementation: implementation(&row, &type_name), ..row })
             .collect();
+        functions.sort_by_key(|row| row.oid);
         let operators: Vec<OperatorRow> =
             rows(include_str!("../data/pg_operator.tsv")).map(operator_row).collect();
         let casts: Vec<CastRow> = rows(include_str!("../data/pg_cast.tsv")).map(cast_row).collect();
@@ -402,9 +409,10 @@ fn type_row(row: Fields) -> TypeRow {
     }
 }
 
-fn function_row(row: &Fields) -> FunctionRow {
+fn function_row(schema: &'static str, row: &Fields) -> FunctionRow {
     FunctionRow {
         oid: oid(row[0]),
+        schema,
         name: row[1],
         language: row[2],
         kind: match row[3] {
@@ -451,6 +459,7 @@ fn cast_row(row: Fields) -> CastRow {
     CastRow {
         source: oid(row[0]),
         target: oid(row[1]),
+        oid: oid(row[5]),
         context: match row[3] {
             "i" => CastContext::Implicit,
             "a" => CastContext::Assignment,

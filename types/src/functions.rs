@@ -44,6 +44,7 @@ mod geometry;
 mod hardware;
 mod hash;
 pub mod host;
+mod information_schema;
 mod integer;
 mod json;
 mod misc;
@@ -70,6 +71,7 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
         geometry::SCALARS,
         hardware::SCALARS,
         hash::SCALARS,
+        information_schema::SCALARS,
         integer::SCALARS,
         json::SCALARS,
         json::populate::SCALARS,
@@ -93,6 +95,7 @@ static SETS: LazyLock<HashMap<&'static str, SetFunction>> = LazyLock::new(|| {
         array::SETS,
         datetime::SETS,
         host::SETS,
+        information_schema::SETS,
         integer::SETS,
         json::SETS,
         json::populate::SETS,

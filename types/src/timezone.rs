@@ -57,6 +57,11 @@ impl PartialEq for TimeZone {
 
 impl Eq for TimeZone {}
 
+/// The names of all zones of the bundled database, in no order.
+pub fn names() -> impl Iterator<Item = String> {
+    jiff::tz::db().available().map(|name| name.as_str().to_owned())
+}
+
 impl TimeZone {
     /// UTC.
     #[must_use]

@@ -5,6 +5,13 @@ use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, type_oid as t};
 
 use super::Names;
+use crate::snapshot::{INFORMATION_SCHEMA, PG_CATALOG};
+
+/// The schema that a function is in.
+#[must_use]
+pub fn function_schema(row: &FunctionRow) -> Oid {
+    if row.schema == "pg_catalog" { PG_CATALOG } else { INFORMATION_SCHEMA }
+}
 
 /// The parameters of a row: mode, name, type.
 fn parameters(row: &FunctionRow) -> impl Iterator<Item = (u8, &'static str, Oid)> + '_ {
@@ -69,7 +76,10 @@ pub fn result(names: &Names<'_>, row: &FunctionRow) -> String {
 #[must_use]
 pub fn signature(names: &Names<'_>, row: &FunctionRow) -> String {
     let types: Vec<String> = row.arguments.iter().map(|ty| names.format_type(*ty, None)).collect();
-    format!("{}({})", quote_ident(row.name), types.join(","))
+    let schema = function_schema(row);
+    let is_on_path = names.effective_path().any(|oid| oid == schema);
+    let prefix = if is_on_path { String::new() } else { format!("{}.", row.schema) };
+    format!("{prefix}{}({})", quote_ident(row.name), types.join(","))
 }
 
 /// Whether the type is one that only stands for others in signatures.

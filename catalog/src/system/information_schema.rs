@@ -6,10 +6,12 @@ use crate::access::{Kind, Privilege};
 use crate::descriptor::{Constraint, Relation, RelationBody};
 use aegis_types::Oid;
 
+pub(super) mod character;
 pub(super) mod check_constraints;
 pub(super) mod columns;
 pub(super) mod constraint_column_usage;
 pub(super) mod domains;
+pub(super) mod elements;
 pub(super) mod key_column_usage;
 pub(super) mod privileges;
 pub(super) mod referential_constraints;
@@ -17,6 +19,8 @@ pub(super) mod schemata;
 pub(super) mod sequences;
 pub(super) mod table_constraints;
 pub(super) mod tables;
+pub(super) mod types;
+pub(super) mod usage;
 pub(super) mod views;
 
 /// `yes_or_no`

@@ -8,7 +8,7 @@ use aegis_types::functions::quote_ident;
 use aegis_types::user_type::{UserType as ValueType, label_at};
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
-use super::{relation, relation_by_oid, relation_of_row_type};
+use super::{SEQUENCE_COLUMNS, relation, relation_by_oid, relation_of_row_type};
 use crate::descriptor::{DomainBody, DomainCheck, Relation, TypeBody};
 use crate::snapshot::{CatalogSnapshot, PG_CATALOG};
 
@@ -37,7 +37,16 @@ pub trait StoredText: Sync {
         pretty: bool,
     ) -> String;
 
-    /// The stored relations (column 0) and their columns that a view's query names.
+    /// What an expression of a relation names: columns of the relation, and with column 0 other
+    /// relations and users' types.
+    fn expression_uses(
+        &self,
+        names: &Names<'_>,
+        text: &str,
+        relation: &Arc<Relation>,
+    ) -> Vec<(Oid, i16)>;
+
+    /// The stored relations and users' types (column 0) and the columns that a view's query names.
     fn view_uses(&self, names: &Names<'_>, view: &Relation) -> Vec<(Oid, i16)>;
 
     /// For each column of a view, whether it can be assigned to; `None` for a view that cannot be
@@ -57,6 +66,10 @@ pub struct AsStored;
 impl StoredText for AsStored {
     fn expression(&self, _: &Names<'_>, text: &str, _: Option<&Arc<Relation>>, _: bool) -> String {
         text.to_owned()
+    }
+
+    fn expression_uses(&self, _: &Names<'_>, _: &str, _: &Arc<Relation>) -> Vec<(Oid, i16)> {
+        Vec::new()
     }
 
     fn view_uses(&self, _: &Names<'_>, _: &Relation) -> Vec<(Oid, i16)> {
@@ -328,6 +341,10 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn columns(&self, oid: Oid) -> Vec<(i16, &'a str, TypeRef)> {
         if let Some(found) = self.catalog.relation(oid) {
+            if found.as_sequence().is_some() {
+                let columns = (1_i16..).zip(SEQUENCE_COLUMNS);
+                return columns.map(|(at, (name, ty))| (at, name, TypeRef::plain(ty))).collect();
+            }
             return found.live_columns().map(|c| (c.number, c.name.as_str(), c.ty)).collect();
         }
         let columns = relation_by_oid(oid).map_or(&[][..], |found| &found.columns);

@@ -1,5 +1,5 @@
-//! `pg_attribute`: the columns of every relation, indexes and sequences included. There are no
-//! system columns.
+//! `pg_attribute`: the columns of every relation, indexes and sequences included, and the system
+//! columns, whose names no other column of a table can have.
 
 use aegis_types::builtin::{TypeRow, builtins};
 use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
@@ -10,9 +10,30 @@ use super::{SystemContext, all};
 use crate::descriptor::{Column, Identity, Relation, RelationBody, TypeBody};
 use crate::snapshot::CatalogSnapshot;
 
-/// What a `SELECT` from a sequence shows.
-pub(super) const SEQUENCE_COLUMNS: [(&str, Oid); 3] =
+/// The columns that a `SELECT` from a sequence shows, with their types.
+pub const SEQUENCE_COLUMNS: [(&str, Oid); 3] =
     [("last_value", t::INT8), ("log_cnt", t::INT8), ("is_called", t::BOOL)];
+
+/// The system columns: number, name, type.
+const SYSTEM_COLUMNS: [(i16, &str, Oid); 6] = [
+    (-1, "ctid", t::TID),
+    (-2, "xmin", t::XID),
+    (-3, "cmin", t::CID),
+    (-4, "xmax", t::XID),
+    (-5, "cmax", t::CID),
+    (-6, "tableoid", t::OID),
+];
+
+/// The rows of a relation's system columns.
+fn system_columns(
+    catalog: &CatalogSnapshot,
+    relation: Oid,
+) -> impl Iterator<Item = Vec<Datum>> + use<'_> {
+    SYSTEM_COLUMNS.into_iter().map(move |(number, name, ty)| {
+        let attribute = Attribute::plain(relation, number, name, TypeRef::plain(ty));
+        Attribute { not_null: true, statistics: 0, ..attribute }.row(catalog)
+    })
+}
 
 /// One row, but for what every row has alike.
 struct Attribute<'a> {
@@ -132,10 +153,13 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                         Attribute::plain(relation.oid, number, name, TypeRef::plain(ty));
                     rows.push(Attribute { not_null: true, ..attribute }.row(context.catalog()));
                 }
+                rows.extend(system_columns(context.catalog(), relation.oid));
             }
-            RelationBody::Table(_) | RelationBody::View { .. } => {
-                columns(context, relation, &mut rows)
+            RelationBody::Table(_) => {
+                columns(context, relation, &mut rows);
+                rows.extend(system_columns(context.catalog(), relation.oid));
             }
+            RelationBody::View { .. } => columns(context, relation, &mut rows),
         }
     }
     for ty in context.catalog().user_types_of(context.names.database) {
@@ -154,6 +178,9 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 ..Attribute::plain(relation.oid, number, column.name, column.ty)
             };
             rows.push(attribute.row(context.catalog()));
+        }
+        if relation.kind == b'r' {
+            rows.extend(system_columns(context.catalog(), relation.oid));
         }
     }
     rows

@@ -5,13 +5,9 @@ use aegis_types::{Datum, Oid};
 
 use super::SystemContext;
 
-/// Casts have no numbers of their own in the built-in tables: they are counted from here, in the
-/// order of their types.
-const FIRST_OID: u32 = 10_200;
-
 pub(super) fn rows(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let mut rows = Vec::new();
-    for (oid, cast) in (FIRST_OID..).zip(&builtins().casts) {
+    for cast in &builtins().casts {
         let (method, function) = match cast.method {
             CastMethod::Function(function) => (b'f', function),
             CastMethod::Binary => (b'b', Oid::NONE),
@@ -25,7 +21,7 @@ pub(super) fn rows(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             CastContext::Assignment => b'a',
             CastContext::Explicit => b'e',
         };
-        rows.push(row![Oid(oid), cast.source, cast.target, function, context, method]);
+        rows.push(row![cast.oid, cast.source, cast.target, function, context, method]);
     }
     rows
 }

@@ -1,10 +1,36 @@
 //! `pg_description` and `pg_shdescription`: comments on objects of the database, and on databases
-//! and roles. PostgreSQL's own objects carry none here.
+//! and roles. Of PostgreSQL's own objects those have one that `psql` shows with it.
 
 use aegis_types::{Datum, Oid};
 
 use super::SystemContext;
-use crate::snapshot::{PG_AUTHID, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_NAMESPACE};
+use crate::descriptor::TypeBody;
+use crate::snapshot::{
+    PG_AUTHID, PG_CATALOG, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_LANGUAGE, PG_NAMESPACE, PG_TYPE,
+};
+
+const PG_AM: Oid = Oid(2601);
+const PG_COLLATION: Oid = Oid(3456);
+
+/// Comments on PostgreSQL's own objects: catalog, object, text.
+const BUILT_IN: &[(Oid, Oid, &str)] = &[
+    (PG_AM, Oid(2), "heap table access method"),
+    (PG_AM, Oid(403), "b-tree index access method"),
+    (PG_AM, Oid(405), "hash index access method"),
+    (PG_LANGUAGE, Oid(12), "built-in functions"),
+    (PG_LANGUAGE, Oid(13), "dynamically-loaded C functions"),
+    (PG_LANGUAGE, Oid(14), "SQL-language functions"),
+    (PG_NAMESPACE, PG_CATALOG, "system catalog schema"),
+    (PG_COLLATION, Oid(100), "database's default collation"),
+    (PG_COLLATION, Oid(950), "standard C collation"),
+    (PG_COLLATION, Oid(951), "standard POSIX collation"),
+];
+
+/// The comment that one of PostgreSQL's own objects has.
+#[must_use]
+pub fn built_in(class: Oid, object: Oid) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(of, oid, _)| (*of, *oid) == (class, object)).map(|(.., text)| *text)
+}
 
 fn is_shared(class: Oid) -> bool {
     matches!(class, PG_DATABASE | PG_AUTHID)
@@ -14,16 +40,31 @@ fn is_shared(class: Oid) -> bool {
 fn is_here(context: &SystemContext<'_>, class: Oid, object: Oid) -> bool {
     let database = context.names.database;
     match class {
-        PG_CLASS => {
-            context.catalog().relation(object).is_some_and(|found| found.database == database)
-        }
+        PG_CLASS => match context.catalog().relation(object) {
+            Some(found) => found.database == database,
+            None => context.catalog().user_types_of(database).any(|ty| match &ty.body {
+                TypeBody::Composite(body) => body.relation == object,
+                _ => false,
+            }),
+        },
         PG_NAMESPACE => {
             context.catalog().schema(object).is_some_and(|found| found.database == database)
         }
-        PG_CONSTRAINT => context
-            .relations()
-            .filter_map(|relation| relation.as_table())
-            .any(|table| table.constraints.iter().any(|constraint| constraint.oid == object)),
+        PG_TYPE => {
+            context.catalog().user_type(object).is_some_and(|found| found.database == database)
+        }
+        PG_CONSTRAINT => {
+            let mut types = context.catalog().user_types_of(database);
+            let of_domain = types.any(|ty| match &ty.body {
+                TypeBody::Domain(body) => body.checks.iter().any(|check| check.oid == object),
+                _ => false,
+            });
+            of_domain
+                || context
+                    .relations()
+                    .filter_map(|relation| relation.as_table())
+                    .any(|table| table.constraints.iter().any(|found| found.oid == object))
+        }
         _ => true,
     }
 }
@@ -35,6 +76,7 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         .filter(|comment| !is_shared(comment.class))
         .filter(|comment| is_here(context, comment.class, comment.object))
         .map(|comment| row![comment.object, comment.class, comment.column, &comment.text])
+        .chain(BUILT_IN.iter().map(|(class, object, text)| row![*object, *class, 0_i32, *text]))
         .collect()
 }
 

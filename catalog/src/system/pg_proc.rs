@@ -5,7 +5,9 @@ use aegis_types::{Datum, Oid, type_oid as t};
 
 use super::SystemContext;
 use super::cell::{NULL, array_or_null, count, oid_vector};
-use crate::snapshot::{BOOTSTRAP_ROLE, PG_CATALOG};
+use super::function::function_schema;
+use super::pg_cast::is_implemented;
+use crate::snapshot::BOOTSTRAP_ROLE;
 
 pub(super) fn rows(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     builtins()
@@ -14,6 +16,14 @@ pub(super) fn rows(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         .filter(|row| !matches!(row.implementation, Implementation::Missing))
         .map(row)
         .collect()
+}
+
+/// `pg_amproc`: the support functions of access methods that can be called here.
+pub(super) fn support_rows() -> Vec<Vec<Datum>> {
+    const AMPROC: usize = 5;
+    let mut rows = super::stored::rows("pg_amproc");
+    rows.retain(|row| matches!(row.get(AMPROC), Some(Datum::Oid(oid)) if is_implemented(*oid)));
+    rows
 }
 
 fn row(row: &FunctionRow) -> Vec<Datum> {
@@ -36,7 +46,7 @@ fn row(row: &FunctionRow) -> Vec<Datum> {
     row![
         row.oid,
         row.name,
-        PG_CATALOG,
+        function_schema(row),
         BOOTSTRAP_ROLE,
         language,
         1.0_f32,

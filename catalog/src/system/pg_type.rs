@@ -145,7 +145,8 @@ struct Kind {
     base: TypeRef,
     not_null: bool,
     collation: Oid,
-    default: Datum,
+    /// As it is stored, and as the session sees it.
+    default: [Datum; 2],
 }
 
 fn kind(context: &SystemContext<'_>, ty: &UserType) -> Kind {
@@ -158,7 +159,7 @@ fn kind(context: &SystemContext<'_>, ty: &UserType) -> Kind {
         base: none,
         not_null: false,
         collation: Oid::NONE,
-        default: NULL,
+        default: [NULL, NULL],
     };
     match &ty.body {
         TypeBody::Enum(_) => plain(b'e', b'E', ENUM_IO),
@@ -168,12 +169,13 @@ fn kind(context: &SystemContext<'_>, ty: &UserType) -> Kind {
         TypeBody::Domain(body) => {
             let row = builtins().type_row(context.catalog().base_type(body.base).oid);
             let io = row.map_or(ENUM_IO, |row| [DOMAIN_IN, row.io[1], DOMAIN_RECV, row.io[3]]);
-            let default = body.default.as_deref().map(|text| default_text(&context.names, text));
+            let stored = body.default.as_deref();
+            let shown = stored.map(|text| default_text(&context.names, text));
             Kind {
                 base: body.base,
                 not_null: body.not_null,
                 collation: row.map_or(Oid::NONE, |row| row.collation),
-                default: default.map_or(NULL, Datum::text),
+                default: [stored.map_or(NULL, Datum::text), shown.map_or(NULL, Datum::text)],
                 ..plain(b'd', row.map_or(b'U', |row| row.category), io)
             }
         }
@@ -188,6 +190,7 @@ fn default_text(names: &Names<'_>, text: &str) -> String {
 fn user_row(context: &SystemContext<'_>, ty: &UserType) -> Vec<Datum> {
     let form = user_form(context.catalog(), ty);
     let kind = kind(context, ty);
+    let [default_bin, default] = kind.default;
     row![
         ty.oid,
         &ty.name,
@@ -218,8 +221,8 @@ fn user_row(context: &SystemContext<'_>, ty: &UserType) -> Vec<Datum> {
         if kind.base.oid.is_some() { kind.base.typmod } else { -1_i32 },
         0_i32,
         kind.collation,
-        NULL,
-        kind.default,
+        default_bin,
+        default,
         NULL,
     ]
 }

@@ -271,6 +271,7 @@ fn fits(value: &Datum, ty: Oid) -> bool {
             matches!(ty, t::TEXT | t::NAME | t::VARCHAR | t::PG_NODE_TREE | t::ACLITEM)
         }
         Datum::Oid(_) => ty == t::OID || ty == t::XID || aegis_types::io::is_reg_type(ty),
+        Datum::Interval(_) => ty == t::INTERVAL,
         Datum::Array(array) => {
             let element = match ty {
                 t::INT2VECTOR => Some(t::INT2),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aegis_catalog::Relation;
+use aegis_catalog::{Relation, system};
 use aegis_sql::bound::{
     Expr, JoinKind, JoinTree, KnownRow, Query, ROW_KEY, RangeTableEntry, RteKind, TABLE_OID, XMIN,
 };
@@ -500,9 +500,19 @@ impl Builder {
                     )
                     .hint("Use the REFRESH MATERIALIZED VIEW command."));
                 }
-                return self.table(at, relation, filters, scope);
+                if relation.as_sequence().is_none() {
+                    return self.table(at, relation, filters, scope);
+                }
+                let types = entry.columns.iter().map(|column| column.ty).collect();
+                let plan = Plan::new(PlanKind::Sequence(relation.clone()), types).with_rows(1.0);
+                let found = all_columns(at, plan);
+                self.with_table_oid(found, at, &wanted, relation.oid)?
             }
-            RteKind::System(name) => system_relation(at, entry, name, &wanted),
+            RteKind::System(name) => {
+                let found = system_relation(at, entry, name, &wanted);
+                let oid = system::relation(name).map_or(Oid::NONE, |relation| relation.oid);
+                self.with_table_oid(found, at, &wanted, oid)?
+            }
             RteKind::Subquery(inner) => {
                 let (plan, layout) = all_columns(at, self.query(inner, depth + 1)?);
                 if is_volatile_query(inner) {
@@ -694,6 +704,28 @@ impl Builder {
         Ok((scan, types, layout))
     }
 
+    /// Adds `tableoid` to the rows of a computed relation, where it is wanted.
+    fn with_table_oid(
+        &mut self,
+        (plan, mut layout): (Plan, Layout),
+        at: usize,
+        wanted: &[i16],
+        oid: Oid,
+    ) -> SqlResult<(Plan, Layout)> {
+        if !wanted.contains(&TABLE_OID) {
+            return Ok((plan, layout));
+        }
+        let ty = TypeRef::plain(type_oid::OID);
+        let value = compile(self, &Expr::Const { value: Datum::Oid(oid), ty }, &layout, 0)?;
+        let mut exprs: Vec<_> =
+            plan.types.iter().enumerate().map(|(place, ty)| column(place, *ty)).collect();
+        layout.0.insert((at, TABLE_OID), (exprs.len(), ty));
+        exprs.push(value);
+        let (mut types, rows) = (plan.types.clone(), plan.rows);
+        types.push(ty);
+        Ok((Plan::new(PlanKind::Project(Box::new(plan), exprs), types).with_rows(rows), layout))
+    }
+
     /// Adds the whole row as a column where it is wanted.
     fn whole_row(
         &mut self,
@@ -779,7 +811,7 @@ fn system_relation(
     name: &Arc<str>,
     wanted: &[i16],
 ) -> (Plan, Layout) {
-    let whole = wanted.iter().any(|number| *number <= 0);
+    let whole = wanted.contains(&0);
     let number = |place: usize| i16::try_from(place + 1).unwrap_or(i16::MAX);
     let mut columns: Vec<usize> = (0..entry.columns.len()).collect();
     columns.retain(|place| whole || wanted.contains(&number(*place)));

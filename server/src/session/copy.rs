@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use aegis_catalog::snapshot::PG_CATALOG;
+use aegis_catalog::system::{self, SystemRelation};
 use aegis_catalog::{CatalogSnapshot, Relation, RelationKind};
 use aegis_sql::analyze::ExprPlace;
 use aegis_sql::ast::{self, CopySource, CopyTarget, RangeVar, Statement};
@@ -44,6 +46,30 @@ impl Session {
     ///
     /// # Errors
     /// 42P01, 3F000
+    /// The computed relation that a name means, if it means one.
+    pub(super) fn system_relation(
+        &mut self,
+        catalog: &Arc<CatalogSnapshot>,
+        name: &RangeVar,
+    ) -> Option<&'static SystemRelation> {
+        if let Some(schema) = &name.schema {
+            return system::relation(&format!("{schema}.{}", name.name));
+        }
+        let path = self.search_path(catalog);
+        let (own, path) = catalog.split_path(&path);
+        let implicit = (!path.contains(&PG_CATALOG)).then_some(PG_CATALOG);
+        for schema in own.into_iter().chain(implicit).chain(path.iter().copied()) {
+            if catalog.relation_named(schema, &name.name).is_some() {
+                return None;
+            }
+            let schema = catalog.schema_name(schema)?;
+            if let Some(found) = system::relation(&format!("{schema}.{}", name.name)) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
     pub(super) fn find_relation(
         &mut self,
         catalog: &Arc<CatalogSnapshot>,

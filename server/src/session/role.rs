@@ -9,6 +9,8 @@
 use std::sync::Arc;
 
 use aegis_catalog::access::{Kind, Privilege};
+use aegis_catalog::snapshot::BOOTSTRAP_ROLE;
+use aegis_catalog::system::SystemRelation;
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::analyze::Analyzed;
 use aegis_sql::ast::LockMode;
@@ -166,6 +168,32 @@ impl Session {
             format!("skipping \"{}\" --- only table or database owner can {verb} it", table.name),
         );
         false
+    }
+
+    /// A computed relation has no dead rows: VACUUM and ANALYZE of one tell what PostgreSQL would
+    /// refuse, and do nothing else.
+    pub(super) fn skip_system_relation(
+        &mut self,
+        catalog: &CatalogSnapshot,
+        relation: &SystemRelation,
+        vacuum: bool,
+    ) {
+        let access = catalog.access(self.database);
+        let role = self.roles().current;
+        let may = access.has_privileges_of(role, BOOTSTRAP_ROLE)
+            || (!relation.shared && access.owns(role, Kind::Database, self.database));
+        let verb = if vacuum { "vacuum" } else { "analyze" };
+        let why = if !may && relation.shared {
+            format!("only superuser can {verb} it")
+        } else if !may {
+            format!("only superuser or database owner can {verb} it")
+        } else if relation.kind == b'v' {
+            format!("cannot {verb} non-tables or special system tables")
+        } else {
+            return;
+        };
+        let message = format!("skipping \"{}\" --- {why}", relation.short_name());
+        self.notice("WARNING", SqlState::Warning, message);
     }
 
     /// Refuses `CHECKPOINT` to all but superusers and the role for it.

@@ -506,6 +506,10 @@ impl Session {
         let catalog = self.current_catalog();
         let mut tables = Vec::new();
         for target in &vacuum.relations {
+            if let Some(system) = self.system_relation(&catalog, &target.relation) {
+                self.skip_system_relation(&catalog, system, vacuum.is_vacuum);
+                continue;
+            }
             let table = self.find_relation(&catalog, &target.relation)?;
             if self.may_maintain(&catalog, &table, vacuum.is_vacuum) {
                 tables.push(table.oid);

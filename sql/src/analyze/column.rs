@@ -1,5 +1,6 @@
 //! Column references: by name alone, qualified, whole rows, system columns, stars.
 
+use aegis_catalog::system;
 use aegis_types::{SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Analyzer;
@@ -214,13 +215,23 @@ impl Analyzer<'_> {
             return Ok(None);
         };
         let kind = &self.scopes[found.scope].range_table[entry].kind;
-        if !matches!(kind, RteKind::Relation(_) | RteKind::Row(_)) {
+        let is_table = match kind {
+            RteKind::Relation(_) | RteKind::Row(_) => true,
+            RteKind::System(name) => system::relation(name).is_some_and(|it| it.kind == b'r'),
+            _ => false,
+        };
+        // What is computed was written by no commit.
+        let has_commit = match kind {
+            RteKind::Relation(relation) | RteKind::Row(relation) => relation.as_table().is_some(),
+            _ => false,
+        };
+        if !is_table {
             return Ok(None);
         }
         let (column, oid) = match name {
             "tableoid" => (TABLE_OID, t::OID),
-            "xmin" => (XMIN, t::XID),
-            "ctid" | "cmin" | "xmax" | "cmax" => {
+            "xmin" if has_commit => (XMIN, t::XID),
+            "ctid" | "xmin" | "cmin" | "xmax" | "cmax" => {
                 return Err(SqlError::unsupported(format_args!("system column \"{name}\"")).at(at));
             }
             _ => return Ok(None),

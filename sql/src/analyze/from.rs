@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use aegis_catalog::snapshot::PG_CATALOG;
+use aegis_catalog::system::SEQUENCE_COLUMNS;
 use aegis_catalog::{Relation, RelationBody};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef};
 
@@ -128,16 +129,17 @@ impl Analyzer<'_> {
             scalar_function: false,
         };
         let kind = match &relation.body {
-            RelationBody::Table(_) => RteKind::Relation(relation.clone()),
+            RelationBody::Table(_) | RelationBody::Sequence(_) => {
+                RteKind::Relation(relation.clone())
+            }
+            RelationBody::View { .. } if self.context.system_relations.refuses_views() => {
+                return Err(SqlError::new(
+                    SqlState::ObjectNotInPrerequisiteState,
+                    format!("access to non-system view \"{}\" is restricted", relation.name),
+                ));
+            }
             RelationBody::View { definition } => {
                 RteKind::Subquery(Arc::new(self.view(relation, definition)?))
-            }
-            RelationBody::Sequence(_) => {
-                return Err(SqlError::unsupported(format_args!(
-                    "reading sequence \"{}\" as a table",
-                    relation.name
-                ))
-                .at(name.location));
             }
             RelationBody::Index(_) => {
                 return Err(SqlError::new(
@@ -265,8 +267,13 @@ pub(super) fn query_columns(query: &Query) -> Vec<RteColumn> {
         .collect()
 }
 
-/// A relation's columns, dropped ones included.
+/// A relation's columns, dropped ones included; of a sequence, what reading it shows.
 pub(super) fn relation_columns(relation: &Relation) -> Vec<RteColumn> {
+    if relation.as_sequence().is_some() {
+        let columns = SEQUENCE_COLUMNS.iter();
+        let columns = columns.map(|(name, ty)| ((*name).to_owned(), TypeRef::plain(*ty)));
+        return plain_columns(columns.collect());
+    }
     relation
         .columns
         .iter()

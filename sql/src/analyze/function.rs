@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use aegis_catalog::snapshot::PG_CATALOG;
+use aegis_catalog::system::function::function_schema;
 use aegis_types::builtin::{CastContext, FunctionRow, builtins};
 use aegis_types::{Oid, SqlResult, type_oid as t};
 
@@ -120,14 +120,14 @@ impl Analyzer<'_> {
         if let [database, _] = qualifiers {
             self.check_database(database, name)?;
         }
-        if let Some(schema) = qualifiers.last()
-            && self.schema_oid(schema)? != PG_CATALOG
-        {
-            return Ok(Vec::new());
-        }
+        let schemas: Vec<Oid> = match qualifiers.last() {
+            Some(schema) => vec![self.schema_oid(schema)?],
+            None => self.effective_path().collect(),
+        };
         let named = argument_names.iter().any(Option::is_some);
         let mut candidates: Vec<Candidate> = Vec::new();
-        for row in builtins().functions_named(function) {
+        let here = |row: &&FunctionRow| schemas.contains(&function_schema(row));
+        for row in builtins().functions_named(function).filter(here) {
             let candidate = if named {
                 match_named(row, count, argument_names, expand)
             } else {

@@ -1,7 +1,11 @@
 //! Columns outside aggregates must be grouped by, or depend on what is (PostgreSQL's
 //! `parseCheckAggregates`).
 
-use aegis_types::{SqlError, SqlResult, SqlState};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use aegis_catalog::ConstraintKind;
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Analyzer;
 use super::node::same;
@@ -53,6 +57,14 @@ fn reads_before(check: &Check<'_>, expr: &Expr, wanted: &Ungrouped) -> usize {
     reads
 }
 
+/// The primary key of a table, as a constraint.
+fn primary_key_of(kind: &RteKind) -> Option<Oid> {
+    let RteKind::Relation(relation) = kind else { return None };
+    let constraints = &relation.as_table()?.constraints;
+    let is_key = |kind: &ConstraintKind| matches!(kind, ConstraintKind::PrimaryKey { .. });
+    constraints.iter().find(|constraint| is_key(&constraint.kind)).map(|found| found.oid)
+}
+
 /// What is known while a grouped query is checked.
 struct Check<'q> {
     /// All expressions grouped by.
@@ -60,16 +72,19 @@ struct Check<'q> {
     /// Those in every grouping set.
     common: Vec<&'q Expr>,
     index_columns: &'q dyn Fn(usize) -> Option<Vec<i16>>,
+    /// The entries whose primary keys were needed.
+    by_key: RefCell<BTreeSet<usize>>,
 }
 
 impl Analyzer<'_> {
-    /// Checks a grouped query. `places` says where each target begins.
+    /// Checks a grouped query. `places` says where each target begins. Gives the primary keys that
+    /// ungrouped columns depend on.
     pub(super) fn check_grouping(
         &mut self,
         query: &Query,
         places: &[Option<u32>],
         having_at: Option<u32>,
-    ) -> SqlResult<()> {
+    ) -> SqlResult<Vec<Oid>> {
         let groups: Vec<&Expr> = query.grouping_sets.iter().flatten().collect();
         let common: Vec<&Expr> = match query.grouping_sets.split_first() {
             None => Vec::new(),
@@ -90,7 +105,8 @@ impl Analyzer<'_> {
                     .then(|| index.keys.iter().map(|key| key.column).collect())
             })
         };
-        let check = Check { groups, common, index_columns: &primary_key };
+        let by_key = RefCell::default();
+        let check = Check { groups, common, index_columns: &primary_key, by_key };
         for (at, target) in query.targets.iter().enumerate() {
             if let Some(ungrouped) = check.find(&target.expr, 0) {
                 let from = places.get(at).copied().flatten();
@@ -113,7 +129,9 @@ impl Analyzer<'_> {
             }
         }
         let stray = check.stray_grouping_argument(query);
-        stray.map_or(Ok(()), |column| {
+        let keys = check.by_key.into_inner().into_iter();
+        let keys = keys.filter_map(|entry| primary_key_of(&query.range_table.get(entry)?.kind));
+        stray.map_or(Ok(keys.collect()), |column| {
             let place = column.and_then(|(entry, column)| {
                 let mut uses = self.scope().uses.iter();
                 uses.find(|place| (place.entry, place.column) == (entry, column)).map(|p| p.at)
@@ -233,8 +251,12 @@ impl Check<'_> {
         if grouped(&self.groups, column) {
             return true;
         }
-        (self.index_columns)(entry)
-            .is_some_and(|key| key.iter().all(|column| grouped(&self.common, *column)))
+        let determined = (self.index_columns)(entry)
+            .is_some_and(|key| key.iter().all(|column| grouped(&self.common, *column)));
+        if determined {
+            self.by_key.borrow_mut().insert(entry);
+        }
+        determined
     }
 
     /// The first argument of a `GROUPING` that is not grouped by: which column, if it is one.

@@ -119,6 +119,12 @@ fn mark_entry(
                 format!("cannot lock rows in materialized view \"{}\"", relation.name),
             ));
         }
+        RteKind::Relation(relation) if relation.as_sequence().is_some() => {
+            return Err(SqlError::new(
+                SqlState::WrongObjectType,
+                format!("cannot lock rows in sequence \"{}\"", relation.name),
+            ));
+        }
         RteKind::Relation(_) => add_mark(marks, path, clause),
         RteKind::Subquery(query) => {
             check_lockable(query, clause)?;

@@ -1,5 +1,6 @@
 //! Functions in `FROM`: one row a result, several side by side, ordinality.
 
+use aegis_types::builtin::builtins;
 use aegis_types::{Array, Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Analyzer;
@@ -29,10 +30,12 @@ impl Analyzer<'_> {
             }
             _ => false,
         };
-        // A function of one column gives it the name of the alias.
+        // A function of one column gives it the name of the alias, unless its one OUT parameter has
+        // a name.
         if let (true, Some(alias)) = (calls.len() == 1 && calls[0].1 == 1, alias) {
             let ty = calls[0].0.ty().oid;
-            if ty != t::RECORD && !self.is_composite(ty) {
+            let is_named = self.output_name(&calls[0].0).is_some();
+            if ty != t::RECORD && !self.is_composite(ty) && !is_named {
                 columns[0].0.clone_from(&alias.name);
             }
         }
@@ -156,7 +159,7 @@ impl Analyzer<'_> {
             return Ok(fields);
         }
         if ty.oid != t::RECORD {
-            return Ok(vec![(name.to_owned(), ty)]);
+            return Ok(vec![(self.output_name(expr).unwrap_or(name).to_owned(), ty)]);
         }
         let columns = match expr {
             Expr::Call(call) => self.record_function_columns(call),
@@ -168,6 +171,16 @@ impl Analyzer<'_> {
                 "a column definition list is required for functions returning \"record\"",
             )
         })
+    }
+
+    /// The name of a function's one OUT parameter (`get_func_result_name`).
+    fn output_name(&self, expr: &Expr) -> Option<&'static str> {
+        let Expr::Call(call) = expr else { return None };
+        let row = builtins().function(call.function)?;
+        let outputs = row.modes.iter().enumerate();
+        let mut outputs = outputs.filter(|(_, mode)| matches!(**mode, b'o' | b'b' | b't'));
+        let (Some((at, _)), None) = (outputs.next(), outputs.next()) else { return None };
+        row.names.get(at).copied().filter(|name| !name.is_empty())
     }
 
     /// The output parameters of a function that returns a record, their polymorphic types resolved.

@@ -93,7 +93,8 @@ impl Analyzer<'_> {
         };
         if grouped {
             query.range_table.clone_from(&self.scope().range_table);
-            self.check_grouping(&query, &places, simple.having.as_ref().map(ast::Expr::location))?;
+            let having_at = simple.having.as_ref().map(ast::Expr::location);
+            query.keys = self.check_grouping(&query, &places, having_at)?;
         }
         query.row_marks = self.row_marks(select, &query)?;
         Ok(query)

@@ -154,6 +154,9 @@ impl Analyzer<'_> {
                     Some(Expr::Row { fields, names, .. }) => {
                         names.iter().cloned().zip(fields.iter().map(Expr::ty)).collect()
                     }
+                    Some(Expr::Call(call)) => {
+                        self.record_function_columns(call).unwrap_or_default()
+                    }
                     _ => Vec::new(),
                 }
             }
@@ -205,7 +208,8 @@ impl Analyzer<'_> {
         if oid == t::JSONB {
             return self.jsonb_subscripts(node, steps);
         }
-        let Some(element) = self.element_type(oid) else {
+        let element = if oid == t::NAME { Some(t::CHAR) } else { self.element_type(oid) };
+        let Some(element) = element else {
             return Err(SqlError::new(
                 SqlState::DatatypeMismatch,
                 format!(
@@ -216,6 +220,12 @@ impl Analyzer<'_> {
             .at_opt(at));
         };
         let slice = steps.iter().any(|step| matches!(step, IndirectionElement::Slice { .. }));
+        if slice && oid == t::NAME {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "slices of fixed-length arrays not implemented",
+            ));
+        }
         let mut subscripts = Vec::with_capacity(steps.len());
         for step in steps {
             subscripts.push(match step {

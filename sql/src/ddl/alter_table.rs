@@ -203,6 +203,15 @@ impl Ddl<'_> {
                 which: TriggerSelector::All | TriggerSelector::User,
                 ..
             } => Ok(()),
+            AlterTableCmd::AddIdentity { column, constraint } => {
+                self.add_identity(&relation, column, constraint).await
+            }
+            AlterTableCmd::SetIdentity { column, changes } => {
+                self.set_identity(&relation, column, changes).await
+            }
+            AlterTableCmd::DropIdentity { column, missing_ok } => {
+                self.drop_identity(&relation, column, *missing_ok).await
+            }
             other => self.alter_storage(&relation, other),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aegis_catalog::snapshot::{
     PG_AUTHID, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_NAMESPACE, PG_TYPE,
 };
-use aegis_catalog::{Comment, Descriptor, DescriptorKey, Relation, RelationKind};
+use aegis_catalog::{Comment, Descriptor, DescriptorKey, Relation, RelationKind, TypeBody};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::constraint::constraint_named;
@@ -13,7 +13,7 @@ use super::name::{missing_relation, range_var, wrong_kind};
 use super::ownership::not_owner;
 use super::role::refused;
 use super::{Ddl, Notice};
-use crate::ast::{CommentStmt, ObjectName, ObjectType};
+use crate::ast::{CommentStmt, ObjectName, ObjectType, TypeName};
 
 impl Ddl<'_> {
     /// `COMMENT ON`
@@ -48,6 +48,9 @@ impl Ddl<'_> {
                 }
                 return Ok(Some((PG_TYPE, ty.oid, 0)));
             }
+            ObjectName::DomainConstraint(domain, constraint) => {
+                return self.commented_domain_check(domain, constraint).map(Some);
+            }
             _ => return Err(SqlError::unsupported(format!("COMMENT ON {}", kind.words()))),
         };
         let last = names.last().map_or("", String::as_str);
@@ -70,6 +73,9 @@ impl Ddl<'_> {
         let rest = names.split_last().map(|(_, rest)| rest).unwrap_or_default();
         Ok(match kind {
             ObjectType::Column => {
+                if let Some(found) = self.commented_attribute(rest, last)? {
+                    return Ok(Some(found));
+                }
                 let relation = self.named(rest)?;
                 self.check_owns(&relation)?;
                 let column = relation.column_named(last).ok_or_else(|| {
@@ -131,6 +137,63 @@ impl Ddl<'_> {
             },
             other => return Err(SqlError::unsupported(format!("COMMENT ON {}", other.words()))),
         })
+    }
+
+    /// A condition of a domain.
+    fn commented_domain_check(
+        &self,
+        domain: &TypeName,
+        constraint: &str,
+    ) -> SqlResult<(Oid, Oid, i32)> {
+        let oid = self.analyzer().resolve_type_name(domain)?.oid;
+        let found = self.context.catalog.user_type(oid);
+        let Some((ty, TypeBody::Domain(body))) = found.map(|ty| (ty, &ty.body)) else {
+            return Err(SqlError::new(
+                SqlState::WrongObjectType,
+                format!("\"{}\" is not a domain", domain.names.join(".")),
+            ));
+        };
+        self.check_owns_type(ty)?;
+        let check = body.checks.iter().find(|check| check.name == constraint);
+        check.map(|check| (PG_CONSTRAINT, check.oid, 0)).ok_or_else(|| {
+            SqlError::new(
+                SqlState::UndefinedObject,
+                format!("constraint \"{constraint}\" for domain {} does not exist", ty.name),
+            )
+        })
+    }
+
+    /// An attribute of a composite type, if that is what a column's name means.
+    fn commented_attribute(
+        &self,
+        names: &[String],
+        attribute: &str,
+    ) -> SqlResult<Option<(Oid, Oid, i32)>> {
+        let (schema, name) = match names {
+            [name] => (None, name),
+            [schema, name] => (Some(self.schema(schema)?), name),
+            _ => return Ok(None),
+        };
+        if self.find(&range_var(names)?)?.is_some() {
+            return Ok(None);
+        }
+        let catalog = &self.context.catalog;
+        let mut path: Vec<Oid> = schema.into_iter().collect();
+        if schema.is_none() {
+            path.extend(self.search_path.iter());
+        }
+        let found = path.into_iter().find_map(|schema| catalog.type_named(schema, name));
+        let Some(ty) = found.and_then(|oid| catalog.user_type(oid)) else { return Ok(None) };
+        let TypeBody::Composite(body) = &ty.body else { return Ok(None) };
+        self.check_owns_type(ty)?;
+        let field = body.attributes.iter().find(|field| field.name == attribute);
+        let field = field.ok_or_else(|| {
+            SqlError::new(
+                SqlState::UndefinedColumn,
+                format!("column \"{attribute}\" of relation \"{name}\" does not exist"),
+            )
+        })?;
+        Ok(Some((PG_CLASS, body.relation, i32::from(field.number))))
     }
 
     fn named(&self, names: &[String]) -> SqlResult<Arc<Relation>> {

@@ -11,7 +11,7 @@ use super::Ddl;
 use super::create_table::refuse_no_inherit;
 use super::expression::compile_over_row;
 use super::index::{IndexPart, NewIndex, PlainPart};
-use super::name::{NameParts, joined_columns};
+use super::name::{NameParts, joined_columns, relation_exists};
 use crate::ast::{Constraint, ConstraintKind, Expr, IndexConstraint};
 
 impl Ddl<'_> {
@@ -164,6 +164,10 @@ impl Ddl<'_> {
             include.push(column.number);
         }
         if let Some(name) = &constraint.name {
+            // The index of that name is in the way before the constraint is.
+            if self.context.catalog.relation_named(relation.schema, name).is_some() {
+                return Err(relation_exists(name));
+            }
             self.check_constraint_name(&relation, name)?;
         }
         if primary {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aegis_catalog::snapshot::PG_NAMESPACE;
-use aegis_catalog::{Database, Descriptor, DescriptorKey, Privileges, Schema};
+use aegis_catalog::{Comment, Database, Descriptor, DescriptorKey, Privileges, Schema};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
@@ -60,6 +60,10 @@ impl Ddl<'_> {
             let oid = self.counters.next_oid()?;
             let copy = Schema { oid, database, ..(**schema).clone() };
             self.put(Descriptor::Schema(Arc::new(copy)))?;
+            if let Some(comment) = catalog.comment(PG_NAMESPACE, schema.oid, 0) {
+                let copy = Comment { object: oid, ..(**comment).clone() };
+                self.put(Descriptor::Comment(Arc::new(copy)))?;
+            }
             for stored in catalog.privileges_of(PG_NAMESPACE, schema.oid) {
                 let copy = Privileges { object: oid, ..(**stored).clone() };
                 self.put(Descriptor::Privileges(Arc::new(copy)))?;

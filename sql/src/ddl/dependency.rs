@@ -132,6 +132,13 @@ impl Ddl<'_> {
                 if let Some(index) = self.index_of_constraint(table, constraint) {
                     self.index_dependents(index, &mut found);
                 }
+                // Views that group by the key and show what depends on it.
+                for view in self.views_of(&*self.relation(table)?)? {
+                    let view = self.relation(view)?;
+                    if self.view_uses(&view)?.contains(&(constraint, 0)) {
+                        found.push((Item::Relation(view.oid), false));
+                    }
+                }
             }
             Item::Column(table, number) => self.column_dependents(table, number, &mut found)?,
             Item::Type(oid) => self.type_dependents(oid, &mut found)?,

@@ -106,6 +106,8 @@ impl Ddl<'_> {
                 }
                 Ok(())
             }
+            // A column may go with its type as well as with its table.
+            Item::Column(table, _) if self.context.catalog.relation(table).is_none() => Ok(()),
             Item::Column(table, number) => self.mark_column_dropped(table, number),
             Item::Type(oid) => self.drop_type(oid),
             Item::Attribute(oid, number) => self.drop_attribute(oid, number),

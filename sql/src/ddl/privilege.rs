@@ -336,21 +336,21 @@ impl Ddl<'_> {
             return Err(SqlError::unsupported("GRANT ON this function"));
         };
         let name = function.name.last().map_or("", String::as_str);
-        let in_catalog = match &function.name[..] {
-            [_] => true,
+        let schema = match &function.name[..] {
+            [_] => "pg_catalog",
             [schema, _] => {
                 self.schema(schema)?;
-                schema == "pg_catalog"
+                schema
             }
-            _ => false,
+            _ => "",
         };
         let mut types = Vec::new();
         for argument in function.args.iter().flatten().flatten() {
             types.push(self.analyzer().resolve_type_name(argument)?.oid);
         }
-        let mut found = aegis_types::builtin::builtins()
-            .functions_named(name)
-            .filter(|row| in_catalog && (function.args.is_none() || row.arguments == types));
+        let mut found = aegis_types::builtin::builtins().functions_named(name).filter(|row| {
+            row.schema == schema && (function.args.is_none() || row.arguments == types)
+        });
         let shown = || function.name.join(".");
         match (found.next(), found.next()) {
             (Some(row), None) => Ok(row.oid),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use aegis_catalog::access::Kind;
-use aegis_catalog::snapshot::{PG_CATALOG, PG_TYPE};
+use aegis_catalog::snapshot::{PG_CATALOG, PG_CLASS, PG_CONSTRAINT, PG_TYPE};
 use aegis_catalog::{Descriptor, DescriptorKey, TypeBody, UserType};
 use aegis_types::user_type::{EnumLabel, new_places, place_between};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -383,8 +383,17 @@ impl Ddl<'_> {
 
     /// Removes a type; nothing depends on it any more.
     pub(super) fn drop_type(&mut self, oid: Oid) -> SqlResult<()> {
-        if self.context.catalog.user_type(oid).is_none() {
+        let Some(ty) = self.context.catalog.user_type(oid).cloned() else {
             return Ok(());
+        };
+        match &ty.body {
+            TypeBody::Domain(body) => {
+                for check in &body.checks {
+                    self.delete_comments(PG_CONSTRAINT, check.oid)?;
+                }
+            }
+            TypeBody::Composite(body) => self.delete_comments(PG_CLASS, body.relation)?,
+            TypeBody::Enum(_) => {}
         }
         self.delete_comments(PG_TYPE, oid)?;
         self.delete(DescriptorKey::Type(oid))

@@ -25,6 +25,7 @@ impl<'a> Printer<'a> {
     ) -> SqlResult<()> {
         let indent = self.indent;
         self.push_query(query);
+        self.uses.extend(query.keys.iter().map(|key| (*key, 0)));
         let result = self.clauses(query, columns, named);
         self.levels.pop();
         self.indent = indent;

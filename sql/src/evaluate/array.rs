@@ -78,6 +78,9 @@ pub(super) fn subscript(
     if of == type_oid::JSONB {
         return jsonb_subscript(value, subscripts, frame, context);
     }
+    if let Datum::Text(name) = &value {
+        return byte_of_name(name, subscripts, frame, context);
+    }
     let Some(array) = as_array(&value) else {
         return Ok(Datum::Null);
     };
@@ -101,6 +104,24 @@ pub(super) fn subscript(
         offset = offset * length(*dimension) + at;
     }
     Ok(array.elements[offset].clone())
+}
+
+/// `name[i]`: a name is an array of 64 bytes that counts from 0, with zeros behind its text.
+fn byte_of_name(
+    name: &str,
+    subscripts: &[SubscriptNode],
+    frame: Frame<'_>,
+    context: &Evaluation<'_>,
+) -> SqlResult<Datum> {
+    const NAME_BYTES: i32 = 64;
+    let [SubscriptNode::Index(index)] = subscripts else {
+        return Ok(Datum::Null);
+    };
+    let Datum::Int4(index) = index.evaluate(frame, context)? else {
+        return Ok(Datum::Null);
+    };
+    let at = usize::try_from(index).ok().filter(|_| index < NAME_BYTES);
+    Ok(at.map_or(Datum::Null, |at| Datum::Char(name.as_bytes().get(at).copied().unwrap_or(0))))
 }
 
 fn length(dimension: Dimension) -> usize {

@@ -35,6 +35,16 @@ pub(super) fn canonical(
             Some(_) => Ok(value.to_owned()),
             None => Err(invalid(setting, value).detail("List syntax is invalid.")),
         },
+        Kind::RelationKinds => {
+            match identifiers(value) {
+                None => Err(invalid(setting, value).detail("List syntax is invalid.")),
+                Some(words) => match words.iter().find(|word| !is_relation_kind(word)) {
+                    Some(word) => Err(invalid(setting, value)
+                        .detail(format!("Unrecognized key word: \"{word}\"."))),
+                    None => Ok(value.to_owned()),
+                },
+            }
+        }
         Kind::DateStyle => set_date_style(setting, value, session),
         Kind::TimeZone => TimeZone::parse(value).map(|zone| zone.name().to_owned()),
         Kind::Encoding => encoding(setting, value),
@@ -52,6 +62,10 @@ fn encoding(setting: &Setting, value: &str) -> SqlResult<String> {
         }
         _ => Err(invalid(setting, value)),
     }
+}
+
+fn is_relation_kind(word: &str) -> bool {
+    word.eq_ignore_ascii_case("view") || word.eq_ignore_ascii_case("foreign-table")
 }
 
 /// `on`, `off` and every other way to say so, unambiguous prefixes included.

@@ -13,10 +13,11 @@ use aegis_sqllogic::fuzz;
 use crate::server::{Server, setting};
 
 /// A PostgreSQL with a directory of its own; dropping it stops it.
-struct PostgreSql {
+pub struct PostgreSql {
     programs: PathBuf,
     data: PathBuf,
-    address: String,
+    /// `host:port`
+    pub address: String,
 }
 
 /// Where `initdb` and `pg_ctl` are: on the PATH, or where Linux distributions put them.
@@ -50,7 +51,10 @@ fn run(program: &Path, arguments: &[&str]) -> Output {
 }
 
 impl PostgreSql {
-    fn start(folder: &Path) -> Self {
+    /// Starts one in a folder that its user can reach.
+    pub fn start(folder: &Path) -> Self {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder, open).unwrap();
         let programs = programs();
         let data = folder.join("postgresql");
         std::fs::create_dir(&data).unwrap();
@@ -82,9 +86,6 @@ fn random_statements_are_answered_alike() {
     let statements = setting("AEGIS_STATEMENTS", 10_000);
     println!("AEGIS_SEED={seed} AEGIS_STATEMENTS={statements}");
     let folder = tempfile::tempdir().unwrap();
-    // The user of PostgreSQL's server goes through it to its own directory.
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(folder.path(), open).unwrap();
     let postgresql = PostgreSql::start(folder.path());
     let server = Server::start(&folder.path().join("aegis"));
     let prepare = |address: &str| fuzz::Server::prepare(address, "postgres", "fuzz").unwrap();

@@ -5,10 +5,10 @@ use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 
 use super::super::cell::NULL;
 use super::super::definition::default_text;
-use super::super::{SystemContext, relation_by_oid};
+use super::super::{Names, SystemContext, relation_by_oid};
 use super::{TableLike, catalog_name, schema, tables_and_views, yes};
 use crate::access::Kind;
-use crate::descriptor::{Column, Identity, SequenceBody};
+use crate::descriptor::{Column, Identity, SequenceBody, TypeBody};
 
 pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let mut rows = Vec::new();
@@ -25,7 +25,7 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
 }
 
 /// Whether the current role owns the table or holds any privilege on the column.
-fn may_see(context: &SystemContext<'_>, table: Oid, number: i16) -> bool {
+pub(super) fn may_see(context: &SystemContext<'_>, table: Oid, number: i16) -> bool {
     let role = context.server.role();
     let access = context.catalog().access(context.names.database);
     let owner = access.owner(Kind::Table, table);
@@ -95,6 +95,16 @@ pub(super) fn measures(ty: TypeRef) -> Measures {
     }
 }
 
+/// `data_type`: what the standard calls a type.
+pub(super) fn data_type(names: &Names<'_>, ty: Oid) -> String {
+    let is_array = aegis_types::io::element_type(ty).is_some() || names.element_of(ty).is_some();
+    match builtins().type_row(ty) {
+        _ if is_array => "ARRAY".to_owned(),
+        Some(_) => names.format_type(ty, None),
+        None => "USER-DEFINED".to_owned(),
+    }
+}
+
 /// The sequence of an identity column.
 fn identity_sequence<'a>(
     context: &SystemContext<'a>,
@@ -137,13 +147,11 @@ fn row(
     let at = usize::try_from(number - 1).unwrap_or_default();
     let is_updatable =
         table.is_view && updatable.and_then(|columns| columns.get(at)).copied().unwrap_or_default();
-    let is_array =
-        aegis_types::io::element_type(ty.oid).is_some() || names.element_of(ty.oid).is_some();
-    let data_type = match builtins().type_row(ty.oid) {
-        _ if is_array => "ARRAY".to_owned(),
-        Some(_) => names.format_type(ty.oid, None),
-        None => "USER-DEFINED".to_owned(),
-    };
+    // The standard shows what is beneath a domain, and the domain beside it.
+    let domain = names.catalog.user_type(ty.oid);
+    let domain = domain.filter(|ty| matches!(ty.body, TypeBody::Domain(_)));
+    let ty = names.catalog.base_type(ty);
+    let data_type = data_type(names, ty.oid);
     let measures = measures(ty);
     let interval_fields = (ty.oid == t::INTERVAL)
         .then(|| names.type_name(TypeRef::with_typmod(t::INTERVAL, ty.typmod | 0xffff)))
@@ -174,9 +182,9 @@ fn row(
         NULL,
         NULL,
         NULL,
-        NULL,
-        NULL,
-        NULL,
+        domain.map(|_| catalog),
+        domain.map(|ty| schema(context, ty.schema)),
+        domain.map(|ty| &ty.name),
         catalog,
         udt.as_ref().map(|(owner, _)| schema(context, *owner)),
         udt.map(|(_, name)| name),

@@ -9,7 +9,7 @@ use super::{catalog_name, schema};
 use crate::descriptor::{DomainBody, TypeBody, UserType};
 
 /// The domains of the database.
-fn all<'a>(
+pub(super) fn all<'a>(
     context: &SystemContext<'a>,
 ) -> impl Iterator<Item = (&'a UserType, &'a DomainBody)> + use<'a> {
     let types = context.names.catalog.user_types_of(context.names.database);

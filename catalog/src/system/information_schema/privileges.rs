@@ -7,7 +7,7 @@ use aegis_types::{Datum, Oid};
 use super::super::SystemContext;
 use super::{catalog_name, schema, tables_and_views, yes};
 use crate::access::{Access, Kind, Privilege, everybody};
-use crate::descriptor::AclItem;
+use crate::descriptor::{AclItem, TypeBody};
 use crate::snapshot::BOOTSTRAP_ROLE;
 
 /// One privilege of one role.
@@ -149,6 +149,39 @@ fn usage(context: &SystemContext<'_>, whose: Whose) -> Vec<Vec<Datum>> {
         }
     }
     rows
+}
+
+/// The privileges on composite types, those of relations' rows included.
+fn composites(context: &SystemContext<'_>, whose: Whose) -> Vec<Vec<Datum>> {
+    let types = context.catalog().user_types_of(context.names.database);
+    let types = types.filter(|ty| matches!(ty.body, TypeBody::Composite(_)));
+    let types = types.map(|ty| (ty.oid, ty.schema, &ty.name));
+    let rows_of = context.relations().filter(|relation| relation.row_type.is_some());
+    let rows_of = rows_of.map(|relation| (relation.row_type, relation.schema, &relation.name));
+    let mut rows = Vec::new();
+    for (oid, own_schema, name) in types.chain(rows_of) {
+        let Some((owner, items)) = access(context).list(Kind::Type, oid, 0) else { continue };
+        for one in granted(context, &items, owner, Privilege::USAGE, whose) {
+            rows.push(row![
+                role_name(context, one.grantor),
+                role_name(context, one.grantee),
+                catalog_name(&context.names),
+                schema(context, own_schema),
+                name,
+                "TYPE USAGE",
+                yes(one.grantable),
+            ]);
+        }
+    }
+    rows
+}
+
+pub(in crate::system) fn udt_privileges(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    composites(context, Whose::Visible)
+}
+
+pub(in crate::system) fn role_udt_grants(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    composites(context, Whose::Enabled)
 }
 
 fn routines(context: &SystemContext<'_>, whose: Whose) -> Vec<Vec<Datum>> {

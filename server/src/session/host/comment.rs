@@ -31,7 +31,8 @@ fn class(name: &str) -> Option<Oid> {
 
 fn comment(call: &Call<'_>, class: Oid, object: Oid, column: i32) -> Datum {
     let found = call.seen.catalog.comment(class, object, column);
-    found.map_or(Datum::Null, |comment| Datum::text(comment.text.as_str()))
+    let found = found.map(|comment| comment.text.as_str());
+    found.or_else(|| system::built_in_comment(class, object)).map_or(Datum::Null, Datum::text)
 }
 
 /// With a catalog's name, or over all of them.

@@ -1,7 +1,10 @@
 //! Definitions of objects as SQL: `format_type`, `pg_get_indexdef` and their family.
 
-use aegis_catalog::snapshot::{PG_AUTHID, PG_CLASS, PG_NAMESPACE};
-use aegis_catalog::system::{definition, function};
+use aegis_catalog::snapshot::{
+    PG_ATTRDEF, PG_AUTHID, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_NAMESPACE, PG_PROC, PG_REWRITE,
+    PG_TYPE,
+};
+use aegis_catalog::system::{default_oid, definition, function};
 use aegis_catalog::{Relation, RelationKind, TypeBody};
 use aegis_types::builtin::{FunctionRow, builtins};
 use aegis_types::functions::quote_ident;
@@ -179,6 +182,43 @@ const fn kind_word(kind: RelationKind) -> &'static str {
     }
 }
 
+/// A composite type, or an attribute of it, by its number in `pg_class`.
+fn composite_of(call: &Call<'_>, object: Oid, column: i16) -> Option<String> {
+    let names = call.names();
+    call.seen.catalog.user_types_of(names.database).find_map(|ty| {
+        let TypeBody::Composite(body) = &ty.body else { return None };
+        if body.relation != object {
+            return None;
+        }
+        let whole = format!("composite type {}", names.format_type(ty.oid, None));
+        let field = body.attributes.iter().find(|field| field.number == column);
+        Some(match field {
+            Some(field) => format!("column {} of {whole}", quote_ident(&field.name)),
+            None => whole,
+        })
+    })
+}
+
+/// A computed relation, or a column of it.
+fn system_class(call: &Call<'_>, object: Oid, column: i16) -> Option<String> {
+    let relation = aegis_catalog::system::relation_by_oid(object)?;
+    let word = if relation.kind == b'v' { "view" } else { "table" };
+    let whole = format!("{word} {}", call.names().relation_name(object)?);
+    let at = usize::try_from(column).ok().and_then(|number| number.checked_sub(1));
+    Some(match at.and_then(|at| relation.columns.get(at)) {
+        Some(column) => format!("column {} of {whole}", quote_ident(column.name)),
+        None => whole,
+    })
+}
+
+fn domain_check_of(call: &Call<'_>, object: Oid) -> Option<String> {
+    call.seen.catalog.user_types_of(call.names().database).find_map(|ty| {
+        let TypeBody::Domain(body) = &ty.body else { return None };
+        let check = body.checks.iter().find(|check| check.oid == object)?;
+        Some(format!("constraint {}", quote_ident(&check.name)))
+    })
+}
+
 fn describe(call: &Call<'_>) -> SqlResult<Datum> {
     let names = call.names();
     let (class, object) = (call.oid(0), call.oid(1));
@@ -187,19 +227,63 @@ fn describe(call: &Call<'_>) -> SqlResult<Datum> {
         _ => 0,
     };
     let catalog = &call.seen.catalog;
+    let here = |relation: &&std::sync::Arc<Relation>| relation.database == names.database;
+    let tables = || catalog.relations_of(names.database).filter(|it| it.as_table().is_some());
     let text = match class {
         Oid::NONE => None,
-        PG_CLASS => catalog.relation(object).and_then(|relation: &std::sync::Arc<Relation>| {
-            let whole = format!("{} {}", kind_word(relation.kind()), names.relation_name(object)?);
-            match relation.column(column) {
-                Some(column) => Some(format!("column {} of {whole}", quote_ident(&column.name))),
-                None => Some(whole),
+        PG_CLASS => match catalog.relation(object).filter(here) {
+            Some(relation) => {
+                let word = kind_word(relation.kind());
+                names.relation_name(object).map(|name| {
+                    let whole = format!("{word} {name}");
+                    match relation.column(column) {
+                        Some(column) => {
+                            format!("column {} of {whole}", quote_ident(&column.name))
+                        }
+                        None => whole,
+                    }
+                })
             }
-        }),
+            None => {
+                composite_of(call, object, column).or_else(|| system_class(call, object, column))
+            }
+        },
         PG_NAMESPACE => {
             catalog.schema_name(object).map(|name| format!("schema {}", quote_ident(name)))
         }
         PG_AUTHID => catalog.role(object).map(|role| format!("role {}", quote_ident(&role.name))),
+        PG_DATABASE => {
+            catalog.database(object).map(|it| format!("database {}", quote_ident(&it.name)))
+        }
+        PG_TYPE => {
+            names.type_parts(object).map(|_| format!("type {}", names.format_type(object, None)))
+        }
+        PG_PROC => {
+            let row = builtins().function(object);
+            row.map(|row| format!("function {}", function::signature(&names, row)))
+        }
+        PG_REWRITE => catalog.relation(object).filter(here).and_then(|view| {
+            view.query_text()?;
+            let name = names.relation_name(object)?;
+            Some(format!("rule _RETURN on {} {name}", kind_word(view.kind())))
+        }),
+        PG_ATTRDEF => tables().find_map(|table| {
+            let column = table.live_columns().find(|column| {
+                column.default.is_some() && default_oid(table.oid, column.number) == object
+            })?;
+            let name = names.relation_name(table.oid)?;
+            let column = quote_ident(&column.name);
+            Some(format!("default value for column {column} of table {name}"))
+        }),
+        PG_CONSTRAINT => {
+            let of_table = tables().find_map(|table| {
+                let constraints = &table.as_table()?.constraints;
+                let found = constraints.iter().find(|constraint| constraint.oid == object)?;
+                let name = names.relation_name(table.oid)?;
+                Some(format!("constraint {} on table {name}", quote_ident(&found.name)))
+            });
+            of_table.or_else(|| domain_check_of(call, object))
+        }
         _ => return Err(SqlError::unsupported("the description of an object of this kind")),
     };
     Ok(text_or_null(text))

@@ -1,9 +1,10 @@
 //! The reg types: names of catalog objects as values, and `to_regclass` and its family.
 
 use aegis_catalog::system::definition::split_qualified;
+use aegis_catalog::system::function::function_schema;
 use aegis_catalog::system::{Names, fixed_rows, function};
 use aegis_sql::parser::parse_type_name;
-use aegis_types::builtin::{OperatorRow, builtins};
+use aegis_types::builtin::{FunctionRow, OperatorRow, builtins};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid as t};
 
@@ -187,13 +188,22 @@ fn in_pg_catalog(text: &str) -> SqlResult<(Option<String>, String)> {
     }
 }
 
-fn is_pg_catalog(schema: Option<&String>) -> bool {
-    schema.is_none_or(|schema| schema == "pg_catalog")
+/// The functions of a name, in the schema written before it or in those of the path.
+fn functions(
+    names: &Names<'_>,
+    schema: Option<&str>,
+    name: &str,
+) -> impl Iterator<Item = &'static FunctionRow> {
+    let path: Vec<Oid> = match schema {
+        Some(schema) => names.schema(schema).into_iter().collect(),
+        None => names.effective_path().collect(),
+    };
+    builtins().functions_named(name).filter(move |row| path.contains(&function_schema(row)))
 }
 
-fn procedure(_: &Names<'_>, text: &str) -> SqlResult<Oid> {
+fn procedure(names: &Names<'_>, text: &str) -> SqlResult<Oid> {
     let (schema, name) = in_pg_catalog(text)?;
-    let mut found = builtins().functions_named(&name).filter(|_| is_pg_catalog(schema.as_ref()));
+    let mut found = functions(names, schema.as_deref(), &name);
     match (found.next(), found.next()) {
         (Some(row), None) => Ok(row.oid),
         (Some(_), Some(_)) => Err(SqlError::new(
@@ -256,9 +266,7 @@ fn split_types(list: &str) -> Vec<&str> {
 fn procedure_with_arguments(names: &Names<'_>, text: &str) -> SqlResult<Oid> {
     let (name, types) = name_and_types(names, text, false)?;
     let (schema, name) = in_pg_catalog(name)?;
-    builtins()
-        .functions_named(&name)
-        .filter(|_| is_pg_catalog(schema.as_ref()))
+    functions(names, schema.as_deref(), &name)
         .find(|row| row.arguments == types)
         .map(|row| row.oid)
         .ok_or_else(|| {
@@ -339,8 +347,10 @@ fn name_of(names: &Names<'_>, reg_type: Oid, value: Oid) -> Option<String> {
         t::REGTYPE => names.type_parts(value).map(|_| names.format_type(value, None)),
         t::REGPROC => builtins().function(value).map(|row| {
             let name = quote_ident(row.name);
-            let alone = builtins().functions_named(row.name).nth(1).is_none();
-            if alone { name } else { format!("pg_catalog.{name}") }
+            let mut found = functions(names, None, row.name);
+            let alone =
+                matches!((found.next(), found.next()), (Some(one), None) if one.oid == value);
+            if alone { name } else { format!("{}.{name}", row.schema) }
         }),
         t::REGPROCEDURE => builtins().function(value).map(|row| function::signature(names, row)),
         t::REGOPER => builtins().operator(value).map(|row| {

@@ -1,12 +1,14 @@
 //! Stored expressions and queries as a session sees them: analyzed anew, and printed with the names
 //! that its search path finds.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aegis_catalog::snapshot::PG_CATALOG;
 use aegis_catalog::system::{self, Names, StoredText};
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::analyze::{Analyzer, AnalyzerContext};
+use aegis_sql::bound::Expr;
 use aegis_sql::deparse::{Deparser, Layout, Stored};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
 use aegis_types::user_type::UserType;
@@ -40,6 +42,21 @@ impl StoredText for Shown {
         shown.unwrap_or_else(|_| text.to_owned())
     }
 
+    fn expression_uses(
+        &self,
+        names: &Names<'_>,
+        text: &str,
+        relation: &Arc<Relation>,
+    ) -> Vec<(Oid, i16)> {
+        let found = with_tools(names, Layout::PLAIN, |stored, deparser| {
+            let expr = stored.expression(text, relation)?;
+            let mut uses = deparser.expression_uses(&expr, Some(relation))?;
+            columns_of(&expr, relation.oid, &mut uses);
+            Ok(uses)
+        });
+        found.map(|uses| uses.into_iter().collect()).unwrap_or_default()
+    }
+
     fn view_uses(&self, names: &Names<'_>, view: &Relation) -> Vec<(Oid, i16)> {
         let found = with_tools(names, Layout::PLAIN, |stored, deparser| {
             deparser.query_uses(&stored.view(view)?)
@@ -70,6 +87,14 @@ impl StoredText for Shown {
             });
         shown.unwrap_or_else(|_| format!(" {}", system::AsStored.view(names, view, pretty, 0)))
     }
+}
+
+/// Adds the columns of the relation that an expression is over.
+fn columns_of(expr: &Expr, relation: Oid, uses: &mut BTreeSet<(Oid, i16)>) {
+    if let Expr::Column { column, levels_up: 0, .. } = expr {
+        uses.insert((relation, *column));
+    }
+    expr.for_each_child(&mut |child| columns_of(child, relation, uses));
 }
 
 fn with_tools<T>(

@@ -9,7 +9,7 @@ use aegis_catalog::system::{
 };
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
-use aegis_sql::settings::{Context, Kind, SETTINGS, SessionSettings, Setting, Unit};
+use aegis_sql::settings::{self, Context, Kind, SETTINGS, SessionSettings, Setting, Unit};
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 
 use super::{Identity, Observed};
@@ -33,6 +33,14 @@ impl SystemRelations for SessionRelations {
         catalog.access(self.identity.database).may_use_schema(role, schema)
     }
 
+    fn refuses_views(&self) -> bool {
+        let kinds = settings::find("restrict_nonsystem_relation_kind");
+        kinds.is_some_and(|kinds| {
+            let kinds = self.observed.settings.raw(kinds).to_ascii_lowercase();
+            kinds.split(',').any(|kind| kind.trim().trim_matches('"') == "view")
+        })
+    }
+
     fn may_read(&self, catalog: &CatalogSnapshot, relation: aegis_types::Oid, column: i16) -> bool {
         let role = self.observed.roles.current;
         let access = catalog.access(self.identity.database);
@@ -41,6 +49,15 @@ impl SystemRelations for SessionRelations {
             held.privileges.contains(Privilege::SELECT)
         };
         access.allows(role, ObjectKind::Table, relation, Privilege::SELECT) || on_column()
+    }
+
+    fn sequence_row(&self, sequence: &Relation) -> SqlResult<Vec<Datum>> {
+        let position = self.identity.instance.counters.current(sequence)?;
+        Ok(vec![
+            Datum::Int8(position.last_value),
+            Datum::Int8(i64::from(position.ahead)),
+            Datum::Bool(position.is_called),
+        ])
     }
 
     fn rows(&self, name: &str, context: &StatementContext) -> SqlResult<Vec<Vec<Datum>>> {
@@ -159,7 +176,12 @@ fn row(setting: &Setting, session: &SessionSettings) -> SettingRow {
             row.kind = "enum";
             row.words = Some(words.iter().map(|word| (*word).to_owned()).collect());
         }
-        Kind::Text | Kind::DateStyle | Kind::SearchPath | Kind::TimeZone | Kind::Encoding => {}
+        Kind::Text
+        | Kind::DateStyle
+        | Kind::SearchPath
+        | Kind::TimeZone
+        | Kind::Encoding
+        | Kind::RelationKinds => {}
     }
     row
 }

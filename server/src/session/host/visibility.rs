@@ -2,6 +2,7 @@
 //! object has that OID.
 
 use aegis_catalog::system;
+use aegis_catalog::system::function::function_schema;
 use aegis_types::builtin::builtins;
 use aegis_types::{Datum, Oid};
 
@@ -18,7 +19,11 @@ pub(super) static FUNCTIONS: HostTable = &[
         let visible = names.type_parts(oid).map(|(_, name)| names.type_on_path(&name) == Some(oid));
         Ok(visible.map_or(Datum::Null, Datum::Bool))
     }),
-    ("pg_function_is_visible", |call| Ok(if_there(builtins().function(call.oid(0)).is_some()))),
+    ("pg_function_is_visible", |call| {
+        let Some(row) = builtins().function(call.oid(0)) else { return Ok(Datum::Null) };
+        let schema = function_schema(row);
+        Ok(Datum::Bool(call.names().effective_path().any(|oid| oid == schema)))
+    }),
     ("pg_operator_is_visible", |call| Ok(if_there(builtins().operator(call.oid(0)).is_some()))),
     ("pg_opclass_is_visible", |call| Ok(listed(call, "pg_catalog.pg_opclass"))),
     ("pg_opfamily_is_visible", |call| Ok(listed(call, "pg_catalog.pg_opfamily"))),
