@@ -82,10 +82,15 @@ public class Sessions extends Suite {
                     throw new CompletionException(error);
                 }
             });
-            while (!running.isDone()) {
-                sleeping.cancel();
-                Thread.onSpinWait();
+            // The driver asks once for each execution: it must have begun.
+            int sleeper = conn.unwrap(PGConnection.class).getBackendPID();
+            try (Connection other = connect(); Statement activity = other.createStatement()) {
+                String asleep = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(60)' AND pid = " + sleeper;
+                while (rows(activity.executeQuery(asleep)).isEmpty()) {
+                    Thread.onSpinWait();
+                }
             }
+            sleeping.cancel();
             same("57014", running.handle((done, error) -> ((SQLException) error.getCause()).getSQLState()).get());
         }
         same(List.of("1"), rows("SELECT 1"));
