@@ -42,10 +42,6 @@ impl Session {
         }
     }
 
-    /// The relation that a name means. Utilities give no position, as in PostgreSQL.
-    ///
-    /// # Errors
-    /// 42P01, 3F000
     /// The computed relation that a name means, if it means one.
     pub(super) fn system_relation(
         &mut self,
@@ -70,6 +66,10 @@ impl Session {
         None
     }
 
+    /// The relation that a name means. Utilities give no position, as in PostgreSQL.
+    ///
+    /// # Errors
+    /// 42P01, 3F000
     pub(super) fn find_relation(
         &mut self,
         catalog: &Arc<CatalogSnapshot>,
