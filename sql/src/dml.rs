@@ -38,7 +38,7 @@ mod with;
 mod write;
 
 pub use lock_rows::{LockedRows, with_current_row};
-pub use pending::{DeferredChecks, DeferredModes, PendingChecks};
+pub use pending::{DeferredChecks, DeferredMark, LookAt, PendingChecks};
 pub use returned::{KeptRows, ReturnedRows};
 pub use table::TableAccess;
 pub use write::{InsertOutcome, OldRow};

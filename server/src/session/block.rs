@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aegis_catalog::CatalogSnapshot;
 use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt};
 use aegis_sql::ddl::DdlChange;
-use aegis_sql::dml::{DeferredChecks, DeferredModes};
+use aegis_sql::dml::{DeferredChecks, DeferredMark, LookAt};
 use aegis_storage::{AdvisoryMark, IsolationLevel, Savepoint, Transaction, TxnOptions};
 use aegis_types::{SqlError, SqlResult, SqlState};
 use tokio::sync::Mutex;
@@ -47,7 +47,7 @@ struct NamedSavepoint {
     failed_before: bool,
     advisory: AdvisoryMark,
     notify: NotifyMark,
-    deferred: DeferredModes,
+    deferred: DeferredMark,
 }
 
 impl Block {
@@ -213,7 +213,7 @@ impl Session {
             return Ok(());
         }
         // A held cursor keeps its rows, also those of a table that the commit empties or drops.
-        let held = match self.check_deferred(true).await {
+        let held = match self.check_deferred(LookAt::Commit).await {
             Ok(()) => self.hold_cursors().await,
             Err(error) => Err(error),
         };
@@ -442,7 +442,7 @@ impl Session {
             failed_before: false,
             advisory,
             notify,
-            deferred: block.deferred.modes(),
+            deferred: block.deferred.mark(),
         });
         Ok("SAVEPOINT")
     }
@@ -474,7 +474,7 @@ impl Session {
         }
         host.identity().advisory.roll_back_to(found.advisory);
         host.identity().channels.roll_back_to(found.notify);
-        block.deferred.restore_modes(found.deferred.clone());
+        block.deferred.roll_back_to(&found.deferred);
         block.ddl.truncate(found.ddl_count);
         block.successor = None;
         block.failed = found.failed_before;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aegis_sql::ast::{RangeVar, SetConstraintsStmt};
-use aegis_sql::dml::Changes;
+use aegis_sql::dml::{Changes, LookAt};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::run::transaction_over;
@@ -32,7 +32,11 @@ impl Session {
             }
         }
         if !set.deferred {
-            self.check_deferred(false).await?;
+            let when = match self.savepoint_level() {
+                0 => LookAt::Now,
+                _ => LookAt::NowWithSavepoints,
+            };
+            self.check_deferred(when).await?;
         }
         Ok(Outcome::Done("SET CONSTRAINTS".to_owned()))
     }
@@ -81,11 +85,11 @@ impl Session {
         ))
     }
 
-    /// Looks at what was put off: at a commit at everything.
+    /// Looks at what was put off and is due.
     ///
     /// # Errors
     /// 23503, 23505
-    pub(super) async fn check_deferred(&mut self, at_commit: bool) -> SqlResult<()> {
+    pub(super) async fn check_deferred(&mut self, when: LookAt) -> SqlResult<()> {
         let idle = self.block.as_ref().is_none_or(|block| block.deferred.is_empty());
         if idle {
             return Ok(());
@@ -102,6 +106,6 @@ impl Session {
         let lock_timeout = self.duration("lock_timeout");
         let mut changes =
             Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
-        changes.check_deferred(at_commit).await
+        changes.check_deferred(when).await
     }
 }

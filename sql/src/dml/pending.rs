@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What waits names a row and a constraint, not what is wrong: that is asked when it is looked at.
-//! So a savepoint that is rolled back takes nothing out of the queue, and equal checks are one. Only
+//! So equal checks are one. A savepoint that is rolled back brings back what was looked at since. Only
 //! what looked wrong when it was written waits at all: a child whose parent is there locks it, a key
 //! that is free is locked.
 
@@ -112,14 +112,37 @@ pub struct DeferredChecks(Mutex<State>);
 #[derive(Default)]
 struct State {
     modes: DeferredModes,
-    queue: VecDeque<Pending>,
+    queue: Vec<Queued>,
+    /// Of those that wait.
     known: HashSet<(Oid, Vec<u8>)>,
+    /// The places of those that were looked at while a savepoint was set, in that order.
+    looked_at: Vec<usize>,
     bytes: usize,
+}
+
+struct Queued {
+    pending: Pending,
+    waits: bool,
+}
+
+impl Queued {
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize {
+        4 * self.pending.identity().1.len() + 256
+    }
+}
+
+/// What was put off when a savepoint was set.
+#[derive(Clone, Debug)]
+pub struct DeferredMark {
+    modes: DeferredModes,
+    queued: usize,
+    looked_at: usize,
 }
 
 /// What SET CONSTRAINTS has said in a transaction.
 #[derive(Clone, Debug, Default)]
-pub struct DeferredModes {
+struct DeferredModes {
     /// Of all constraints; none for as they were declared.
     all: Option<bool>,
     /// Of those named since.
@@ -138,13 +161,24 @@ impl DeferredModes {
 impl DeferredChecks {
     /// What is put off now.
     #[must_use]
-    pub fn modes(&self) -> DeferredModes {
-        self.0.lock().modes.clone()
+    pub fn mark(&self) -> DeferredMark {
+        let state = self.0.lock();
+        let (queued, looked_at) = (state.queue.len(), state.looked_at.len());
+        DeferredMark { modes: state.modes.clone(), queued, looked_at }
     }
 
-    /// Goes back to what was put off before.
-    pub fn restore_modes(&self, modes: DeferredModes) {
-        self.0.lock().modes = modes;
+    /// Goes back to what was put off when a mark was taken.
+    pub fn roll_back_to(&self, mark: &DeferredMark) {
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        state.modes = mark.modes.clone();
+        for at in state.looked_at.drain(mark.looked_at.min(state.looked_at.len())..) {
+            if let Some(queued) = state.queue.get_mut(at) {
+                queued.waits = true;
+            }
+        }
+        state.queue.truncate(mark.queued);
+        state.count();
     }
 
     /// `SET CONSTRAINTS ALL`
@@ -160,13 +194,14 @@ impl DeferredChecks {
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.lock().queue.is_empty()
+        !self.0.lock().queue.iter().any(|queued| queued.waits)
     }
 
     /// Whether something waits that follows from a change of this table.
     #[must_use]
     pub fn is_about(&self, table: Oid) -> bool {
-        self.0.lock().queue.iter().any(|pending| pending.changed() == table)
+        let state = self.0.lock();
+        state.queue.iter().any(|queued| queued.waits && queued.pending.changed() == table)
     }
 
     /// Queues a check that is to wait, once for equal ones; gives back one that is not.
@@ -178,32 +213,59 @@ impl DeferredChecks {
         if !state.modes.defers(&pending) {
             return Ok(Some(pending));
         }
-        let identity = pending.identity();
-        let bytes = 4 * identity.1.len() + 256;
-        if !state.known.insert(identity) {
+        if !state.known.insert(pending.identity()) {
             return Ok(None);
         }
-        state.bytes += bytes;
+        let queued = Queued { pending, waits: true };
+        state.bytes += queued.bytes();
         if state.bytes > memory_bytes {
             return Err(SqlError::new(SqlState::OutOfMemory, "out of memory")
                 .detail("Too many checks of deferred constraints wait for the commit."));
         }
-        state.queue.push_back(pending);
+        state.queue.push(queued);
         Ok(None)
     }
 
-    /// Takes what is to be looked at: everything at a commit, else what no longer waits.
-    fn take_due(&self, at_commit: bool) -> VecDeque<Pending> {
+    /// What is to be looked at: everything at a commit, else what no longer waits. It is kept if a
+    /// savepoint may bring it back.
+    fn take_due(&self, when: LookAt) -> Vec<Pending> {
         let mut guard = self.0.lock();
         let state = &mut *guard;
-        let (due, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut state.queue)
-            .into_iter()
-            .partition(|pending| at_commit || !state.modes.defers(pending));
-        state.known = waiting.iter().map(Pending::identity).collect();
-        state.bytes = state.known.iter().map(|known| 4 * known.1.len() + 256).sum();
-        state.queue = waiting;
+        let mut due = Vec::new();
+        for (at, queued) in state.queue.iter_mut().enumerate().filter(|(_, queued)| queued.waits) {
+            if when == LookAt::Commit || !state.modes.defers(&queued.pending) {
+                queued.waits = false;
+                state.looked_at.push(at);
+                due.push(queued.pending.clone());
+            }
+        }
+        if when != LookAt::NowWithSavepoints {
+            state.looked_at.clear();
+            state.queue.retain(|queued| queued.waits);
+        }
+        state.count();
         due
     }
+}
+
+impl State {
+    /// Counts what is in the queue anew.
+    fn count(&mut self) {
+        let waiting = self.queue.iter().filter(|queued| queued.waits);
+        self.known = waiting.map(|queued| queued.pending.identity()).collect();
+        self.bytes = self.queue.iter().map(Queued::bytes).sum();
+    }
+}
+
+/// When what was put off is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookAt {
+    /// Everything, as the transaction commits.
+    Commit,
+    /// What SET CONSTRAINTS no longer puts off.
+    Now,
+    /// The same, with savepoints that may undo it.
+    NowWithSavepoints,
 }
 
 impl Changes<'_> {
@@ -230,13 +292,13 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Looks at what was put off: at a commit at everything, else at what no longer waits.
+    /// Looks at what was put off and is due.
     ///
     /// # Errors
     /// 23503, 23505
-    pub async fn check_deferred(&mut self, at_commit: bool) -> SqlResult<()> {
+    pub async fn check_deferred(&mut self, when: LookAt) -> SqlResult<()> {
         let deferred = Arc::clone(&self.context.deferred);
-        for pending in deferred.take_due(at_commit) {
+        for pending in deferred.take_due(when) {
             self.look_at(pending).await?;
             self.context.cancel.check()?;
         }
