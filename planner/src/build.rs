@@ -187,7 +187,8 @@ impl Builder {
         if !semis.is_empty()
             && let Some(last) = self.names.pop()
         {
-            let named = Query { range_table: query.range_table.clone(), ..Query::default() };
+            let range_table = query.range_table.clone();
+            let named = Query { range_table, ..(*last.query).clone() };
             let around = last.around.clone();
             self.names.push(Arc::new(Names { query: Arc::new(named), around }));
         }
@@ -243,7 +244,13 @@ impl Builder {
                 .order_by
                 .iter()
                 .map(|key| Described {
-                    expr: query.targets[key.target].expr.clone(),
+                    expr: names
+                        .query
+                        .targets
+                        .get(key.target)
+                        .unwrap_or(&query.targets[key.target])
+                        .expr
+                        .clone(),
                     names: names.clone(),
                 })
                 .collect();
@@ -298,7 +305,8 @@ impl Builder {
             .map(|target| compile(self, &target.expr, layout, depth))
             .collect::<SqlResult<_>>()?;
         let rows = plan.rows;
-        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types).with_rows(rows))
+        let plan = Plan::new(PlanKind::Project(Box::new(plan), exprs), types).with_rows(rows);
+        Ok(plan.with_origin(self.names(), None))
     }
 
     /// Set-returning functions are taken out of the targets; what is around them is computed above.
@@ -321,7 +329,8 @@ impl Builder {
             .iter()
             .map(|expr| compile(self, expr, &layout, depth))
             .collect::<SqlResult<_>>()?;
-        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types))
+        let plan = Plan::new(PlanKind::Project(Box::new(plan), exprs), types);
+        Ok(plan.with_origin(self.names(), None))
     }
 
     /// Expands the set-returning functions that have no others in their arguments.

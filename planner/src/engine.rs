@@ -5,10 +5,11 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use aegis_sql::analyze::fold_constants;
 use aegis_sql::bound::Query;
+use aegis_sql::explain::{ExplainRequest, Measure, PlanNode};
 use aegis_sql::query_engine::{QueryEngine, QueryPlan, RowBatch, RowStream, StatementContext};
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 use arrow::array::RecordBatch;
@@ -82,17 +83,25 @@ impl QueryEngine for DataFusionEngine {
         query: &Arc<Query>,
         context: &StatementContext,
     ) -> SqlResult<Arc<dyn QueryPlan>> {
+        let began = context.measure.as_ref().map(|_| std::time::Instant::now());
         let query = &fold_constants(query, &context.evaluation())?;
         let mut builder = Builder::new(context);
         let plan = builder.query(query, 0)?;
         // A query without columns gives rows without columns.
         let width = query.visible_targets().count();
-        Ok(Arc::new(DataFusionPlan {
+        let measure = context.measure.clone().filter(|measure| measure.has_room());
+        let plan = Arc::new(DataFusionPlan {
             plan: Arc::new(plan),
             width,
             runtime: self.runtime.clone(),
             io: self.io.clone(),
-        }))
+            measure: measure.as_ref().map(Arc::downgrade),
+        });
+        if let (Some(measure), Some(began)) = (&measure, began) {
+            measure.planned(began.elapsed());
+            measure.keep(plan.clone());
+        }
+        Ok(plan)
     }
 }
 
@@ -101,6 +110,8 @@ struct DataFusionPlan {
     width: usize,
     runtime: Handle,
     io: Arc<FileReads>,
+    /// Who counts what it does, and keeps the plan.
+    measure: Option<Weak<Measure>>,
 }
 
 impl QueryPlan for DataFusionPlan {
@@ -129,6 +140,7 @@ impl QueryPlan for DataFusionPlan {
             shared: Arc::new(Shared::new(&task)),
             task: Arc::new(task),
             io: self.io.handle().clone(),
+            measure: self.measure.as_ref().and_then(Weak::upgrade),
         });
         Ok(Box::new(Stream {
             state: State::Waiting(self.plan.clone(), run, self.runtime.clone()),
@@ -136,8 +148,8 @@ impl QueryPlan for DataFusionPlan {
         }))
     }
 
-    fn explain(&self) -> Vec<String> {
-        crate::explain::lines(&self.plan)
+    fn explain(&self, request: &ExplainRequest<'_>) -> PlanNode {
+        crate::explain::node(&self.plan, request)
     }
 }
 

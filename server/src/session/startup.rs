@@ -133,6 +133,7 @@ impl Session {
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),
             allowed: None,
+            measure: None,
             several_statements: false,
             uses_temporary: false,
             instance,

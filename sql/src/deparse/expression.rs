@@ -58,6 +58,11 @@ impl<'a> Printer<'a> {
             Expr::ArrayComparison { operator, array, all } => {
                 self.array_comparison(operator, array, *all, expr)
             }
+            Expr::Array { elements, ty, nested: false }
+                if self.constant_array(elements, *ty)? =>
+            {
+                Ok(())
+            }
             Expr::Array { elements, ty, .. } => {
                 self.put("ARRAY[");
                 self.list(elements, true)?;
@@ -90,7 +95,7 @@ impl<'a> Printer<'a> {
                 self.put(")");
                 Ok(())
             }
-            Expr::Param { .. } => Err(unprintable("a parameter")),
+            Expr::Param { number, ty } => self.parameter(*number, *ty),
             // In the condition of a domain.
             Expr::Slot { index: 0, .. } => {
                 self.put("VALUE");
@@ -251,7 +256,7 @@ impl<'a> Printer<'a> {
                 |alias| format!("{}.{name}", aegis_types::functions::quote_ident(alias)),
             )
         });
-        if let Some(name) = merged {
+        if let Some(name) = merged.filter(|_| self.plan.is_none()) {
             args.iter().for_each(|arg| self.note_all(arg));
             self.put(&name);
             return Ok(());
@@ -388,6 +393,9 @@ impl<'a> Printer<'a> {
     }
 
     fn subquery(&mut self, subquery: &'a Subquery) -> SqlResult<()> {
+        if self.plan_subquery()? {
+            return Ok(());
+        }
         self.put(if matches!(subquery.kind, SubqueryKind::Array) { "ARRAY(" } else { "(" });
         let mut closing = "))";
         match &subquery.kind {
