@@ -338,9 +338,13 @@ fn sort(
 }
 
 impl JoinPlan {
-    /// Whether the right side is the one that is held in memory: the smaller one is.
+    /// Whether the right side is the one that is held in memory: the smaller one is, and of two
+    /// alike the one that only adds to the rows of the other.
     pub(crate) fn holds_right(&self) -> bool {
-        self.right.rows < self.left.rows
+        match self.kind {
+            JoinType::Left | JoinType::Semi | JoinType::Anti => self.right.rows <= self.left.rows,
+            JoinType::Inner | JoinType::Right | JoinType::Full => self.right.rows < self.left.rows,
+        }
     }
 
     fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {

@@ -452,6 +452,12 @@ pub const EXPLAINED: &[&str] = &[
     "work_mem",
 ];
 
+/// The settings that are shown with all others.
+pub fn listed() -> impl Iterator<Item = &'static Setting> {
+    let hidden = ["is_superuser", "role", "session_authorization"];
+    SETTINGS.iter().filter(move |setting| !hidden.contains(&setting.name))
+}
+
 /// The setting with this name, in any case.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Setting> {

@@ -56,6 +56,7 @@ mod size;
 mod support;
 mod text;
 
+pub use datetime::{abbreviation_rows, zone_rows};
 pub use misc::random::Generator;
 pub use text::{quote_ident, quote_literal};
 
@@ -94,6 +95,7 @@ static SETS: LazyLock<HashMap<&'static str, SetFunction>> = LazyLock::new(|| {
     [
         array::SETS,
         datetime::SETS,
+        datetime::ZONE_SETS,
         host::SETS,
         information_schema::SETS,
         integer::SETS,

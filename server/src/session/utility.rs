@@ -8,7 +8,7 @@ use aegis_sql::ast::{
 };
 use aegis_sql::ddl::Ddl;
 use aegis_sql::query_engine::{DatumRows, StatementContext};
-use aegis_sql::settings::{self, SETTINGS};
+use aegis_sql::settings;
 use aegis_storage::{LockWait, TableLockMode, Transaction};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
@@ -346,7 +346,7 @@ impl Session {
     fn show(&mut self, name: &str) -> SqlResult<Outcome> {
         if name == "all" {
             let mut rows = BTreeMap::new();
-            for setting in SETTINGS {
+            for setting in settings::listed() {
                 let value = self.show_value(setting.name)?;
                 rows.insert(setting.name.to_ascii_lowercase(), (setting.name, value));
             }

@@ -2,11 +2,9 @@
 
 import os
 import pty
-import re
 import select
 import subprocess
 import tempfile
-import unittest
 
 # A libpq connection string: an Aegis of its own when the Rust test runs this, or a PostgreSQL.
 DSN = os.environ["AEGIS_CLIENTS_DSN"]
@@ -45,6 +43,17 @@ def environment(**more):
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     plain = {"LC_ALL": "C.UTF-8", "PAGER": "cat", "PSQL_PAGER": "", "PSQLRC": "/dev/null", "PGTZ": "UTC"}
     return {**kept, **plain, "PSQL_HISTORY": "/dev/null", **more}
+
+
+def fresh(schema):
+    """Makes a schema with the objects."""
+    drop(schema)
+    psql(f"CREATE SCHEMA {schema}; {OBJECTS}", schema)
+
+
+def drop(schema):
+    """Drops a schema."""
+    psql(f"SET client_min_messages = warning; DROP SCHEMA IF EXISTS {schema} CASCADE", schema)
 
 
 def psql(script, schema, *arguments):
@@ -90,6 +99,12 @@ class Terminal:
         found, behind, self.unread = self.unread.partition(text)
         return found + behind
 
+    def runs(self, statements):
+        """Runs statements."""
+        os.write(self.master, f"{statements}\\echo :end\n".encode())
+        self.read_until(f"\n{END}")
+        self.read_until("<ready>")
+
     def completions(self, line):
         """What the last word of a line can become, in the order that readline lists it."""
         # Meta-? lists; what was typed is then taken back, so that nothing of it runs.
@@ -99,7 +114,7 @@ class Terminal:
         lines = shown.replace("\r", "").split("\n")
         listed = [text.rstrip() for text in lines[1:]]
         ends = next(at for at, text in enumerate(listed) if text.startswith("<ready>") or text == END)
-        return listed[:ends]
+        return [text for text in listed[:ends] if text]
 
     def close(self):
         os.write(self.master, b"\x03\\q\n")

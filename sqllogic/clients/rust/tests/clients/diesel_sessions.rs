@@ -157,7 +157,6 @@ fn rows_are_copied_in_and_out() {
     connection.run_pending_migrations(MIGRATIONS).unwrap();
     let copied = diesel::copy_from(people::table)
         .from_raw_data((people::id, people::name), |out| {
-            use std::io::Write;
             out.write_all(b"10\tAnn\n11\tB\\tC\n").map_err(|e| Error::SerializationError(e.into()))
         })
         .execute(connection);
@@ -176,9 +175,7 @@ fn rows_are_copied_in_and_out() {
     diesel::copy_to(people::table)
         .with_format(diesel::pg::CopyFormat::Csv)
         .with_header(true)
-        .load_raw::<(i32, String, Option<crate::diesel_queries::Color>, chrono::NaiveDateTime), _>(
-            connection,
-        )
+        .load_raw(connection)
         .map(|mut out| out.read_to_string(&mut text).map(drop).unwrap())
         .unwrap();
     let ids: Vec<&str> =

@@ -142,7 +142,8 @@ async fn listeners_hear_and_come_back() {
     assert_eq!(heard.payload(), "c");
     // The session is ended; the listener connects again and listens to the same channels.
     let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                 WHERE query LIKE 'LISTEN%' AND application_name = 'sqlx suite'";
+                 WHERE query LIKE '%LISTEN%' AND application_name = 'sqlx suite' \
+                     AND pid <> pg_backend_pid()";
     sqlx::query(ended).fetch_all(&pool).await.unwrap();
     let lost = tokio::time::timeout(LONG, listener.try_recv()).await.unwrap().unwrap();
     assert!(lost.is_none());
