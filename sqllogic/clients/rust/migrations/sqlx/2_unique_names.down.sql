@@ -1,2 +1,1 @@
--- no-transaction
-DROP INDEX CONCURRENTLY people_name;
+DROP INDEX people_name;

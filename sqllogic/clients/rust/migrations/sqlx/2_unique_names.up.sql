@@ -1,2 +1,1 @@
--- no-transaction
-CREATE UNIQUE INDEX CONCURRENTLY people_name ON people (name);
+CREATE UNIQUE INDEX people_name ON people (name);

@@ -28,7 +28,7 @@ async fn migrations_run_once_whoever_comes_first() {
             .fetch_all(&pool)
             .await
             .unwrap();
-    assert_eq!(versions, [1, 2, 3]);
+    assert_eq!(versions, [1, 2, 3, 4]);
     sqlx::query("INSERT INTO people (name) VALUES ('Ann')").execute(&pool).await.unwrap();
     let again = sqlx::query("INSERT INTO people (name) VALUES ('Ann')").execute(&pool).await;
     assert_eq!(again.unwrap_err().into_database_error().unwrap().constraint(), Some("people_name"));

@@ -62,8 +62,8 @@ async fn values_go_out_and_come_back() {
     travels(pool, "inet", "'10.1.2.3/8'", IpNetwork::from_str("10.1.2.3/8").unwrap()).await;
     travels(pool, "cidr", "'fe80::/64'", IpNetwork::from_str("fe80::/64").unwrap()).await;
     travels(pool, "jsonb", "'{\"a\": [1, null]}'", json!({"a": [1, null]})).await;
-    // A blank stands where jsonb has its version.
-    travels(pool, "json", "' [1,\"x\"]'", json!([1, "x"])).await;
+    // It is sent as jsonb, and cast.
+    travels(pool, "json", "'[1, \"x\"]'", json!([1, "x"])).await;
     travels(pool, "money", "'-12.34'", PgMoney(-1234)).await;
     travels(pool, "point", "'(1.5,-2)'", PgPoint { x: 1.5, y: -2.0 }).await;
     travels(pool, "int4[]", "'{1,2,3}'", vec![1_i32, 2, 3]).await;
