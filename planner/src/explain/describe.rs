@@ -7,7 +7,6 @@ use aegis_sql::bound::{Expr, Query, RteKind};
 use aegis_sql::deparse::PlanAliases;
 use aegis_sql::explain::{PlanNode, Property, Shown, Target, Value};
 use aegis_types::Oid;
-use aegis_types::builtin::builtins;
 
 use super::text::{Described, Names, Style};
 use super::{Explainer, OPERATION, ROW, leaf};
@@ -284,10 +283,14 @@ impl Explainer<'_> {
             return node;
         };
         if let ([(Expr::Call(call), _)], Some(target)) = (calls.as_slice(), &mut node.target)
-            && let Some(row) = builtins().function(call.function)
+            && let Some(row) = call.row()
         {
-            target.object = Some(("Function Name", row.name.to_owned()));
-            target.schema = self.request.verbose.then(|| "pg_catalog".to_owned());
+            target.object = Some(("Function Name", row.name.to_string()));
+            let catalog = self.request.deparser.names.catalog;
+            target.schema = match catalog.user_function(call.function) {
+                Some(function) => self.schema(function.schema),
+                None => self.request.verbose.then(|| "pg_catalog".to_owned()),
+            };
         }
         if self.request.verbose {
             let style = self.upper(&[]);

@@ -205,7 +205,7 @@ impl Session {
             host: &*host,
         };
         let request = ExplainRequest {
-            deparser: Deparser { names, eval, layout: Layout::PLAIN },
+            deparser: Deparser { names, eval, layout: Layout::PLAIN, routine: None },
             verbose: options.verbose,
             measure: ran.map(|_| measure),
             parameters,

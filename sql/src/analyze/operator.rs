@@ -59,6 +59,7 @@ impl Analyzer<'_> {
             ty: TypeRef::plain(result),
             form: CallForm::Operator(row.oid),
             returns_set: false,
+            user: None,
             location: Some(location),
         })
     }
@@ -241,6 +242,7 @@ impl Analyzer<'_> {
             ty: TypeRef::plain(t::BOOL),
             form: CallForm::Operator(row.oid),
             returns_set: false,
+            user: None,
             location: Some(location),
         };
         let array = Box::new(array.expr);

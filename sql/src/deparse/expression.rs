@@ -95,7 +95,11 @@ impl<'a> Printer<'a> {
                 self.put(")");
                 Ok(())
             }
-            Expr::Param { number, ty } => self.parameter(*number, *ty),
+            Expr::Param { number, ty } if self.plan.is_some() => self.plan_parameter(*number, *ty),
+            Expr::Param { number, .. } => {
+                self.parameter(*number);
+                Ok(())
+            }
             // In the condition of a domain.
             Expr::Slot { index: 0, .. } => {
                 self.put("VALUE");

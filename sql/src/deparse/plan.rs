@@ -162,7 +162,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Prints a parameter of a plan.
-    pub(super) fn parameter(&mut self, number: usize, ty: TypeRef) -> SqlResult<()> {
+    pub(super) fn plan_parameter(&mut self, number: usize, ty: TypeRef) -> SqlResult<()> {
         let plan = self.plan.as_ref().ok_or_else(|| unprintable("a parameter"))?;
         let parameters: &'a [Datum] = plan.text.parameters;
         match number.checked_sub(1).and_then(|at| parameters.get(at)) {
