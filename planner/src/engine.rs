@@ -200,6 +200,7 @@ impl QueryPlan for DataFusionPlan {
 
 type Message = SqlResult<RecordBatch>;
 
+#[expect(clippy::large_enum_variant, reason = "every query has one, and begins with the largest")]
 enum State {
     Waiting(DataFusionPlan, StatementContext),
     Running(

@@ -249,8 +249,8 @@ impl Explainer<'_> {
         let name = match (&plan.kind, &entry.kind) {
             (PlanKind::Cte(cte), _) => cte.name.clone(),
             (_, RteKind::Cte { index, levels_up }) => {
-                let around = std::iter::successors(Some(names), |names| names.around.as_ref());
-                let definer = around.skip(*levels_up).next();
+                let mut around = std::iter::successors(Some(names), |names| names.around.as_ref());
+                let definer = around.nth(*levels_up);
                 let cte = definer.and_then(|definer| definer.query.ctes.get(*index));
                 cte.map_or_else(|| entry.alias.clone(), |cte| cte.name.clone())
             }
