@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use aegis_sql::query_engine::StatementContext;
-use aegis_storage::{Block, KeyRange, RowRef};
+use aegis_storage::{Block, Direction, KeyRange, RowRef};
 use aegis_types::compare::{compare, equal};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
@@ -28,6 +28,9 @@ use crate::scan::{Access, RangePlan, ScanPlan};
 
 /// Plans that are expected to give more rows than this, or to read more, are not small.
 const ROWS_EXPECTED: f64 = 200.0;
+/// A whole table is read here if it is expected to give so few: it has two thousand rows at most then,
+/// however selective its conditions are thought to be.
+const ROWS_OF_TABLE: f64 = 10.0;
 /// So many rows are read or made at most before a plan is given up.
 const WORK_MAX: usize = 20_000;
 /// So many bytes of rows are kept at most.
@@ -43,7 +46,10 @@ fn runs_here(plan: &Plan) -> bool {
     match &plan.kind {
         PlanKind::OneRow => true,
         PlanKind::Values(rows) => rows.len() <= 100 && rows.iter().all(|row| all(row)),
-        PlanKind::Scan(scan) => plan.rows <= ROWS_EXPECTED && scan_runs_here(scan),
+        PlanKind::Scan(scan) => match &scan.access {
+            Access::All => plan.rows <= ROWS_OF_TABLE,
+            _ => plan.rows <= ROWS_EXPECTED && scan_runs_here(scan),
+        },
         PlanKind::Filter(input, predicate, _) => predicate.runs_by_row() && runs_here(input),
         PlanKind::Project(input, exprs) => all(exprs) && runs_here(input),
         PlanKind::OneTime(gate) => all(&gate.conditions) && runs_here(&gate.input),
@@ -205,7 +211,22 @@ impl Direct<'_> {
                 let ranges = range.ranges(&mut value)?;
                 self.ranges(scan, range, ranges, sink)
             }
-            Access::All => Err(SqlError::internal("a whole table was taken for a few rows")),
+            Access::All => {
+                let mut block = Block::default();
+                let mut open =
+                    self.context.view.scan(scan.tree, KeyRange::all(), Direction::Forward)?;
+                while open.next_block(&mut block)? {
+                    self.context.cancel.check()?;
+                    for entry in block.iter() {
+                        self.count();
+                        let row = scan.datums(entry.key, entry.value, entry.seq.0)?;
+                        if sink(self, row)?.is_break() || self.gave_up {
+                            return Ok(ControlFlow::Break(()));
+                        }
+                    }
+                }
+                Ok(ControlFlow::Continue(()))
+            }
         }
     }
 
