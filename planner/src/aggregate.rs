@@ -90,6 +90,7 @@ impl AggregateCall {
             eval: run.eval(),
             argument_types: &self.argument_types,
             result_type: self.result,
+            collation: aegis_types::Collation::Default,
         })
     }
 

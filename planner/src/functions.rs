@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aegis_types::functions::SetFunction;
-use aegis_types::{CallContext, Datum, SqlResult, TypeRef};
+use aegis_types::{CallContext, Collation, Datum, SqlResult, TypeRef};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::StreamExt;
 
@@ -22,6 +22,7 @@ pub(crate) struct SetCall {
     pub(crate) strict: bool,
     pub(crate) args: Vec<Arc<Scalar>>,
     pub(crate) result: TypeRef,
+    pub(crate) collation: Collation,
 }
 
 impl SetCall {
@@ -30,8 +31,12 @@ impl SetCall {
             return Ok(Box::new(std::iter::empty()));
         }
         let types: Vec<TypeRef> = self.args.iter().map(|arg| arg.ty).collect();
-        let context =
-            CallContext { eval: run.eval(), argument_types: &types, result_type: self.result };
+        let context = CallContext {
+            eval: run.eval(),
+            argument_types: &types,
+            result_type: self.result,
+            collation: self.collation,
+        };
         (self.function)(&context, args)
     }
 }

@@ -59,6 +59,14 @@ impl Writer<'_> {
             Expr::Column { entry, column, levels_up, .. } => {
                 out.push_str(&self.column(*entry, *column, *levels_up)?);
             }
+            Expr::Collate { arg, explicit: false, .. } => self.write(arg, out)?,
+            Expr::Collate { arg, collation, .. } => {
+                out.push('(');
+                self.write(arg, out)?;
+                out.push_str(" COLLATE ");
+                out.push_str(&aegis_types::functions::quote_ident(collation.name()));
+                out.push(')');
+            }
             Expr::Relabel { arg, ty, .. } => {
                 if matches!(**arg, Expr::Const { .. }) {
                     return self.write(arg, out);
