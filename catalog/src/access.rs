@@ -474,6 +474,9 @@ impl<'a> Access<'a> {
                 Some((owner, kind.initial(owner)))
             }
             Kind::Function => {
+                if let Some(own) = self.catalog.user_function(object) {
+                    return Some((own.owner, kind.initial(own.owner)));
+                }
                 let row = aegis_types::builtin::builtins().function(object)?;
                 let reserved = RESERVED_FUNCTIONS.iter().find(|(name, _)| *name == row.name);
                 built_in(match reserved {

@@ -7,11 +7,15 @@
 //! A row that was stored before a field was there reads as the field's default: a new field is marked
 //! `#[serde(default)]`.
 
+mod routine;
+
 use std::sync::Arc;
 
 use aegis_types::user_type::EnumLabel;
 use aegis_types::{Collation, Oid, TypeRef};
 use serde::{Deserialize, Serialize};
+
+pub use routine::{Extension, Function, FunctionBody, FunctionParameter};
 
 /// `pg_database`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -782,6 +786,10 @@ pub enum Descriptor {
     Privileges(Arc<Privileges>),
     /// Privileges on future objects.
     DefaultPrivileges(Arc<DefaultPrivileges>),
+    /// A function or a procedure.
+    Function(Arc<Function>),
+    /// An extension.
+    Extension(Arc<Extension>),
 }
 
 impl Default for RelationBody {

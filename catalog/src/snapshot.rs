@@ -7,17 +7,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use aegis_types::builtin::{FunctionRef, FunctionRow, builtins};
 use aegis_types::{Oid, TypeRef};
 
 use crate::descriptor::{
-    Comment, Database, DefaultPrivileges, Descriptor, Membership, Privileges, Relation, Role,
-    RoleSettings, Schema, TypeBody, UserType,
+    Comment, Database, DefaultPrivileges, Descriptor, Extension, Function, Membership, Privileges,
+    Relation, Role, RoleSettings, Schema, TypeBody, UserType,
 };
 
-/// `pg_catalog`'s OID, as in PostgreSQL.
-pub const PG_CATALOG: Oid = Oid(11);
-/// `information_schema`'s OID, as `initdb` of PostgreSQL 15 happens to give it.
-pub const INFORMATION_SCHEMA: Oid = Oid(13207);
+pub use aegis_types::builtin::{INFORMATION_SCHEMA, PG_CATALOG};
+
 /// `public`'s OID in the database `postgres`, as in PostgreSQL.
 pub const PUBLIC: Oid = Oid(2200);
 /// The database `postgres`.
@@ -53,6 +52,8 @@ pub const PG_LANGUAGE: Oid = Oid(2612);
 pub const PG_TABLESPACE: Oid = Oid(1213);
 /// `pg_default_acl`
 pub const PG_DEFAULT_ACL: Oid = Oid(826);
+/// `pg_extension`
+pub const PG_EXTENSION: Oid = Oid(3079);
 /// `pg_attrdef`
 pub const PG_ATTRDEF: Oid = Oid(2604);
 
@@ -80,6 +81,23 @@ pub struct CatalogSnapshot {
     role_settings: Arc<BTreeMap<(Oid, Oid), Arc<RoleSettings>>>,
     privileges: Arc<BTreeMap<CommentKey, Arc<Privileges>>>,
     default_privileges: Arc<BTreeMap<DefaultPrivilegesKey, Arc<DefaultPrivileges>>>,
+    functions: Arc<BTreeMap<Oid, UserFunction>>,
+    /// By name, those of every schema.
+    function_names: Arc<HashMap<String, Vec<Oid>>>,
+    extensions: Arc<BTreeMap<Oid, Arc<Extension>>>,
+}
+
+/// A function that users made, and the row that calls of it are resolved by.
+#[derive(Clone)]
+struct UserFunction {
+    descriptor: Arc<Function>,
+    row: Arc<FunctionRow>,
+}
+
+impl std::fmt::Debug for UserFunction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.descriptor.fmt(f)
+    }
 }
 
 /// What default privileges are for: role, schema, kind.
@@ -111,6 +129,10 @@ pub enum DescriptorKey {
     Privileges(Oid, Oid, i32),
     /// Default privileges: role, schema, kind.
     DefaultPrivileges(Oid, Oid, u8),
+    /// A function.
+    Function(Oid),
+    /// An extension.
+    Extension(Oid),
 }
 
 impl Descriptor {
@@ -132,6 +154,8 @@ impl Descriptor {
             Self::DefaultPrivileges(it) => {
                 DescriptorKey::DefaultPrivileges(it.role, it.schema, it.kind)
             }
+            Self::Function(function) => DescriptorKey::Function(function.oid),
+            Self::Extension(extension) => DescriptorKey::Extension(extension.oid),
         }
     }
 }
@@ -171,6 +195,10 @@ impl CatalogSnapshot {
                 Arc::make_mut(&mut self.default_privileges)
                     .insert((it.role, it.schema, it.kind), it.clone());
             }
+            Descriptor::Function(function) => self.put_function(function),
+            Descriptor::Extension(it) => {
+                Arc::make_mut(&mut self.extensions).insert(it.oid, it.clone());
+            }
         }
         self
     }
@@ -205,6 +233,10 @@ impl CatalogSnapshot {
             }
             DescriptorKey::DefaultPrivileges(role, schema, kind) => {
                 Arc::make_mut(&mut self.default_privileges).remove(&(role, schema, kind));
+            }
+            DescriptorKey::Function(oid) => self.remove_function(oid),
+            DescriptorKey::Extension(oid) => {
+                Arc::make_mut(&mut self.extensions).remove(&oid);
             }
         }
         self
@@ -261,6 +293,75 @@ impl CatalogSnapshot {
                 }
             }
         }
+    }
+
+    fn put_function(&mut self, function: &Arc<Function>) {
+        self.remove_function(function.oid);
+        let names = Arc::make_mut(&mut self.function_names);
+        names.entry(function.name.clone()).or_default().push(function.oid);
+        let row = Arc::new(function.row());
+        let function = UserFunction { descriptor: function.clone(), row };
+        Arc::make_mut(&mut self.functions).insert(function.descriptor.oid, function);
+    }
+
+    fn remove_function(&mut self, oid: Oid) {
+        let Some(old) = Arc::make_mut(&mut self.functions).remove(&oid) else {
+            return;
+        };
+        if let Some(named) = Arc::make_mut(&mut self.function_names).get_mut(&old.descriptor.name) {
+            named.retain(|known| *known != oid);
+        }
+    }
+
+    /// The function with this OID, PostgreSQL's own or a user's.
+    #[must_use]
+    pub fn function(&self, oid: Oid) -> Option<FunctionRef> {
+        match self.functions.get(&oid) {
+            Some(function) => Some(FunctionRef::User(function.row.clone())),
+            None => builtins().function(oid).map(FunctionRef::BuiltIn),
+        }
+    }
+
+    /// The functions with this name in whatever schema.
+    pub fn functions_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = FunctionRef> + 'a {
+        let own = self.function_names.get(name).into_iter().flatten();
+        let own = own.filter_map(|oid| self.functions.get(oid));
+        let own = own.map(|function| FunctionRef::User(function.row.clone()));
+        builtins().functions_named(name).map(FunctionRef::BuiltIn).chain(own)
+    }
+
+    /// The function of a user with this OID.
+    #[must_use]
+    pub fn user_function(&self, oid: Oid) -> Option<&Arc<Function>> {
+        self.functions.get(&oid).map(|function| &function.descriptor)
+    }
+
+    /// The functions that users of a database made, by OID.
+    pub fn user_functions_of(&self, database: Oid) -> impl Iterator<Item = &Arc<Function>> {
+        let all = self.functions.values().map(|function| &function.descriptor);
+        all.filter(move |function| function.database == database)
+    }
+
+    /// The function of a schema with this name and these inputs.
+    #[must_use]
+    pub fn function_with_inputs(
+        &self,
+        schema: Oid,
+        name: &str,
+        inputs: &[Oid],
+    ) -> Option<FunctionRef> {
+        self.functions_named(name).find(|row| row.schema == schema && row.arguments == inputs)
+    }
+
+    /// The extension with this OID.
+    #[must_use]
+    pub fn extension(&self, oid: Oid) -> Option<&Arc<Extension>> {
+        self.extensions.get(&oid)
+    }
+
+    /// The extensions of a database, by OID.
+    pub fn extensions_of(&self, database: Oid) -> impl Iterator<Item = &Arc<Extension>> {
+        self.extensions.values().filter(move |extension| extension.database == database)
     }
 
     /// The type of a user with this OID.

@@ -59,6 +59,8 @@ impl DescriptorKey {
             Self::DefaultPrivileges(role, schema, kind) => {
                 (35, vec![role.0, schema.0, u32::from(kind)])
             }
+            Self::Function(oid) => (36, vec![oid.0]),
+            Self::Extension(oid) => (37, vec![oid.0]),
         };
         let mut bytes = vec![tag];
         for oid in oids {
@@ -85,6 +87,8 @@ impl DescriptorKey {
             (Some(5), Some(class), Some(object), Some(column)) => {
                 Self::Comment(Oid(class), Oid(object), column.cast_signed())
             }
+            (Some(36), Some(one), None, None) => Self::Function(Oid(one)),
+            (Some(37), Some(one), None, None) => Self::Extension(Oid(one)),
             (Some(32), Some(member), Some(role), None) => Self::Membership(Oid(member), Oid(role)),
             (Some(33), Some(database), Some(role), None) => {
                 Self::RoleSettings(Oid(database), Oid(role))

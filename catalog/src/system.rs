@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
+use aegis_types::builtin::{FunctionRef, Implementation, builtins};
 use aegis_types::{Datum, Oid, TypeRef};
 
 use crate::access::{Kind, Privilege};
@@ -39,6 +40,7 @@ mod pg_database;
 mod pg_depend;
 mod pg_description;
 mod pg_enum;
+mod pg_extension;
 mod pg_hba_file_rules;
 mod pg_index;
 mod pg_indexes;
@@ -98,6 +100,19 @@ impl<'a> SystemContext<'a> {
     pub fn relations(&self) -> impl Iterator<Item = &'a Relation> + use<'a> {
         self.names.catalog.relations_of(self.names.database).map(|relation| &**relation)
     }
+
+    /// The functions that can be called, PostgreSQL's own before those of the session's database.
+    pub fn functions(&self) -> impl Iterator<Item = FunctionRef> + use<'a> {
+        let catalog = self.names.catalog;
+        let own = catalog.user_functions_of(self.names.database);
+        let own = own.filter_map(|function| catalog.function(function.oid));
+        builtins()
+            .functions
+            .iter()
+            .filter(|row| !matches!(row.implementation, Implementation::Missing))
+            .map(FunctionRef::BuiltIn)
+            .chain(own)
+    }
 }
 
 /// What relations show that is in no catalog.
@@ -123,8 +138,24 @@ pub trait ServerState {
     /// What transactions hold and wait for.
     fn locks(&self) -> Vec<aegis_storage::LockReport>;
 
+    /// What is known of the cache of statements.
+    fn plan_cache(&self) -> PlanCacheRow;
+
     /// The last value that a sequence gave; none if it gave none yet.
     fn sequence_last_value(&self, sequence: &Relation) -> Option<i64>;
+}
+
+/// The row of `aegis_stat_plan_cache`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlanCacheRow {
+    /// Statements that were found ready.
+    pub hits: u64,
+    /// Statements that were not.
+    pub misses: u64,
+    /// Templates that had to go.
+    pub evictions: u64,
+    /// Templates that are there.
+    pub entries: u64,
 }
 
 /// A row of `pg_settings`.
@@ -297,6 +328,14 @@ impl SystemRelation {
 /// Computes the rows of a relation.
 pub type RowsFunction = fn(&SystemContext<'_>) -> Vec<Vec<Datum>>;
 
+/// `aegis_stat_plan_cache`: how often texts that come again are found ready.
+fn plan_cache(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    let counts = context.server.plan_cache();
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let PlanCacheRow { hits, misses, evictions, entries } = counts;
+    vec![row![count(hits), count(misses), count(evictions), count(entries)]]
+}
+
 /// There is nothing of this kind.
 fn none(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     Vec::new()
@@ -304,6 +343,7 @@ fn none(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
 
 /// Which relations exist here.
 static RELATIONS: &[(&str, RowsFunction)] = &[
+    ("pg_catalog.aegis_stat_plan_cache", plan_cache),
     ("pg_catalog.pg_aggregate", pg_aggregate::rows),
     ("pg_catalog.pg_am", |_| stored::rows("pg_am")),
     ("pg_catalog.pg_amop", |_| stored::rows("pg_amop")),
@@ -312,7 +352,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_attribute", |c| acl::filled_attributes(c, pg_attribute::rows(c))),
     ("pg_catalog.pg_auth_members", pg_authid::members),
     ("pg_catalog.pg_authid", pg_authid::rows),
-    ("pg_catalog.pg_available_extensions", none),
+    ("pg_catalog.pg_available_extensions", pg_extension::available),
     ("pg_catalog.pg_cast", pg_cast::rows),
     ("pg_catalog.pg_class", |c| {
         acl::filled(c, "pg_catalog.pg_class", "relacl", acl::kind_of_relation, pg_class::rows(c))
@@ -331,7 +371,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_description", pg_description::rows),
     ("pg_catalog.pg_enum", pg_enum::rows),
     ("pg_catalog.pg_event_trigger", none),
-    ("pg_catalog.pg_extension", none),
+    ("pg_catalog.pg_extension", pg_extension::rows),
     ("pg_catalog.pg_foreign_data_wrapper", none),
     ("pg_catalog.pg_foreign_server", none),
     ("pg_catalog.pg_foreign_table", none),
@@ -436,7 +476,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
         "information_schema.referential_constraints",
         information_schema::referential_constraints::rows,
     ),
-    ("information_schema.routines", none),
+    ("information_schema.routines", information_schema::routines::rows),
     ("information_schema.schemata", information_schema::schemata::rows),
     ("information_schema.sequences", information_schema::sequences::rows),
     ("information_schema.table_constraints", information_schema::table_constraints::rows),
@@ -487,7 +527,7 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("information_schema.view_column_usage", information_schema::usage::view_columns),
     ("information_schema.view_routine_usage", none),
     ("information_schema.view_table_usage", information_schema::usage::view_tables),
-    ("pg_catalog.pg_available_extension_versions", none),
+    ("pg_catalog.pg_available_extension_versions", pg_extension::versions),
     ("pg_catalog.pg_backend_memory_contexts", none),
     ("pg_catalog.pg_config", none),
     ("pg_catalog.pg_file_settings", none),

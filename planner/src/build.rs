@@ -15,8 +15,8 @@ use aegis_sql::bound::{
     Cte, Distinct, Expr, Query, RteKind, SET_OPERATION, SetOperation, SetOperator, collation,
 };
 use aegis_sql::query_engine::StatementContext;
-use aegis_storage::ReadView;
-use aegis_types::builtin::{Implementation, builtins};
+use aegis_storage::{ReadView, TreeId};
+use aegis_types::builtin::Implementation;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef};
 
 use self::access::Wish;
@@ -25,7 +25,7 @@ use self::semi::take_semis;
 use crate::compile::{Layout, compile, strip};
 use crate::duplicates::{DistinctPlan, SetOperationPlan};
 use crate::explain::{Described, Names};
-use crate::functions::{SetCall, SetTarget};
+use crate::functions::{SetCall, SetSource, SetTarget};
 use crate::plan::{DUMMY, LimitPlan, Plan, PlanKind, SortColumn, SortPlan};
 use crate::recursive::RecursivePlan;
 use crate::rewrite::{Visitor, is_volatile_query, visit_query};
@@ -76,6 +76,8 @@ pub(crate) struct Builder {
     /// What is there to be read, for estimates; none where nothing is read.
     view: Option<ReadView>,
     table_rows: HashMap<Oid, f64>,
+    /// The same as storage estimates it, by tree.
+    sizes: Vec<(TreeId, f64)>,
     /// What kept expressions are analyzed with.
     context: Option<StatementContext>,
     indexed: HashMap<Oid, Arc<Indexed>>,
@@ -92,6 +94,7 @@ impl Builder {
             parts: 0,
             view: Some(context.view.clone()),
             table_rows: HashMap::new(),
+            sizes: Vec::new(),
             context: Some(context.clone()),
             indexed: HashMap::new(),
         }
@@ -116,6 +119,11 @@ impl Builder {
             unit.push(outer);
             unit.len() - 1
         }))
+    }
+
+    /// The tables whose sizes were asked for, and those.
+    pub(crate) fn sizes(&self) -> Vec<(TreeId, f64)> {
+        self.sizes.clone()
     }
 
     fn number(&mut self) -> usize {
@@ -375,11 +383,16 @@ impl Builder {
         layout: &Layout,
         depth: usize,
     ) -> SqlResult<SetCall> {
-        let row = builtins()
-            .function(call.function)
+        let row = call
+            .row()
             .ok_or_else(|| SqlError::internal(format!("no function {}", call.function)))?;
-        let Implementation::Set(function) = row.implementation else {
-            return Err(aegis_sql::evaluate::missing_function(call.function).at_opt(call.location));
+        let source = match row.implementation {
+            Implementation::Set(function) => SetSource::BuiltIn(function),
+            Implementation::Statements => SetSource::User(row.oid),
+            _ => {
+                let missing = aegis_sql::evaluate::missing_function(row);
+                return Err(missing.at_opt(call.location));
+            }
         };
         let args = call
             .args
@@ -387,7 +400,7 @@ impl Builder {
             .map(|arg| compile(self, arg, layout, depth))
             .collect::<SqlResult<_>>()?;
         let collation = collation::of_arguments(row, &call.args, &|_, _, _| None)?;
-        Ok(SetCall { function, strict: row.strict, args, result: call.ty, collation })
+        Ok(SetCall { source, strict: row.strict, args, result: call.ty, collation })
     }
 
     fn set_operation(

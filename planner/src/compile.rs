@@ -206,7 +206,7 @@ fn arithmetic(call: &Call) -> Option<Arithmetic> {
     if !same || !matches!(oid, type_oid::INT2 | type_oid::INT4 | type_oid::INT8) {
         return None;
     }
-    let source = builtins().function(call.function)?.source;
+    let source = &call.row()?.source;
     Some(match source.strip_prefix("int")?.get(1..)? {
         "pl" => Arithmetic::Add,
         "mi" => Arithmetic::Subtract,

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use aegis_sql::analyze::fold_constants;
 use aegis_sql::bound::Query;
-use aegis_sql::query_engine::{QueryEngine, QueryPlan, RowBatch, RowStream, StatementContext};
+use aegis_sql::query_engine::{
+    Batches, DatumRows, QueryEngine, QueryPlan, RowBatch, RowStream, StatementContext,
+};
+use aegis_storage::TreeId;
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -24,7 +27,8 @@ use crate::arrow_types::{ColumnReader, rows_of};
 use crate::build::Builder;
 use crate::memory::QueryPool;
 use crate::plan::Plan;
-use crate::run::{Run, Shared, sql_error};
+use crate::rewrite::is_volatile_query;
+use crate::run::{Run, Shared, block_on, sql_error};
 
 /// Batches that a query may be ahead of its reader.
 const BATCHES_AHEAD: usize = 2;
@@ -85,10 +89,13 @@ impl QueryEngine for DataFusionEngine {
         let query = &fold_constants(query, &context.evaluation())?;
         let mut builder = Builder::new(context);
         let plan = builder.query(query, 0)?;
+        let is_small = crate::direct::is_small(&plan, is_volatile_query(query));
         // A query without columns gives rows without columns.
         let width = query.visible_targets().count();
         Ok(Arc::new(DataFusionPlan {
             plan: Arc::new(plan),
+            is_small,
+            sizes: builder.sizes().into(),
             width,
             runtime: self.runtime.clone(),
             io: self.io.clone(),
@@ -96,15 +103,20 @@ impl QueryEngine for DataFusionEngine {
     }
 }
 
+#[derive(Clone)]
 struct DataFusionPlan {
     plan: Arc<Plan>,
+    /// Whether it is run row by row.
+    is_small: bool,
+    /// About how many rows the tables had that it reads.
+    sizes: Arc<[(TreeId, f64)]>,
     width: usize,
     runtime: Handle,
     io: Arc<FileReads>,
 }
 
-impl QueryPlan for DataFusionPlan {
-    fn execute(&self, context: &StatementContext) -> SqlResult<Box<dyn RowStream>> {
+impl DataFusionPlan {
+    fn run(&self, context: &StatementContext) -> SqlResult<Arc<Run>> {
         let runtime_env = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(QueryPool::new(context.memory_bytes)))
             .build_arc()
@@ -123,17 +135,48 @@ impl QueryPlan for DataFusionPlan {
             none.3,
             runtime_env,
         );
-        let run = Arc::new(Run {
+        Ok(Arc::new(Run {
             context: context.clone(),
             outer: Vec::new(),
             shared: Arc::new(Shared::new(&task)),
             task: Arc::new(task),
             io: self.io.handle().clone(),
-        });
-        Ok(Box::new(Stream {
-            state: State::Waiting(self.plan.clone(), run, self.runtime.clone()),
-            types: self.plan.types[..self.width].into(),
         }))
+    }
+}
+
+impl QueryPlan for DataFusionPlan {
+    fn execute(&self, context: &StatementContext) -> SqlResult<Box<dyn RowStream>> {
+        Ok(Box::new(Stream { state: State::Waiting(self.clone(), context.clone()) }))
+    }
+
+    fn execute_here(&self, context: &StatementContext) -> SqlResult<Batches> {
+        if self.is_small
+            && let Some(rows) = crate::direct::rows(&self.plan, self.width, context)?
+        {
+            let rows: Box<dyn RowBatch> = Box::new(DatumRows(rows));
+            return Ok(Box::new(std::iter::once(Ok(rows))));
+        }
+        let run = self.run(context)?;
+        let plan = self.plan.start(&run)?;
+        let mut stream = plan.execute(0, run.task.clone()).map_err(sql_error)?;
+        let types: Arc<[TypeRef]> = self.plan.types[..self.width].into();
+        Ok(Box::new(std::iter::from_fn(move || {
+            if let Err(error) = run.context.cancel.check() {
+                return Some(Err(error));
+            }
+            match block_on(&run.io, stream.next())? {
+                Ok(batch) => Some(Ok(Box::new(ArrowBatch { batch, types: types.clone() }) as _)),
+                Err(error) => Some(Err(sql_error(error))),
+            }
+        })))
+    }
+
+    fn is_current(&self, context: &StatementContext) -> bool {
+        self.sizes.iter().all(|(tree, planned)| {
+            let now = context.view.row_estimate(*tree).map_or(*planned, |rows| rows as f64);
+            now <= planned * 4.0 + 1000.0 && now * 4.0 + 1000.0 >= *planned
+        })
     }
 
     fn explain(&self) -> Vec<String> {
@@ -144,8 +187,9 @@ impl QueryPlan for DataFusionPlan {
 type Message = SqlResult<RecordBatch>;
 
 enum State {
-    Waiting(Arc<Plan>, Arc<Run>, Handle),
+    Waiting(DataFusionPlan, StatementContext),
     Running(
+        Arc<[TypeRef]>,
         mpsc::Receiver<Message>,
         #[expect(dead_code, reason = "held to be dropped")] AbortOnDrop,
         tokio::task::JoinHandle<()>,
@@ -163,7 +207,6 @@ impl Drop for AbortOnDrop {
 
 struct Stream {
     state: State,
-    types: Arc<[TypeRef]>,
 }
 
 async fn feed(plan: Arc<Plan>, run: Arc<Run>, sender: mpsc::Sender<Message>) {
@@ -191,18 +234,27 @@ async fn feed(plan: Arc<Plan>, run: Arc<Run>, sender: mpsc::Sender<Message>) {
 #[async_trait]
 impl RowStream for Stream {
     async fn next(&mut self) -> SqlResult<Option<Box<dyn RowBatch>>> {
-        if let State::Waiting(plan, run, runtime) = &self.state {
+        if let State::Waiting(plan, context) = &self.state {
+            if plan.is_small {
+                let rows = crate::direct::rows(&plan.plan, plan.width, context)?;
+                if let Some(rows) = rows {
+                    self.state = State::Ended;
+                    return Ok((!rows.is_empty()).then(|| Box::new(DatumRows(rows)) as _));
+                }
+            }
             let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-            let task = runtime.spawn(feed(plan.clone(), run.clone(), sender));
+            let run = plan.run(context)?;
+            let task = plan.runtime.spawn(feed(plan.plan.clone(), run, sender));
             let abort = AbortOnDrop(task.abort_handle());
-            self.state = State::Running(receiver, abort, task);
+            let types = plan.plan.types[..plan.width].into();
+            self.state = State::Running(types, receiver, abort, task);
         }
-        let State::Running(receiver, _, task) = &mut self.state else { return Ok(None) };
+        let State::Running(types, receiver, _, task) = &mut self.state else { return Ok(None) };
         loop {
             match receiver.recv().await {
                 Some(Ok(batch)) if batch.num_rows() == 0 => {}
                 Some(Ok(batch)) => {
-                    return Ok(Some(Box::new(ArrowBatch { batch, types: self.types.clone() })));
+                    return Ok(Some(Box::new(ArrowBatch { batch, types: types.clone() })));
                 }
                 Some(Err(error)) => {
                     self.state = State::Ended;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use aegis_types::functions::SetFunction;
-use aegis_types::{CallContext, Collation, Datum, SqlResult, TypeRef};
+use aegis_types::functions::{SetFunction, Values};
+use aegis_types::{CallContext, Collation, Datum, Oid, SqlResult, TypeRef};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::StreamExt;
 
@@ -13,12 +13,18 @@ use crate::plan::Plan;
 use crate::run::{Run, external};
 use crate::scalar::Scalar;
 
-type Values = Box<dyn Iterator<Item = SqlResult<Datum>> + Send>;
+/// What gives the rows.
+#[derive(Clone, Copy)]
+pub(crate) enum SetSource {
+    BuiltIn(SetFunction),
+    /// A function that users wrote.
+    User(Oid),
+}
 
 /// A call of a function that returns a set.
 #[derive(Clone)]
 pub(crate) struct SetCall {
-    pub(crate) function: SetFunction,
+    pub(crate) source: SetSource,
     pub(crate) strict: bool,
     pub(crate) args: Vec<Arc<Scalar>>,
     pub(crate) result: TypeRef,
@@ -37,7 +43,10 @@ impl SetCall {
             result_type: self.result,
             collation: self.collation,
         };
-        (self.function)(&context, args)
+        match self.source {
+            SetSource::BuiltIn(function) => function(&context, args),
+            SetSource::User(oid) => context.eval.host.rows_of_user(oid, &context, args),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod plan;
 mod node;
 mod scan;
 mod lookup;
+mod direct;
 mod functions;
 mod aggregate;
 mod duplicates;

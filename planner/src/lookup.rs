@@ -121,7 +121,7 @@ struct Pairs {
 
 impl RangePlan {
     /// Everything that the range is computed from.
-    fn scalars(&self) -> impl Iterator<Item = &Arc<Scalar>> {
+    pub(crate) fn scalars(&self) -> impl Iterator<Item = &Arc<Scalar>> {
         let bounds = self.lower.iter().chain(&self.upper).map(|(scalar, _)| scalar);
         self.equal.iter().flatten().chain(bounds)
     }

@@ -422,21 +422,36 @@ pub(crate) fn encode_key(ty: TypeRef, value: &Datum, out: &mut Vec<u8>) -> SqlRe
     key::encode(ty.oid, value, false, false, out)
 }
 
+/// The value of `LIMIT`; NULL is none.
+pub(crate) fn limit_of(value: &Datum) -> SqlResult<Option<usize>> {
+    row_count(value, SqlState::InvalidRowCountInLimitClause, "LIMIT")
+}
+
+/// The value of `OFFSET`; NULL is none.
+pub(crate) fn offset_of(value: &Datum) -> SqlResult<Option<usize>> {
+    row_count(value, SqlState::InvalidRowCountInResultOffsetClause, "OFFSET")
+}
+
+fn row_count(value: &Datum, state: SqlState, what: &str) -> SqlResult<Option<usize>> {
+    match value {
+        Datum::Null => Ok(None),
+        Datum::Int8(count) => usize::try_from(*count)
+            .map(Some)
+            .map_err(|_| SqlError::new(state, format!("{what} must not be negative"))),
+        other => Err(SqlError::internal(format!("{what} is {other:?}"))),
+    }
+}
+
 impl LimitPlan {
     fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
-        let count = |scalar: &Option<Arc<Scalar>>, state, what| -> SqlResult<Option<usize>> {
-            let Some(scalar) = scalar else { return Ok(None) };
-            match scalar.alone(run)? {
-                Datum::Null => Ok(None),
-                Datum::Int8(count) => usize::try_from(count)
-                    .map(Some)
-                    .map_err(|_| SqlError::new(state, format!("{what} must not be negative"))),
-                other => Err(SqlError::internal(format!("{what} is {other:?}"))),
-            }
+        let limit = match &self.limit {
+            Some(limit) => limit_of(&limit.alone(run)?)?,
+            None => None,
         };
-        let limit = count(&self.limit, SqlState::InvalidRowCountInLimitClause, "LIMIT")?;
-        let offset = count(&self.offset, SqlState::InvalidRowCountInResultOffsetClause, "OFFSET")?
-            .unwrap_or(0);
+        let offset = match &self.offset {
+            Some(offset) => offset_of(&offset.alone(run)?)?.unwrap_or(0),
+            None => 0,
+        };
         if let (Some(ties), Some(limit)) = (&self.ties, limit) {
             return self.with_ties(ties, offset, limit, run);
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aegis_sql::bound::{CallForm, Expr, JoinTree, Query, RangeTableEntry, RteKind};
-use aegis_types::builtin::{Volatility, builtins};
 
 /// Visits expressions, and the entries of range tables, however deep.
 pub(crate) trait Visitor {
@@ -201,9 +200,7 @@ struct IsVolatile(bool);
 impl Visitor for IsVolatile {
     fn expr(&mut self, expr: &Expr, _: usize) {
         self.0 |= match expr {
-            Expr::Call(call) => builtins()
-                .function(call.function)
-                .is_none_or(|row| row.volatility == Volatility::Volatile),
+            Expr::Call(call) => call.is_volatile(),
             Expr::NextValue { .. } => true,
             _ => false,
         };

@@ -84,15 +84,18 @@ impl KeyColumn {
 
 impl RangePlan {
     /// The ranges in one execution, in the order they are read.
-    fn ranges(&self, run: &Run) -> SqlResult<VecDeque<KeyRange>> {
+    pub(crate) fn ranges(
+        &self,
+        value_of: &mut dyn FnMut(&Arc<Scalar>) -> SqlResult<Datum>,
+    ) -> SqlResult<VecDeque<KeyRange>> {
         let Some(any) = &self.any else {
-            let range = self.range(&mut |scalar| scalar.alone(run))?;
+            let range = self.range(value_of)?;
             return Ok(range.into_iter().collect());
         };
         let mut prefix = Vec::new();
         for (scalar, column) in self.equal.iter().zip(&self.keys) {
             let value = match scalar {
-                Some(scalar) => scalar.alone(run)?,
+                Some(scalar) => value_of(scalar)?,
                 None => Datum::Null,
             };
             if value.is_null() && scalar.is_some() {
@@ -101,7 +104,7 @@ impl RangePlan {
             column.encode(&value, &mut prefix)?;
         }
         let column = self.keys[self.equal.len()];
-        let Datum::Array(array) = any.alone(run)? else { return Ok(VecDeque::new()) };
+        let Datum::Array(array) = value_of(any)? else { return Ok(VecDeque::new()) };
         let mut keys = BTreeSet::new();
         for value in array.elements.iter().filter(|value| !value.is_null()) {
             let mut key = prefix.clone();
@@ -109,6 +112,26 @@ impl RangePlan {
             keys.insert(key);
         }
         Ok(keys.iter().map(|key| KeyRange::prefix(key)).collect())
+    }
+
+    /// The row key that the range consists of, if it is one: `Some(None)` where a value is NULL.
+    pub(crate) fn one_key(
+        &self,
+        value_of: &mut dyn FnMut(&Arc<Scalar>) -> SqlResult<Datum>,
+    ) -> SqlResult<Option<Option<Vec<u8>>>> {
+        let whole = self.index.is_none() && self.equal.len() == self.keys.len();
+        if !whole || self.any.is_some() || self.equal.iter().any(Option::is_none) {
+            return Ok(None);
+        }
+        let mut key = Vec::new();
+        for (scalar, column) in self.equal.iter().flatten().zip(&self.keys) {
+            let value = value_of(scalar)?;
+            if value.is_null() {
+                return Ok(Some(None));
+            }
+            column.encode(&value, &mut key)?;
+        }
+        Ok(Some(Some(key)))
     }
 
     /// The range for these values; `None` if nothing can lie in it.
@@ -234,6 +257,34 @@ impl ScanPlan {
         Ok(true)
     }
 
+    /// The wanted columns of a row.
+    pub(crate) fn datums(&self, row_key: &[u8], value: &[u8], seq: u64) -> SqlResult<Vec<Datum>> {
+        if self.columns.is_empty() {
+            return Ok(vec![Datum::Null]);
+        }
+        let mut row = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            row.push(match *column {
+                0 => {
+                    let mut row = self.layout.decode(value)?;
+                    let mut columns = self.relation.columns.iter();
+                    row.retain(|_| columns.next().is_some_and(|column| !column.dropped));
+                    Datum::composite(self.relation.row_type, row)
+                }
+                ROW_KEY => Datum::Bytea(row_key.into()),
+                TABLE_OID => Datum::Oid(self.relation.oid),
+                // The counter of commits, cut to the width of PostgreSQL's.
+                XMIN => Datum::Oid(Oid(seq as u32)),
+                number => {
+                    let at = usize::try_from(number - 1)
+                        .map_err(|_| SqlError::unsupported("this system column"))?;
+                    self.layout.decode_column(value, at)?
+                }
+            });
+        }
+        Ok(row)
+    }
+
     pub(crate) fn fill(
         &self,
         builders: &mut [ColumnBuilder],
@@ -279,7 +330,8 @@ impl State {
             },
             Access::Range(range) => {
                 direction = range.direction;
-                (range.index.unwrap_or(plan.tree), range.ranges(&run)?)
+                let ranges = range.ranges(&mut |scalar| scalar.alone(&run))?;
+                (range.index.unwrap_or(plan.tree), ranges)
             }
         };
         let schema = schema(&types);

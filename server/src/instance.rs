@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use crate::auth::Authentication;
 use crate::cancel::StopHandle;
 use crate::notify::NotificationHub;
+use crate::statement_cache::StatementCache;
 use crate::tls::TlsSession;
 
 /// What starting a server can fail with.
@@ -76,6 +77,10 @@ pub struct Instance {
     log: Arc<RaftLog>,
     sessions: Mutex<BTreeMap<i32, SessionEntry>>,
     query_runtime: Mutex<Option<tokio::runtime::Runtime>>,
+    /// Texts that come again.
+    pub(crate) statements: StatementCache,
+    /// What sessions run on.
+    pub runtime: tokio::runtime::Handle,
 }
 
 /// What a session does, as others may know it.
@@ -217,6 +222,8 @@ impl Instance {
             log,
             sessions: Mutex::default(),
             query_runtime: Mutex::new(Some(query_runtime)),
+            statements: StatementCache::default(),
+            runtime: tokio::runtime::Handle::current(),
             store,
         });
         instance.bootstrap_once().await?;

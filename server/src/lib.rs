@@ -16,4 +16,5 @@ pub mod listener;
 pub mod wire;
 pub mod session;
 pub mod notify;
+mod statement_cache;
 pub mod instance;

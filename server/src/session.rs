@@ -56,6 +56,8 @@ pub struct Prepared {
     analyzed: Option<Arc<Analyzed>>,
     /// The catalog that it was analyzed with: under another it is analyzed again.
     catalog: Arc<CatalogSnapshot>,
+    /// What it means under the catalog that it was last run with, if that is another one.
+    newest: Mutex<Option<(Arc<Analyzed>, Arc<CatalogSnapshot>)>>,
 }
 
 /// A session's named prepared statements; `pg_prepared_statements` shows them.
@@ -138,6 +140,7 @@ mod declare;
 mod host;
 pub(crate) mod portal;
 mod prepared;
+pub mod repeated;
 mod role;
 mod run;
 mod temporary;
@@ -189,9 +192,14 @@ impl Session {
     /// # Errors
     /// 42601 and its like.
     pub fn parse(&mut self, sql: &str) -> SqlResult<Vec<RawStatement>> {
+        self.begin_text();
+        aegis_sql::parser::parse(sql)
+    }
+
+    /// A query string begins.
+    fn begin_text(&mut self) {
         self.statement_timestamp = aegis_types::clock::now();
         self.several_statements = false;
-        aegis_sql::parser::parse(sql)
     }
 
     /// The statements parsed last are run as one string: several of them share a transaction, as in

@@ -65,6 +65,7 @@ mod update;
 pub(crate) mod walk;
 mod implication;
 mod parameter;
+mod routine;
 mod standalone;
 
 #[cfg(test)]
@@ -78,13 +79,15 @@ use aegis_types::{EvalContext, Oid, SqlError, SqlResult, SqlState, TypeRef};
 
 use crate::ast;
 use crate::bound::{BoundStatement, Expr, Query, Target};
+use crate::dml::Kept;
 use crate::query_engine::SystemRelations;
 
 pub use fold::fold_constants;
 pub use implication::{implies, same_expression};
 pub use relation::ResolvedRelation;
+pub use routine::{Routine, RoutineResult};
 pub use standalone::ExprPlace;
-pub use types::format_type;
+pub use types::{format_type, is_polymorphic, is_polymorphic_family1};
 pub use updatable::Updatable;
 
 use scope::Scope;
@@ -125,6 +128,8 @@ pub struct Analyzed {
     pub parameter_types: Vec<TypeRef>,
     /// The columns of its result; empty where it gives none.
     pub columns: Vec<OutputColumn>,
+    /// What is kept from one run to the next.
+    pub kept: Kept,
 }
 
 /// A column of a result, for RowDescription.
@@ -164,6 +169,8 @@ pub struct Analyzer<'a> {
     call_locations: Vec<u32>,
     /// The type of `VALUE`, in a condition of a domain.
     domain_value: Option<TypeRef>,
+    /// The function whose body this is.
+    routine: Option<&'a Routine>,
 }
 
 impl<'a> Analyzer<'a> {
@@ -184,6 +191,7 @@ impl<'a> Analyzer<'a> {
             defaults: HashMap::new(),
             call_locations: Vec::new(),
             domain_value: None,
+            routine: None,
         }
     }
 
@@ -213,6 +221,9 @@ impl<'a> Analyzer<'a> {
             ast::Statement::Delete(delete) => {
                 BoundStatement::Delete(Arc::new(self.delete(delete)?))
             }
+            ast::Statement::Call(call) => {
+                BoundStatement::Query(Arc::new(self.call_procedure(&call.call)?))
+            }
             ast::Statement::Merge(_) => return Err(SqlError::unsupported("MERGE")),
             other => BoundStatement::Utility(Arc::new(other.clone())),
         };
@@ -227,7 +238,7 @@ impl<'a> Analyzer<'a> {
         let parameter_types = self.final_parameter_types()?;
         let mut statement = statement;
         parameter::check(&mut statement, &parameter_types)?;
-        Ok(Analyzed { statement, parameter_types, columns })
+        Ok(Analyzed { statement, parameter_types, columns, kept: Kept::default() })
     }
 
     /// Analyzes the query of a view, with nothing folded: what it means is to be printed.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use aegis_catalog::Relation;
 use aegis_storage::RowLockMode;
+use aegis_types::builtin::{FunctionRow, Volatility, builtins};
 use aegis_types::{Collation, Datum, Oid, TypeRef};
 
 pub use change::{ConflictUpdate, Delete, Insert, OnConflict, Update, ViewCheck};
@@ -633,8 +634,27 @@ pub struct Call {
     pub form: CallForm,
     /// Whether it returns a set.
     pub returns_set: bool,
+    /// The function, if users made it.
+    pub user: Option<Arc<FunctionRow>>,
     /// Where it was written, for error positions.
     pub location: Option<u32>,
+}
+
+impl Call {
+    /// The row of `pg_proc`.
+    #[must_use]
+    pub fn row(&self) -> Option<&FunctionRow> {
+        match &self.user {
+            Some(row) => Some(row),
+            None => builtins().function(self.function),
+        }
+    }
+
+    /// Whether it may give another value each time.
+    #[must_use]
+    pub fn is_volatile(&self) -> bool {
+        self.row().is_none_or(|row| row.volatility == Volatility::Volatile)
+    }
 }
 
 /// How a call was written, and so how it is printed.

@@ -28,6 +28,8 @@ mod identity;
 mod user_type;
 mod domain;
 mod composite;
+mod function;
+mod extension;
 mod rename;
 
 mod dependency;
@@ -48,7 +50,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aegis_catalog::snapshot::{PG_CLASS, PG_DATABASE, PG_NAMESPACE};
+use aegis_catalog::snapshot::{PG_CLASS, PG_DATABASE, PG_NAMESPACE, PG_PROC};
 use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
 use aegis_storage::{Store, Transaction};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -131,6 +133,7 @@ impl Ddl<'_> {
         let is_new = match &descriptor {
             Descriptor::Relation(relation) => self.context.catalog.relation(relation.oid).is_none(),
             Descriptor::Schema(schema) => self.context.catalog.schema(schema.oid).is_none(),
+            Descriptor::Function(new) => self.context.catalog.user_function(new.oid).is_none(),
             _ => false,
         };
         store::put(self.txn, &descriptor)?;
@@ -176,7 +179,9 @@ impl Ddl<'_> {
             Statement::AlterSequence(alter) => self.alter_sequence(alter).await?,
             Statement::CreateDatabase(create) => self.create_database(create).await?,
             Statement::DropDatabase(drop) => self.drop_database(drop).await?,
-            Statement::CreateExtension(create) => self.create_extension(create)?,
+            Statement::CreateExtension(create) => self.create_extension(create).await?,
+            Statement::CreateFunction(create) => self.create_function(create).await?,
+            Statement::AlterFunction(alter) => self.alter_function(alter).await?,
             Statement::AlterDatabaseSet(alter) => self.alter_database_set(alter)?,
             Statement::Drop(drop) => self.drop_objects(drop).await?,
             Statement::AlterTable(alter) if alter.object_type == ObjectType::Type => {
@@ -230,6 +235,7 @@ impl Ddl<'_> {
             DescriptorKey::Relation(oid) => (PG_CLASS, oid),
             DescriptorKey::Schema(oid) => (PG_NAMESPACE, oid),
             DescriptorKey::Database(oid) => (PG_DATABASE, oid),
+            DescriptorKey::Function(oid) => (PG_PROC, oid),
             _ => return Ok(()),
         };
         let catalog = self.context.catalog.clone();
@@ -271,8 +277,6 @@ fn statement_words(statement: &Statement) -> &'static str {
         Statement::AlterDatabase(_) => "ALTER DATABASE",
         Statement::Define(_) => "this CREATE statement",
         Statement::AlterExtension(_) => "ALTER EXTENSION",
-        Statement::CreateFunction(_) => "CREATE FUNCTION",
-        Statement::AlterFunction(_) => "ALTER FUNCTION",
         Statement::CreateTrigger(_) => "CREATE TRIGGER",
         Statement::CreateRule(_) => "CREATE RULE",
         _ => "this statement",

@@ -25,7 +25,7 @@ use aegis_catalog::Relation;
 use aegis_catalog::system::Names;
 use aegis_types::{EvalContext, Oid, SqlError, SqlResult, TypeRef};
 
-use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
+use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace, Routine};
 use crate::ast;
 use crate::bound::{Expr, Query};
 use crate::parser;
@@ -60,6 +60,8 @@ pub struct Deparser<'a> {
     pub eval: EvalContext<'a>,
     /// How the text is laid out.
     pub layout: Layout,
+    /// The function whose body this is: its parameters are called by their names.
+    pub routine: Option<&'a Routine>,
 }
 
 impl Deparser<'_> {
@@ -111,6 +113,17 @@ impl Deparser<'_> {
         printer.query(query, columns, true)?;
         Ok(printer.finish())
     }
+
+    /// A statement of a function's body (`pg_get_function_sqlbody`).
+    ///
+    /// # Errors
+    /// 0A000 for what cannot be printed.
+    pub fn body_statement(&self, query: &Query) -> SqlResult<String> {
+        let mut printer = Printer::new(self);
+        printer.indent = 1;
+        printer.query(query, None, false)?;
+        Ok(printer.finish())
+    }
 }
 
 /// Stored text, analyzed under the catalog it was printed under.
@@ -120,6 +133,13 @@ pub struct Stored<'a> {
 }
 
 impl Stored<'_> {
+    /// The same for the body of a function.
+    #[must_use]
+    pub fn of_routine(&self, function: &aegis_catalog::Function) -> Self {
+        let parameters = function.input_types().into_iter().map(Some).collect();
+        Self { context: AnalyzerContext { parameters, ..self.context.clone() } }
+    }
+
     /// An expression kept with a relation: a default or a condition.
     ///
     /// # Errors

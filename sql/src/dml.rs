@@ -28,6 +28,7 @@ use crate::query_engine::{QueryEngine, StatementContext};
 mod change;
 mod conflict;
 mod foreign_key;
+mod kept;
 mod lock_rows;
 mod pending;
 mod recheck;
@@ -37,10 +38,12 @@ mod table;
 mod with;
 mod write;
 
+pub use kept::Kept;
 pub use lock_rows::{LockedRows, with_current_row};
 pub use pending::{DeferredChecks, DeferredMark, LookAt, PendingChecks};
 pub use returned::{KeptRows, ReturnedRows};
 pub use table::TableAccess;
+pub use with::with_settled_source;
 pub use write::{InsertOutcome, OldRow};
 
 /// Everything that a change of data works with.
@@ -60,6 +63,8 @@ pub struct Changes<'a> {
     pub(crate) pending: PendingChecks,
     /// How deep cascades have led.
     pub(crate) cascade_depth: usize,
+    /// What the statement has kept, if it has one change alone.
+    kept: Option<Kept>,
     /// The rows that a statement with several changes of data has changed so far; none while there
     /// is only one.
     changed_in_with: Option<RowKeys>,
@@ -95,8 +100,16 @@ impl<'a> Changes<'a> {
             lock_timeout,
             pending: PendingChecks::default(),
             cascade_depth: 0,
+            kept: None,
             changed_in_with: None,
         }
+    }
+
+    /// The same for a statement that was analyzed once to be run many times.
+    #[must_use]
+    pub fn keeping(mut self, kept: &Kept) -> Self {
+        self.kept = Some(kept.clone());
+        self
     }
 
     /// Puts back the checks that an earlier part of the same statement left to its end.

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use aegis_types::builtin::{Implementation, builtins};
+use aegis_types::builtin::{FunctionRow, Implementation, builtins};
 use aegis_types::functions::ScalarFunction;
 use aegis_types::user_type::UserType;
 use aegis_types::{
@@ -212,6 +212,8 @@ enum Spread {
 enum Target {
     Function(ScalarFunction),
     Host(Oid),
+    /// A function that users wrote.
+    User(Oid),
 }
 
 /// Gives a column of the range table its slot: `(entry, column, levels_up)`.
@@ -417,17 +419,18 @@ impl Compiler<'_> {
     }
 
     fn call(&mut self, call: &Call) -> SqlResult<CallNode> {
-        let row = builtins()
-            .function(call.function)
+        let row = call
+            .row()
             .ok_or_else(|| SqlError::internal(format!("no function {}", call.function)))?;
         let target = match row.implementation {
+            Implementation::Statements => Target::User(row.oid),
             Implementation::Scalar(function) => Target::Function(function),
             Implementation::Host => Target::Host(row.oid),
             Implementation::Set(_) => {
                 return Err(SqlError::unsupported("a set-returning function in this place"));
             }
             Implementation::Aggregate(_) | Implementation::Planner | Implementation::Missing => {
-                return Err(missing_function(call.function).at_opt(call.location));
+                return Err(missing_function(row).at_opt(call.location));
             }
         };
         Ok(CallNode {
@@ -437,7 +440,7 @@ impl Compiler<'_> {
             argument_types: call.args.iter().map(Expr::ty).collect(),
             result_type: call.ty,
             collation: collation::of_arguments(row, &call.args, &|_, _, _| None)?,
-            spreads: match (call.form, row.name) {
+            spreads: match (call.form, &*row.name) {
                 (CallForm::Variadic, "format") => Spread::OrNone,
                 (CallForm::Variadic, _) => Spread::Yes,
                 _ => Spread::No,
@@ -448,10 +451,7 @@ impl Compiler<'_> {
 
 /// 0A000 for a built-in function that has a row but no implementation.
 #[must_use]
-pub fn missing_function(function: Oid) -> SqlError {
-    let Some(row) = builtins().function(function) else {
-        return SqlError::internal(format!("no function {function}"));
-    };
+pub fn missing_function(row: &FunctionRow) -> SqlError {
     let arguments: Vec<&str> = row
         .arguments
         .iter()
@@ -556,6 +556,15 @@ impl CallNode {
                 function(&call, args)
             }
             Target::Host(oid) => context.eval.host.call(oid, args),
+            Target::User(oid) => {
+                let call = CallContext {
+                    eval: context.eval,
+                    argument_types,
+                    result_type: self.result_type,
+                    collation: self.collation,
+                };
+                context.eval.host.call_user(oid, &call, args)
+            }
         }
     }
 }

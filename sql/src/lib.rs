@@ -19,4 +19,6 @@ pub mod counters;
 pub mod dml;
 pub mod ddl;
 pub mod copy;
+pub mod routine;
+pub mod template;
 pub mod spool;

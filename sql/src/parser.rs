@@ -56,6 +56,7 @@ use crate::ast::{Expr, RawStatement, Statement, TypeName};
 
 pub use keyword::{KEYWORDS, Keyword, KeywordCategory, KeywordInfo};
 pub use lexer::{IDENTIFIER_LENGTH_MAX, Token, TokenKind};
+pub(crate) use routine::value_select;
 pub use stream::{CHAIN_MAX, NESTING_MAX, NODE_CHAIN_MAX, TokenStream};
 
 /// Statements that an engine adds to the grammar.
@@ -106,6 +107,14 @@ pub fn parse_with(
         }
         statements.push(RawStatement { statement, location, length });
     }
+}
+
+/// The tokens of a text, without their meaning; nothing for a text that cannot be cut.
+#[must_use]
+pub fn tokens_of(text: &str) -> Option<Vec<Token>> {
+    u32::try_from(text.len()).ok()?;
+    let tokens = lexer::tokenize(text);
+    tokens.notices.is_empty().then_some(tokens.tokens)
 }
 
 /// A single expression, such as a stored default.

@@ -192,9 +192,10 @@ pub fn check_function(access: &Access<'_>, role: Oid, function: Oid) -> SqlResul
     if access.allows(role, Kind::Function, function, Privilege::EXECUTE) {
         return Ok(());
     }
-    let name = builtins()
+    let name = access
+        .catalog
         .function(function)
-        .map_or_else(|| function.to_string(), |row| row.name.to_owned());
+        .map_or_else(|| function.to_string(), |row| row.name.to_string());
     Err(denied("function", &name))
 }
 
@@ -382,7 +383,7 @@ impl<'a> Needs<'a> {
 
     fn call(&mut self, function: Oid) {
         if self.access.catalog.has_privileges_of_class(PG_PROC)
-            || builtins().function(function).is_some_and(|row| is_reserved(row.name))
+            || builtins().function(function).is_some_and(|row| is_reserved(&row.name))
         {
             self.functions.insert(function);
         }

@@ -129,12 +129,6 @@ pub trait SystemRelations: Send + Sync {
         false
     }
 
-    /// Whether the current role may read a column, which the detail of an error would show.
-    fn may_read(&self, catalog: &CatalogSnapshot, relation: aegis_types::Oid, column: i16) -> bool {
-        let _ = (catalog, relation, column);
-        true
-    }
-
     /// Where a sequence stands: its columns `last_value`, `log_cnt` and `is_called`.
     ///
     /// # Errors
@@ -169,9 +163,25 @@ pub trait QueryPlan: Send + Sync {
     /// Whatever fails at the start.
     fn execute(&self, context: &StatementContext) -> SqlResult<Box<dyn RowStream>>;
 
+    /// Starts it on the thread that asks for its rows: for a query within the expression of another,
+    /// which holds a thread already.
+    ///
+    /// # Errors
+    /// Whatever fails at the start.
+    fn execute_here(&self, context: &StatementContext) -> SqlResult<Batches>;
+
+    /// Whether it would be planned alike now, for all that is known of the tables' sizes.
+    fn is_current(&self, context: &StatementContext) -> bool {
+        let _ = context;
+        true
+    }
+
     /// The lines of `EXPLAIN`.
     fn explain(&self) -> Vec<String>;
 }
+
+/// Batches of rows, computed by whoever asks for the next.
+pub type Batches = Box<dyn Iterator<Item = SqlResult<Box<dyn RowBatch>>> + Send>;
 
 /// Rows as they come, in batches of bounded size.
 #[async_trait]

@@ -4,8 +4,8 @@
 //! Settings of PostgreSQL's planner and storage that have no meaning here are kept and shown:
 //! drivers and dumps set them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
 
 use aegis_types::context::{ByteaOutput, IntervalStyle};
 use aegis_types::timezone::TimeZone;
@@ -359,8 +359,15 @@ pub const REPORTED: &[&str] = &[
 /// The setting with this name, in any case.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Setting> {
-    let name = if name.eq_ignore_ascii_case("time zone") { "TimeZone" } else { name };
-    SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name))
+    static BY_NAME: LazyLock<HashMap<String, &'static Setting>> = LazyLock::new(|| {
+        SETTINGS.iter().map(|setting| (setting.name.to_ascii_lowercase(), setting)).collect()
+    });
+    if name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b' ') {
+        let lower = name.to_ascii_lowercase();
+        let lower = if lower == "time zone" { "timezone" } else { lower.as_str() };
+        return BY_NAME.get(lower).copied();
+    }
+    BY_NAME.get(name).copied()
 }
 
 /// What one session has set.
@@ -369,14 +376,17 @@ pub fn find(name: &str) -> Option<&'static Setting> {
 /// any case.
 #[derive(Clone, Debug, Default)]
 pub struct SessionSettings {
-    startup: BTreeMap<String, String>,
-    current: BTreeMap<String, String>,
-    at_begin: Option<BTreeMap<String, String>>,
+    startup: Values,
+    current: Values,
+    at_begin: Option<Values>,
     local: BTreeMap<String, Option<String>>,
     format: Option<Arc<FormatSettings>>,
     /// Whether the current role is a superuser: `is_superuser`.
     pub is_superuser: bool,
 }
+
+/// Values by name, shared with whoever has seen them until one changes.
+type Values = Arc<BTreeMap<String, String>>;
 
 /// The settings that are kept by `RESET ALL`, and beside the names of the first two their OIDs,
 /// under names that no client can write.
@@ -403,14 +413,14 @@ impl SessionSettings {
 
     /// Notes the role that logged in: what `session_authorization` begins as.
     pub fn log_in(&mut self, name: &str) {
-        self.startup.insert(SESSION_AUTHORIZATION.to_owned(), name.to_owned());
-        self.current.insert(SESSION_AUTHORIZATION.to_owned(), name.to_owned());
+        Arc::make_mut(&mut self.startup).insert(SESSION_AUTHORIZATION.to_owned(), name.to_owned());
+        Arc::make_mut(&mut self.current).insert(SESSION_AUTHORIZATION.to_owned(), name.to_owned());
     }
 
     /// Gives a setting that the server goes by its value, whoever may set it.
     pub fn fix(&mut self, name: &'static str, value: String) {
-        self.startup.insert(name.to_owned(), value.clone());
-        self.current.insert(name.to_owned(), value);
+        Arc::make_mut(&mut self.startup).insert(name.to_owned(), value.clone());
+        Arc::make_mut(&mut self.current).insert(name.to_owned(), value);
     }
 
     /// Whether the client gave a setting as the session began.
@@ -489,7 +499,7 @@ impl SessionSettings {
     /// The names in `search_path`, `$user` included.
     #[must_use]
     pub fn search_path(&self) -> Vec<String> {
-        value::identifiers(self.get("search_path")).unwrap_or_default()
+        path_names(self.get("search_path"))
     }
 
     /// Sets a value, or returns to what the session began with (`None`).
@@ -522,21 +532,30 @@ impl SessionSettings {
             self.local.remove(&key);
         }
         match value {
-            Some(value) => self.current.insert(key, value),
-            None => self.current.remove(&key),
+            Some(value) => Arc::make_mut(&mut self.current).insert(key, value),
+            None => Arc::make_mut(&mut self.current).remove(&key),
         };
         self.format = None;
     }
 
+    /// Whether two sessions' settings, or one's at two times, are seen to be the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.current, &other.current)
+            && Arc::ptr_eq(&self.startup, &other.startup)
+            && self.is_superuser == other.is_superuser
+            && self.local == other.local
+    }
+
     /// `RESET ALL`
     pub fn reset_all(&mut self) {
-        let mut reset = self.startup.clone();
+        let mut reset = (*self.startup).clone();
         for key in [ROLE, SESSION_AUTHORIZATION, ROLE_OID, SESSION_OID] {
-            if let Some(value) = self.current.remove(key) {
+            if let Some(value) = Arc::make_mut(&mut self.current).remove(key) {
                 reset.insert(key.to_owned(), value);
             }
         }
-        self.current = reset;
+        self.current = Arc::new(reset);
         self.local.clear();
         self.format = None;
     }
@@ -549,11 +568,15 @@ impl SessionSettings {
     /// Ends a transaction: a rollback restores every value, a commit those that were set locally.
     pub fn end(&mut self, committed: bool) {
         let before = self.at_begin.take();
+        let is_changed = before.as_ref().is_none_or(|it| !Arc::ptr_eq(it, &self.current));
+        if !is_changed && self.local.is_empty() {
+            return;
+        }
         if committed {
             for (key, old) in std::mem::take(&mut self.local) {
                 match old {
-                    Some(old) => self.current.insert(key, old),
-                    None => self.current.remove(&key),
+                    Some(old) => Arc::make_mut(&mut self.current).insert(key, old),
+                    None => Arc::make_mut(&mut self.current).remove(&key),
                 };
             }
         } else if let Some(before) = before {
@@ -615,6 +638,12 @@ fn check_changeable(setting: &Setting) -> SqlResult<()> {
         SqlState::CantChangeRuntimeParam,
         format!("parameter \"{}\" {why}", setting.name),
     ))
+}
+
+/// The names in a value of `search_path`, `$user` included.
+#[must_use]
+pub fn path_names(value: &str) -> Vec<String> {
+    value::identifiers(value).unwrap_or_default()
 }
 
 /// Whether there is a setting of this name that sessions set.

@@ -118,3 +118,22 @@ INSERT INTO "Odd ""names"""."Table with spaces" VALUES (1, DEFAULT), (2, NULL), 
 INSERT INTO public.holes (a) VALUES (1), (2);
 INSERT INTO public.passing VALUES (1);
 REFRESH MATERIALIZED VIEW shop.totals;
+
+CREATE EXTENSION pgcrypto WITH SCHEMA shop;
+CREATE FUNCTION shop.doubled(what integer, times integer DEFAULT 2) RETURNS integer
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ select what * times -- "quoted"
+$$;
+COMMENT ON FUNCTION shop.doubled(integer, integer) IS 'by as many times';
+CREATE FUNCTION shop.named(OUT first text, OUT second integer) RETURNS SETOF record
+    LANGUAGE sql SECURITY DEFINER COST 7 ROWS 3
+    SET search_path TO 'shop', 'pg_catalog'
+    AS 'values (''a'', 1), (''b'', 2)';
+CREATE FUNCTION shop.any_number(VARIADIC given numeric[]) RETURNS TABLE(one numeric)
+    LANGUAGE sql STABLE BEGIN ATOMIC
+    SELECT it FROM unnest(given) it ORDER BY it;
+END;
+CREATE FUNCTION shop.plus_one(integer) RETURNS integer LANGUAGE sql RETURN $1 + 1;
+CREATE PROCEDURE shop.nothing_much(IN a integer, INOUT b text DEFAULT 'x')
+    LANGUAGE sql AS 'select b || a';
+CREATE VIEW shop.calculated AS SELECT shop.doubled(3) AS six, shop.plus_one(4) AS five;

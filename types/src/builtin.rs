@@ -5,8 +5,10 @@
 //! resolves calls over all rows, so that a call means what it means in PostgreSQL, and raises 0A000
 //! where the chosen row has no implementation.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
 
 use crate::functions::{self, ScalarFunction, SetFunction, aggregate::AggregateFunction};
 use crate::oid::Oid;
@@ -69,7 +71,7 @@ pub enum Volatility {
 }
 
 /// How a function runs here.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Implementation {
     /// By a function of its arguments.
     Scalar(ScalarFunction),
@@ -81,19 +83,21 @@ pub enum Implementation {
     Host,
     /// By a node of the planner (window functions).
     Planner,
+    /// By statements, which the session runs: [`crate::context::Host::call_user`].
+    Statements,
     /// Not at all: 0A000.
     Missing,
 }
 
 /// A row of `pg_proc`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct FunctionRow {
     /// `oid`
     pub oid: Oid,
-    /// Its schema: `pg_catalog` or `information_schema`
-    pub schema: &'static str,
+    /// `pronamespace`
+    pub schema: Oid,
     /// `proname`
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// `lanname` of `prolang`
     pub language: &'static str,
     /// `prokind`
@@ -117,11 +121,31 @@ pub struct FunctionRow {
     /// `proargmodes`
     pub modes: Vec<u8>,
     /// `proargnames`
-    pub names: Vec<&'static str>,
+    pub names: Vec<Cow<'static, str>>,
     /// `prosrc`; empty for functions that PostgreSQL writes in SQL
-    pub source: &'static str,
+    pub source: Cow<'static, str>,
     /// How it runs here.
     pub implementation: Implementation,
+}
+
+/// A function of PostgreSQL's own, or one that users made.
+#[derive(Clone, Debug)]
+pub enum FunctionRef {
+    /// From the tables.
+    BuiltIn(&'static FunctionRow),
+    /// From a catalog.
+    User(Arc<FunctionRow>),
+}
+
+impl Deref for FunctionRef {
+    type Target = FunctionRow;
+
+    fn deref(&self) -> &FunctionRow {
+        match self {
+            Self::BuiltIn(row) => row,
+            Self::User(row) => row,
+        }
+    }
 }
 
 /// A row of `pg_operator`.
@@ -222,12 +246,17 @@ pub struct Builtins {
     type_by_oid: HashMap<Oid, usize>,
     type_by_name: HashMap<&'static str, usize>,
     function_by_oid: HashMap<Oid, usize>,
-    functions_by_name: HashMap<&'static str, Vec<usize>>,
+    functions_by_name: HashMap<Cow<'static, str>, Vec<usize>>,
     operator_by_oid: HashMap<Oid, usize>,
     operators_by_name: HashMap<&'static str, Vec<usize>>,
     cast_by_types: HashMap<(Oid, Oid), usize>,
     aggregate_by_function: HashMap<Oid, usize>,
 }
+
+/// `pg_catalog`'s OID, as in PostgreSQL.
+pub const PG_CATALOG: Oid = Oid(11);
+/// `information_schema`'s OID, as `initdb` of PostgreSQL 15 happens to give it.
+pub const INFORMATION_SCHEMA: Oid = Oid(13207);
 
 static BUILTINS: LazyLock<Builtins> = LazyLock::new(Builtins::load);
 
@@ -292,8 +321,8 @@ impl Builtins {
             rows(include_str!("../data/pg_aggregate.tsv")).map(aggregate_row).collect();
         let type_name = |oid: &Oid| type_by_oid.get(oid).map_or("-", |at| types[*at].name);
         let tables = [
-            ("pg_catalog", include_str!("../data/pg_proc.tsv")),
-            ("information_schema", include_str!("../data/information_schema_proc.tsv")),
+            (PG_CATALOG, include_str!("../data/pg_proc.tsv")),
+            (INFORMATION_SCHEMA, include_str!("../data/information_schema_proc.tsv")),
         ];
         let mut functions: Vec<FunctionRow> = tables
             .into_iter()
@@ -307,7 +336,7 @@ impl Builtins {
 
         let mut functions_by_name: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, row) in functions.iter().enumerate() {
-            functions_by_name.entry(row.name).or_default().push(at);
+            functions_by_name.entry(row.name.clone()).or_default().push(at);
         }
         let mut operators_by_name: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, row) in operators.iter().enumerate() {
@@ -353,10 +382,10 @@ fn implementation(row: &FunctionRow, type_name: &impl Fn(&Oid) -> &'static str) 
         FunctionKind::Window => Implementation::Planner,
         FunctionKind::Procedure => Implementation::Missing,
         FunctionKind::Function => {
-            if functions::host::HOST_FUNCTIONS.contains(&row.name) {
+            if functions::host::HOST_FUNCTIONS.contains(&&*row.name) {
                 return Implementation::Host;
             }
-            let keys = [key.as_str(), row.source];
+            let keys = [key.as_str(), &row.source];
             let scalar = keys.iter().find_map(|key| functions::scalar(key));
             let set = keys.iter().find_map(|key| functions::set_returning(key));
             match (row.returns_set, scalar, set) {
@@ -365,6 +394,19 @@ fn implementation(row: &FunctionRow, type_name: &impl Fn(&Oid) -> &'static str) 
                 _ => Implementation::Missing,
             }
         }
+    }
+}
+
+/// What runs a function that an extension brings: it has no row, and names a symbol.
+#[must_use]
+pub fn implementation_of_symbol(symbol: &str) -> Implementation {
+    if functions::host::HOST_FUNCTIONS.contains(&symbol) {
+        return Implementation::Host;
+    }
+    match (functions::scalar(symbol), functions::set_returning(symbol)) {
+        (Some(function), _) => Implementation::Scalar(function),
+        (None, Some(function)) => Implementation::Set(function),
+        (None, None) => Implementation::Missing,
     }
 }
 
@@ -409,11 +451,11 @@ fn type_row(row: Fields) -> TypeRow {
     }
 }
 
-fn function_row(schema: &'static str, row: &Fields) -> FunctionRow {
+fn function_row(schema: Oid, row: &Fields) -> FunctionRow {
     FunctionRow {
         oid: oid(row[0]),
         schema,
-        name: row[1],
+        name: row[1].into(),
         language: row[2],
         kind: match row[3] {
             "a" => FunctionKind::Aggregate,
@@ -434,8 +476,11 @@ fn function_row(schema: &'static str, row: &Fields) -> FunctionRow {
         arguments: oids(row[10]),
         all_arguments: oids(row[11]),
         modes: row[12].split_ascii_whitespace().map(first_byte).collect(),
-        names: if row[13].is_empty() { Vec::new() } else { row[13].split(',').collect() },
-        source: row[14],
+        names: match row[13] {
+            "" => Vec::new(),
+            names => names.split(',').map(Cow::from).collect(),
+        },
+        source: row[14].into(),
         implementation: Implementation::Missing,
     }
 }

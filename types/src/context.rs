@@ -102,6 +102,34 @@ pub trait Host: Send + Sync {
     /// Whatever that function raises.
     fn call(&self, function: Oid, arguments: &[Datum]) -> SqlResult<Datum>;
 
+    /// Calls a function that users wrote, which returns one value.
+    ///
+    /// # Errors
+    /// Whatever its statements raise.
+    fn call_user(
+        &self,
+        function: Oid,
+        call: &CallContext<'_>,
+        arguments: &[Datum],
+    ) -> SqlResult<Datum> {
+        let _ = (call, arguments);
+        Err(crate::SqlError::internal(format!("function {function} was called without a session")))
+    }
+
+    /// The same for one that returns a set: its rows, as they are asked for.
+    ///
+    /// # Errors
+    /// Whatever its statements raise.
+    fn rows_of_user(
+        &self,
+        function: Oid,
+        call: &CallContext<'_>,
+        arguments: &[Datum],
+    ) -> SqlResult<crate::functions::Values> {
+        let _ = (call, arguments);
+        Err(crate::SqlError::internal(format!("function {function} was called without a session")))
+    }
+
     /// The session's generator of `random()`.
     fn random(&self) -> &crate::functions::Generator {
         static SHARED: std::sync::LazyLock<crate::functions::Generator> =
@@ -133,6 +161,12 @@ pub trait Host: Send + Sync {
     fn check_domain(&self, domain: Oid, value: &Datum, context: &EvalContext<'_>) -> SqlResult<()> {
         let _ = (value, context);
         Err(crate::SqlError::internal(format!("domain {domain} is checked without a session")))
+    }
+
+    /// Whether the current role may read a column, which the detail of an error would show.
+    fn may_read(&self, relation: Oid, column: i16) -> bool {
+        let _ = (relation, column);
+        true
     }
 
     /// The names and types of the fields of a composite type, or of an anonymous record whose

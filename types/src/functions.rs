@@ -24,8 +24,10 @@ pub type ScalarFunction = fn(&CallContext<'_>, &[Datum]) -> SqlResult<Datum>;
 
 /// The implementation of a set-returning function: one datum a row, a [`Datum::Record`] where it
 /// has several output columns. Lazy, so that a large `generate_series` streams.
-pub type SetFunction =
-    fn(&CallContext<'_>, &[Datum]) -> SqlResult<Box<dyn Iterator<Item = SqlResult<Datum>> + Send>>;
+pub type SetFunction = fn(&CallContext<'_>, &[Datum]) -> SqlResult<Values>;
+
+/// The rows of a set-returning function, as they are asked for.
+pub type Values = Box<dyn Iterator<Item = SqlResult<Datum>> + Send>;
 
 /// One family's scalar functions by `prosrc`.
 pub(crate) type ScalarTable = &'static [(&'static str, ScalarFunction)];
@@ -39,6 +41,7 @@ mod bool;
 mod bytea;
 mod datetime;
 mod enumeration;
+mod extension;
 mod float;
 mod geometry;
 mod hardware;
@@ -69,6 +72,7 @@ static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(
         bytea::SCALARS,
         datetime::SCALARS.as_slice(),
         enumeration::SCALARS,
+        extension::SCALARS,
         float::SCALARS,
         geometry::SCALARS,
         hardware::SCALARS,

@@ -15,6 +15,12 @@ impl<T: Cell> Cell for Option<T> {
     }
 }
 
+impl Cell for &std::borrow::Cow<'_, str> {
+    fn datum(self) -> Datum {
+        Datum::text(&**self)
+    }
+}
+
 macro_rules! cells {
     ($($type:ty => |$value:ident| $datum:expr;)*) => {
         $(impl Cell for $type {

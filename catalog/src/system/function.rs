@@ -1,29 +1,24 @@
 //! Signatures of PostgreSQL's own functions as SQL (`pg_get_function_arguments` and its family).
 
-use aegis_types::builtin::FunctionRow;
-use aegis_types::functions::quote_ident;
+use aegis_types::builtin::{FunctionKind, FunctionRow};
+use aegis_types::functions::{quote_ident, quote_literal};
 use aegis_types::{Oid, type_oid as t};
 
 use super::Names;
-use crate::snapshot::{INFORMATION_SCHEMA, PG_CATALOG};
-
-/// The schema that a function is in.
-#[must_use]
-pub fn function_schema(row: &FunctionRow) -> Oid {
-    if row.schema == "pg_catalog" { PG_CATALOG } else { INFORMATION_SCHEMA }
-}
+use crate::descriptor::{Function, FunctionBody};
 
 /// The parameters of a row: mode, name, type.
-fn parameters(row: &FunctionRow) -> impl Iterator<Item = (u8, &'static str, Oid)> + '_ {
+fn parameters(row: &FunctionRow) -> impl Iterator<Item = (u8, &str, Oid)> {
     let types = if row.all_arguments.is_empty() { &row.arguments } else { &row.all_arguments };
     types.iter().enumerate().map(|(at, ty)| {
         let mode = row.modes.get(at).copied().unwrap_or(b'i');
-        (mode, row.names.get(at).copied().unwrap_or(""), *ty)
+        (mode, row.names.get(at).map_or("", |name| name), *ty)
     })
 }
 
-fn parameter(names: &Names<'_>, mode: u8, name: &str, ty: Oid) -> String {
+fn parameter(names: &Names<'_>, row: &FunctionRow, mode: u8, name: &str, ty: Oid) -> String {
     let mut text = match mode {
+        b'i' if row.kind == FunctionKind::Procedure => "IN ",
         b'o' => "OUT ",
         b'b' => "INOUT ",
         b'v' => "VARIADIC ",
@@ -38,32 +33,48 @@ fn parameter(names: &Names<'_>, mode: u8, name: &str, ty: Oid) -> String {
     text
 }
 
-/// The parameters as `CREATE FUNCTION` would have them, without the values of defaults.
+/// The parameters as `CREATE FUNCTION` would have them; of the defaults of PostgreSQL's own functions
+/// the values are not known here.
 #[must_use]
 pub fn arguments(names: &Names<'_>, row: &FunctionRow) -> String {
+    let own = names.catalog.user_function(row.oid);
     let list: Vec<String> = parameters(row)
-        .filter(|(mode, ..)| *mode != b't')
-        .map(|(mode, name, ty)| parameter(names, mode, name, ty))
+        .enumerate()
+        .filter(|(_, (mode, ..))| *mode != b't')
+        .map(|(at, (mode, name, ty))| {
+            let text = parameter(names, row, mode, name, ty);
+            let default = own.and_then(|own| own.parameters.get(at)?.default.as_ref());
+            match default {
+                Some(default) => {
+                    let shown = names.text.expression(names, default, None, false);
+                    format!("{text} DEFAULT {shown}")
+                }
+                None => text,
+            }
+        })
         .collect();
     list.join(", ")
 }
 
-/// The parameters that tell a function from others of its name.
+/// The parameters without their defaults, as ALTER and COMMENT name a function.
 #[must_use]
 pub fn identity_arguments(names: &Names<'_>, row: &FunctionRow) -> String {
     let list: Vec<String> = parameters(row)
-        .filter(|(mode, ..)| matches!(mode, b'i' | b'b' | b'v'))
-        .map(|(mode, name, ty)| parameter(names, mode, name, ty))
+        .filter(|(mode, ..)| *mode != b't')
+        .map(|(mode, name, ty)| parameter(names, row, mode, name, ty))
         .collect();
     list.join(", ")
 }
 
-/// What `RETURNS` would say.
+/// What `RETURNS` would say; nothing of a procedure.
 #[must_use]
 pub fn result(names: &Names<'_>, row: &FunctionRow) -> String {
+    if row.kind == FunctionKind::Procedure {
+        return String::new();
+    }
     let columns: Vec<String> = parameters(row)
         .filter(|(mode, ..)| *mode == b't')
-        .map(|(mode, name, ty)| parameter(names, mode, name, ty))
+        .map(|(mode, name, ty)| parameter(names, row, mode, name, ty))
         .collect();
     if row.returns_set && !columns.is_empty() {
         return format!("TABLE({})", columns.join(", "));
@@ -76,10 +87,98 @@ pub fn result(names: &Names<'_>, row: &FunctionRow) -> String {
 #[must_use]
 pub fn signature(names: &Names<'_>, row: &FunctionRow) -> String {
     let types: Vec<String> = row.arguments.iter().map(|ty| names.format_type(*ty, None)).collect();
-    let schema = function_schema(row);
-    let is_on_path = names.effective_path().any(|oid| oid == schema);
-    let prefix = if is_on_path { String::new() } else { format!("{}.", row.schema) };
-    format!("{prefix}{}({})", quote_ident(row.name), types.join(","))
+    let name = match is_visible(names, row) {
+        true => quote_ident(&row.name),
+        false => names.qualified(row.schema, &row.name),
+    };
+    format!("{name}({})", types.join(","))
+}
+
+/// `CREATE OR REPLACE FUNCTION …`, as `pg_get_functiondef` prints it.
+#[must_use]
+pub fn definition(names: &Names<'_>, function: &Function) -> String {
+    let row = function.row();
+    let word = if function.is_procedure { "PROCEDURE" } else { "FUNCTION" };
+    let name = names.qualified(function.schema, &function.name);
+    let mut text = format!("CREATE OR REPLACE {word} {name}({})\n", arguments(names, &row));
+    if !function.is_procedure {
+        text.push_str(&format!(" RETURNS {}\n", result(names, &row)));
+    }
+    text.push_str(&format!(" LANGUAGE {}\n", function.language()));
+    let attributes = attributes(function);
+    if !attributes.is_empty() {
+        text.push_str(&format!(" {}\n", attributes.join(" ")));
+    }
+    for (setting, value) in &function.settings {
+        // Lists of names are kept as they were written.
+        let shown = match setting.as_str() {
+            "search_path" | "temp_tablespaces" | "session_preload_libraries" => {
+                let items = value.split(',').map(|item| item.trim().trim_matches('"'));
+                items.map(quote_literal).collect::<Vec<_>>().join(", ")
+            }
+            _ => quote_literal(value),
+        };
+        text.push_str(&format!(" SET {} TO {shown}\n", quote_ident(setting)));
+    }
+    match &function.body {
+        FunctionBody::Symbol(symbol) => {
+            text.push_str(&format!("AS '$libdir/aegis', $function${symbol}$function$\n"));
+        }
+        FunctionBody::Text(source) => {
+            let mut tag = word.to_lowercase();
+            while source.contains(&format!("${tag}$")) {
+                tag.push('x');
+            }
+            text.push_str(&format!("AS ${tag}${source}${tag}$\n"));
+        }
+        FunctionBody::Statements(_) => {
+            text.push_str(&names.text.function_body(names, function).unwrap_or_default());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The attributes that differ from what a function begins with.
+fn attributes(function: &Function) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |word: &str| found.push(word.to_owned());
+    match function.volatility {
+        b'i' => add("IMMUTABLE"),
+        b's' => add("STABLE"),
+        _ => {}
+    }
+    match function.parallel {
+        b's' => add("PARALLEL SAFE"),
+        b'r' => add("PARALLEL RESTRICTED"),
+        _ => {}
+    }
+    if function.strict {
+        add("STRICT");
+    }
+    if function.security_definer {
+        add("SECURITY DEFINER");
+    }
+    if function.leakproof {
+        add("LEAKPROOF");
+    }
+    let usual = if function.language() == "c" { 1.0 } else { 100.0 };
+    if (function.cost - usual).abs() > f32::EPSILON {
+        add(&format!("COST {}", function.cost));
+    }
+    if function.rows > 0.0 && (function.rows - 1000.0).abs() > f32::EPSILON {
+        add(&format!("ROWS {}", function.rows));
+    }
+    found
+}
+
+/// Whether a call by the bare name with arguments of these very types finds it.
+#[must_use]
+pub fn is_visible(names: &Names<'_>, row: &FunctionRow) -> bool {
+    let found = names
+        .effective_path()
+        .find_map(|schema| names.catalog.function_with_inputs(schema, &row.name, &row.arguments));
+    found.is_some_and(|found| found.oid == row.oid)
 }
 
 /// Whether the type is one that only stands for others in signatures.

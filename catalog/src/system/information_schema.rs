@@ -14,6 +14,7 @@ pub(super) mod domains;
 pub(super) mod elements;
 pub(super) mod key_column_usage;
 pub(super) mod privileges;
+pub(super) mod routines;
 pub(super) mod referential_constraints;
 pub(super) mod schemata;
 pub(super) mod sequences;

@@ -9,7 +9,7 @@ use aegis_types::user_type::{UserType as ValueType, label_at};
 use aegis_types::{Oid, TypeRef, type_oid as t};
 
 use super::{SEQUENCE_COLUMNS, relation, relation_by_oid, relation_of_row_type};
-use crate::descriptor::{DomainBody, DomainCheck, Relation, TypeBody};
+use crate::descriptor::{DomainBody, DomainCheck, Function, Relation, TypeBody};
 use crate::snapshot::{CatalogSnapshot, PG_CATALOG};
 
 /// A catalog, and how its names are searched.
@@ -49,6 +49,12 @@ pub trait StoredText: Sync {
     /// The stored relations and users' types (column 0) and the columns that a view's query names.
     fn view_uses(&self, names: &Names<'_>, view: &Relation) -> Vec<(Oid, i16)>;
 
+    /// The same for the body of a function, if it is kept as what it means.
+    fn function_uses(&self, names: &Names<'_>, function: &Function) -> Vec<(Oid, i16)>;
+
+    /// The body of a function as `CREATE FUNCTION` has it, if it is no string.
+    fn function_body(&self, names: &Names<'_>, function: &Function) -> Option<String>;
+
     /// For each column of a view, whether it can be assigned to; `None` for a view that cannot be
     /// changed through.
     fn updatable_columns(&self, names: &Names<'_>, view: &Arc<Relation>) -> Option<Vec<bool>>;
@@ -74,6 +80,14 @@ impl StoredText for AsStored {
 
     fn view_uses(&self, _: &Names<'_>, _: &Relation) -> Vec<(Oid, i16)> {
         Vec::new()
+    }
+
+    fn function_uses(&self, _: &Names<'_>, _: &Function) -> Vec<(Oid, i16)> {
+        Vec::new()
+    }
+
+    fn function_body(&self, _: &Names<'_>, _: &Function) -> Option<String> {
+        None
     }
 
     fn updatable_columns(&self, _: &Names<'_>, _: &Arc<Relation>) -> Option<Vec<bool>> {

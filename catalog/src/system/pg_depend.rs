@@ -18,11 +18,15 @@ use super::pg_attrdef::default_oid;
 use super::pg_attribute::has_default;
 use super::pg_constraint::columns;
 use crate::descriptor::{
-    Column, ConstraintKind, IndexBody, Relation, RelationBody, TableBody, TypeBody, UserType,
+    Column, ConstraintKind, Function, IndexBody, Relation, RelationBody, TableBody, TypeBody,
+    UserType,
 };
-use crate::snapshot::{PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, PG_NAMESPACE, PG_REWRITE, PG_TYPE};
+use crate::snapshot::{
+    PG_ATTRDEF, PG_CLASS, PG_CONSTRAINT, PG_EXTENSION, PG_NAMESPACE, PG_PROC, PG_REWRITE, PG_TYPE,
+};
 
 const AUTO: u8 = b'a';
+const EXTENSION: u8 = b'e';
 const INTERNAL: u8 = b'i';
 const NORMAL: u8 = b'n';
 
@@ -58,6 +62,12 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     }
     for relation in context.catalog().relations_of(context.names.database) {
         rows.relation(relation);
+    }
+    for function in context.catalog().user_functions_of(context.names.database) {
+        rows.function(function);
+    }
+    for extension in context.catalog().extensions_of(context.names.database) {
+        rows.push((PG_EXTENSION, extension.oid, 0), schema_object(extension.schema), NORMAL);
     }
     rows.found
 }
@@ -103,6 +113,19 @@ impl Rows<'_> {
                 }
             }
         }
+    }
+
+    fn function(&mut self, function: &Function) {
+        let object = (PG_PROC, function.oid, 0);
+        self.push(object, schema_object(function.schema), NORMAL);
+        if let Some(extension) = function.extension {
+            self.push(object, (PG_EXTENSION, extension, 0), EXTENSION);
+        }
+        for ty in function.parameters.iter().map(|it| it.ty).chain([function.result]) {
+            self.of_type(object, ty);
+        }
+        let names = &self.context.names;
+        self.uses(object, &names.text.function_uses(names, function), NORMAL);
     }
 
     fn relation(&mut self, relation: &Arc<Relation>) {
@@ -158,6 +181,8 @@ impl Rows<'_> {
                 }
             } else if self.is_type(*oid) {
                 self.of_type(object, *oid);
+            } else if catalog.user_function(*oid).is_some() {
+                self.push(object, (PG_PROC, *oid, 0), kind);
             } else if *oid >= Oid::FIRST_USER {
                 // A primary key, by which a view shows columns that it does not group by.
                 self.push(object, (PG_CONSTRAINT, *oid, 0), kind);

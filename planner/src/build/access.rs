@@ -105,11 +105,13 @@ impl Builder {
             return *rows;
         }
         let Some(table) = relation.as_table() else { return 1.0 };
+        let tree = TreeId(table.tree);
         let stored = self
             .view
             .as_ref()
-            .and_then(|view| view.row_estimate(TreeId(table.tree)).ok())
+            .and_then(|view| view.row_estimate(tree).ok())
             .map_or(0.0, |rows| rows as f64);
+        self.sizes.push((tree, stored));
         // What ANALYZE counted holds until the table has visibly grown or shrunk.
         let counted = f64::from(table.row_count);
         let is_current = counted >= stored / 4.0 && counted <= stored * 4.0 + 1000.0;

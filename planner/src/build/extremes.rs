@@ -98,7 +98,7 @@ fn extreme(aggregate: &Aggregate) -> Option<(i16, TypeRef, bool)> {
         && aggregate.order_by.is_empty()
         && !aggregate.within_group;
     let [arg] = aggregate.args.as_slice() else { return None };
-    let is_max = match builtins().function(aggregate.function)?.name {
+    let is_max = match &*builtins().function(aggregate.function)?.name {
         "min" => false,
         "max" => true,
         _ => return None,

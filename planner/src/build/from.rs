@@ -9,7 +9,7 @@ use aegis_sql::bound::{
 };
 use aegis_sql::row::RowLayout;
 use aegis_storage::TreeId;
-use aegis_types::builtin::{Implementation, builtins};
+use aegis_types::builtin::{FunctionRow, Implementation};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::access::{Around, Wish, equality_of, passing, undecided};
@@ -881,10 +881,11 @@ fn is_volatile_tree(tree: &JoinTree, query: &Query) -> bool {
     impl Visitor for Any {
         fn expr(&mut self, expr: &Expr, _: usize) {
             self.0 |= match expr {
-                Expr::Call(call) => builtins().function(call.function).is_none_or(|row| {
-                    row.volatility == aegis_types::builtin::Volatility::Volatile
-                        || matches!(row.implementation, Implementation::Missing)
-                }),
+                Expr::Call(call) => {
+                    let missing =
+                        |row: &FunctionRow| matches!(row.implementation, Implementation::Missing);
+                    call.is_volatile() || call.row().is_some_and(missing)
+                }
                 _ => false,
             };
         }

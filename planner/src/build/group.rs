@@ -222,7 +222,7 @@ impl Builder {
             .function(aggregate.function)
             .ok_or_else(|| SqlError::internal(format!("no function {}", aggregate.function)))?;
         let Implementation::Aggregate(function) = row.implementation else {
-            return Err(aegis_sql::evaluate::missing_function(aggregate.function));
+            return Err(aegis_sql::evaluate::missing_function(row));
         };
         let args = aggregate
             .args
@@ -329,8 +329,8 @@ impl Builder {
             Implementation::Aggregate(make) => {
                 WindowFunction::Aggregate { make, strict: is_strict(call.function) }
             }
-            Implementation::Planner => WindowFunction::Named(row.name),
-            _ => return Err(aegis_sql::evaluate::missing_function(call.function)),
+            Implementation::Planner => WindowFunction::Named(&row.name),
+            _ => return Err(aegis_sql::evaluate::missing_function(row)),
         };
         let args = call
             .args

@@ -100,13 +100,13 @@ impl Writer<'_> {
                     out.push_str(&format!(")::{}", type_name(call.ty)));
                 }
                 CallForm::Function => {
-                    out.push_str(builtins().function(call.function)?.name);
+                    out.push_str(&call.row()?.name);
                     out.push('(');
                     self.list(&call.args, ", ", out)?;
                     out.push(')');
                 }
                 CallForm::Defaulted(written) => {
-                    out.push_str(builtins().function(call.function)?.name);
+                    out.push_str(&call.row()?.name);
                     out.push('(');
                     self.list(call.args.get(..usize::from(written))?, ", ", out)?;
                     out.push(')');

@@ -51,6 +51,11 @@ struct NamedSavepoint {
 }
 
 impl Block {
+    /// Whether it has changed the catalog.
+    pub(super) fn has_own_catalog(&self) -> bool {
+        !self.ddl.is_empty()
+    }
+
     /// The newest catalog with the transaction's own changes on top.
     pub(super) fn catalog(&mut self, newest: Arc<CatalogSnapshot>) -> Arc<CatalogSnapshot> {
         if self.ddl.is_empty() {

@@ -10,14 +10,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
-use aegis_catalog::access::Access;
+use aegis_catalog::access::{Access, Kind, Privilege};
 use aegis_catalog::system::Names;
 use aegis_sql::query_engine::SystemRelations;
 use aegis_sql::settings::SessionSettings;
 use aegis_storage::AdvisoryLocks;
 use aegis_types::builtin::builtins;
+use aegis_types::functions::Values;
 use aegis_types::user_type::UserType;
-use aegis_types::{Datum, EvalContext, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
+use aegis_types::{
+    CallContext, Datum, EvalContext, Host, Oid, SqlError, SqlResult, SqlState, TypeRef,
+};
 use parking_lot::Mutex;
 
 use super::PreparedStatements;
@@ -37,6 +40,7 @@ mod lock;
 mod notify;
 mod privilege;
 mod registered;
+mod routine;
 mod sequence;
 mod setting;
 mod size;
@@ -44,6 +48,8 @@ mod sleep;
 mod stored_text;
 mod system;
 mod visibility;
+
+pub(super) use routine::Running;
 
 /// How many warnings of functions wait for the client at most.
 const WARNINGS_MAX: usize = 10_000;
@@ -83,19 +89,23 @@ pub(super) struct PendingSetting {
     pub(super) local: bool,
 }
 
-/// The session as functions see it.
+/// The session as functions see it; or one of its statements, which goes on seeing what the session
+/// was when it began.
 pub(super) struct SessionHost {
     identity: Arc<Identity>,
     observed: Mutex<Arc<Observed>>,
-    sequences: Mutex<SequenceMemory>,
-    pending: Mutex<Vec<PendingSetting>>,
-    warnings: Mutex<Vec<SqlError>>,
-    domains: domain::DomainPrograms,
-    random: aegis_types::functions::Generator,
+    sequences: Arc<Mutex<SequenceMemory>>,
+    pending: Arc<Mutex<Vec<PendingSetting>>>,
+    warnings: Arc<Mutex<Vec<SqlError>>>,
+    domains: Arc<domain::DomainPrograms>,
+    routines: Arc<routine::Routines>,
+    random: Arc<aegis_types::functions::Generator>,
+    /// The statement that runs, for the statements of the functions that it calls.
+    running: Option<routine::Running>,
 }
 
 /// What was last observed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Observed {
     catalog: Arc<CatalogSnapshot>,
     search_path: Vec<Oid>,
@@ -154,12 +164,42 @@ impl SessionHost {
         Self {
             identity: Arc::new(identity),
             observed: Mutex::default(),
-            sequences: Mutex::default(),
-            pending: Mutex::default(),
-            warnings: Mutex::default(),
-            domains: domain::DomainPrograms::default(),
-            random: aegis_types::functions::Generator::default(),
+            sequences: Arc::default(),
+            pending: Arc::default(),
+            warnings: Arc::default(),
+            domains: Arc::default(),
+            routines: Arc::default(),
+            random: Arc::default(),
+            running: None,
         }
+    }
+
+    /// The host of a statement of the session, or of a function that it calls.
+    fn within(&self, observed: Arc<Observed>, running: routine::Running) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            observed: Mutex::new(observed),
+            sequences: self.sequences.clone(),
+            pending: self.pending.clone(),
+            warnings: self.warnings.clone(),
+            domains: self.domains.clone(),
+            routines: self.routines.clone(),
+            random: self.random.clone(),
+            running: Some(running),
+        }
+    }
+
+    /// Whether this is what was last observed.
+    pub(super) fn has_observed(
+        &self,
+        catalog: &Arc<CatalogSnapshot>,
+        settings: &SessionSettings,
+        read_only: bool,
+    ) -> bool {
+        let seen = self.observed.lock();
+        Arc::ptr_eq(&seen.catalog, catalog)
+            && seen.settings.is_same(settings)
+            && seen.read_only == read_only
     }
 
     /// Takes what the next statement is to see.
@@ -282,12 +322,30 @@ impl Host for SessionHost {
         let row = builtins()
             .function(function)
             .ok_or_else(|| SqlError::internal(format!("no function {function}")))?;
-        let implementation = find(row.name)
+        let implementation = find(&row.name)
             .ok_or_else(|| SqlError::internal(format!("unknown host function {}", row.name)))?;
         if row.strict && arguments.iter().any(Datum::is_null) {
             return Ok(Datum::Null);
         }
         implementation(&Call { host: self, seen: &self.seen(), args: arguments })
+    }
+
+    fn call_user(
+        &self,
+        function: Oid,
+        call: &CallContext<'_>,
+        arguments: &[Datum],
+    ) -> SqlResult<Datum> {
+        self.value_of_routine(function, call, arguments)
+    }
+
+    fn rows_of_user(
+        &self,
+        function: Oid,
+        call: &CallContext<'_>,
+        arguments: &[Datum],
+    ) -> SqlResult<Values> {
+        self.rows_of_routine(function, call, arguments)
     }
 
     fn random(&self) -> &aegis_types::functions::Generator {
@@ -304,6 +362,16 @@ impl Host for SessionHost {
 
     fn check_domain(&self, domain: Oid, value: &Datum, context: &EvalContext<'_>) -> SqlResult<()> {
         self.check_domain_value(domain, value, context)
+    }
+
+    fn may_read(&self, relation: Oid, column: i16) -> bool {
+        let seen = self.seen();
+        let (role, access) = (seen.roles.current, seen.catalog.access(self.identity.database));
+        let on_column = || {
+            let held = access.held(role, Kind::Column, relation, i32::from(column));
+            held.privileges.contains(Privilege::SELECT)
+        };
+        access.allows(role, Kind::Table, relation, Privilege::SELECT) || on_column()
     }
 
     fn user_type(&self, oid: Oid) -> Option<UserType> {

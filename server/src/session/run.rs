@@ -12,13 +12,15 @@ use aegis_catalog::CatalogSnapshot;
 use aegis_sql::analyze::{Analyzed, Analyzer, AnalyzerContext};
 use aegis_sql::ast::Statement;
 use aegis_sql::bound::BoundStatement;
-use aegis_sql::dml::{Changed, Changes};
+use aegis_sql::dml::{Changed, Changes, with_settled_source};
 use aegis_sql::query_engine::StatementContext;
 use aegis_storage::{LockWait, ReadView};
 use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, SqlState};
+use parking_lot::Mutex;
 
 use super::block::{SharedTransaction, in_failed_block};
 use super::bound_relations::locks_of;
+use super::host::Running;
 use super::{Outcome, Prepared, ResultColumn, Session, utility};
 
 /// How often a statement is analyzed anew because its relations change while it waits for locks.
@@ -68,6 +70,7 @@ impl Session {
             columns: None,
             analyzed: None,
             catalog: catalog.clone(),
+            newest: Mutex::default(),
         };
         let Some(statement) = prepared.statement.clone() else {
             return Ok(prepared);
@@ -86,8 +89,9 @@ impl Session {
                 return Ok(prepared);
             }
             prepared.parameter_types.clone_from(&analyzed.parameter_types);
-            let returns_rows = matches!(&analyzed.statement, BoundStatement::Query(_))
-                || !analyzed.columns.is_empty();
+            let is_query = matches!(&analyzed.statement, BoundStatement::Query(_))
+                && !matches!(&*statement, Statement::Call(_));
+            let returns_rows = is_query || !analyzed.columns.is_empty();
             prepared.columns = returns_rows.then(|| result_columns(&analyzed));
             prepared.analyzed = Some(Arc::new(analyzed));
         } else {
@@ -103,10 +107,13 @@ impl Session {
             Some(block) => block.catalog(newest),
             None => newest,
         };
+        let read_only = self.block.as_ref().is_some_and(|block| block.read_only);
+        if self.host.has_observed(&catalog, &self.settings, read_only) {
+            return catalog;
+        }
         let roles = self.roles();
         self.settings.is_superuser = catalog.role(roles.current).is_some_and(|it| it.superuser);
         let path = self.search_path(&catalog);
-        let read_only = self.block.as_ref().is_some_and(|block| block.read_only);
         self.host.observe(catalog.clone(), path, &self.settings, roles, read_only);
         catalog
     }
@@ -199,10 +206,23 @@ impl Session {
         prepared: &Arc<Prepared>,
         parameters: Vec<Datum>,
     ) -> SqlResult<Outcome> {
+        self.execute_text(prepared, parameters, &prepared.source).await
+    }
+
+    /// The same for a statement that was written as another text.
+    ///
+    /// # Errors
+    /// As [`Session::execute`].
+    pub async fn execute_text(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<Datum>,
+        source: &Arc<str>,
+    ) -> SqlResult<Outcome> {
         let Some(statement) = prepared.statement.clone() else {
             return Ok(Outcome::Empty);
         };
-        self.note_active(&prepared.source);
+        self.note_active(source);
         self.run_prepared(prepared, &statement, parameters).await
     }
 
@@ -236,7 +256,18 @@ impl Session {
         }
         self.check_allowed(&analyzed, &catalog)?;
         let context = self.statement_context(catalog, parameters.into()).await?;
-        self.run_bound(&analyzed, context).await
+        let outcome = self.run_bound(&analyzed, context).await?;
+        match (&**statement, outcome) {
+            (Statement::Call(_), Outcome::Rows { columns, mut rows, .. }) => {
+                let tag = "CALL".to_owned();
+                if !columns.is_empty() {
+                    return Ok(Outcome::Returned { tag, columns, rows });
+                }
+                while rows.next().await?.is_some() {}
+                Ok(Outcome::Done(tag))
+            }
+            (_, outcome) => Ok(outcome),
+        }
     }
 
     /// `deadlock_timeout` may have been set within the transaction.
@@ -256,8 +287,10 @@ impl Session {
         statement: &Statement,
         known: &[Option<Oid>],
     ) -> SqlResult<(Arc<Analyzed>, Arc<CatalogSnapshot>)> {
-        let mut analyzed = prepared.analyzed.clone();
-        let mut under = prepared.catalog.clone();
+        let (mut analyzed, mut under) = match &*prepared.newest.lock() {
+            Some((newest, under)) => (Some(newest.clone()), under.clone()),
+            None => (prepared.analyzed.clone(), prepared.catalog.clone()),
+        };
         for _ in 0..ANALYSES_MAX {
             let catalog = self.current_catalog();
             let current = match analyzed.take() {
@@ -269,6 +302,9 @@ impl Session {
             };
             self.lock_tables(&current.statement).await?;
             if Arc::ptr_eq(&catalog, &self.current_catalog()) {
+                if !Arc::ptr_eq(&under, &catalog) {
+                    *prepared.newest.lock() = Some((current.clone(), catalog.clone()));
+                }
                 return Ok((current, catalog));
             }
             analyzed = Some(current);
@@ -333,7 +369,7 @@ impl Session {
         catalog: Arc<CatalogSnapshot>,
         parameters: Arc<[Datum]>,
     ) -> StatementContext {
-        StatementContext {
+        let context = StatementContext {
             view,
             catalog,
             database: self.database,
@@ -347,6 +383,14 @@ impl Session {
             deferred: self.block.as_ref().map(|block| block.deferred.clone()).unwrap_or_default(),
             cancel: self.cancel.clone(),
             system_relations: self.host.system_relations(),
+        };
+        match self.shared_transaction() {
+            Ok(transaction) => {
+                let lock_timeout = self.duration("lock_timeout");
+                let running = Running::new(&context, transaction, lock_timeout);
+                StatementContext { host: self.host.of_statement(running), ..context }
+            }
+            Err(_) => context,
         }
     }
 
@@ -360,7 +404,7 @@ impl Session {
             && query.row_marks.is_empty()
             && !query.has_changes_in_with()
         {
-            let plan = self.instance.engine.plan(query, &context)?;
+            let plan = analyzed.kept.plan(&*self.instance.engine, query, &context)?;
             return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(&context)? });
         }
         let word = match &analyzed.statement {
@@ -371,23 +415,32 @@ impl Session {
             _ => "DELETE",
         };
         self.refuse_in_read_only(word)?;
-        let at_cursor = match &analyzed.statement {
+        let changed = match &analyzed.statement {
             BoundStatement::Update(update) if update.current_of.is_some() => {
                 Some(BoundStatement::Update(self.update_at(update, &context).await?))
             }
             BoundStatement::Delete(delete) if delete.current_of.is_some() => {
                 Some(BoundStatement::Delete(self.delete_at(delete, &context).await?))
             }
+            BoundStatement::Insert(insert) => {
+                let engine = &*self.instance.engine;
+                let settled = with_settled_source(insert, engine, &context).await?;
+                settled.map(BoundStatement::Insert)
+            }
             _ => None,
         };
-        let statement = at_cursor.as_ref().unwrap_or(&analyzed.statement);
+        let statement = changed.as_ref().unwrap_or(&analyzed.statement);
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let instance = self.instance.clone();
         let lock_timeout = self.duration("lock_timeout");
+        // What is put in the statement's place for this run is not what it keeps things of.
         let mut changes =
             Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
+        if changed.is_none() {
+            changes = changes.keeping(&analyzed.kept);
+        }
         let changed: Changed = changes.run(statement).await?;
         let tag = match word {
             "INSERT" => format!("INSERT 0 {}", changed.rows),

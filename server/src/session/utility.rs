@@ -21,7 +21,9 @@ use crate::instance::Instance;
 pub(super) fn is_plannable(statement: &Statement) -> bool {
     match statement {
         Statement::Select(select) => !has_into(select),
-        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => true,
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Call(_) => {
+            true
+        }
         _ => false,
     }
 }

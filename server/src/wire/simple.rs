@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use aegis_sql::ast::RawStatement;
+use aegis_types::Datum;
 
 use super::Failure;
 use super::connection::{Connection, watched};
 use super::message::one_string;
 use super::rows::{RowCursor, describe_rows};
-use crate::session::Outcome;
 use crate::session::portal::Formats;
+use crate::session::repeated::Repeated;
+use crate::session::{Outcome, Prepared};
 
 impl Connection<'_> {
     /// `Q`
@@ -20,6 +22,11 @@ impl Connection<'_> {
         self.disarm();
         self.arm();
         let source = Arc::clone(&self.source);
+        let repeated = self.session.repeated(&source);
+        if let Repeated::Ready(prepared, values) = repeated {
+            self.run_simple(&prepared, values, &source, true).await?;
+            return self.ready().await;
+        }
         let statements = self.session.parse(&source)?;
         self.send_notices();
         self.session.share_transaction(statements.len());
@@ -30,6 +37,9 @@ impl Connection<'_> {
         let mut statements = statements.into_iter();
         while let Some(statement) = statements.next() {
             let is_last = statements.as_slice().is_empty();
+            if let Repeated::Again(unready) = &repeated {
+                self.session.make_ready(unready, &statement.statement, &source);
+            }
             self.simple_statement(statement, &source, is_last).await?;
         }
         self.ready().await
@@ -43,13 +53,25 @@ impl Connection<'_> {
     ) -> Result<(), Failure> {
         self.arm();
         let flag = self.flag();
-        // The statement runs in the unnamed portal.
-        self.session.drop_portal("").await?;
         let prepare = self.session.prepare(Some(Arc::new(raw.statement)), Arc::clone(source), None);
         let prepared = watched(self.socket, &flag, prepare).await?;
         self.send_notices();
-        let outcome =
-            watched(self.socket, &flag, self.session.execute(&prepared, Vec::new())).await?;
+        self.run_simple(&prepared, Vec::new(), source, is_last).await
+    }
+
+    async fn run_simple(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        values: Vec<Datum>,
+        source: &Arc<str>,
+        is_last: bool,
+    ) -> Result<(), Failure> {
+        self.arm();
+        let flag = self.flag();
+        // The statement runs in the unnamed portal.
+        self.session.drop_portal("").await?;
+        let execute = self.session.execute_text(prepared, values, source);
+        let outcome = watched(self.socket, &flag, execute).await?;
         self.send_notices();
         let formats = self.session.simple_formats(prepared.statement.as_deref());
         let completion = match outcome {

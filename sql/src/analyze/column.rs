@@ -29,6 +29,12 @@ impl Analyzer<'_> {
             )
             .at(at));
         }
+        if self.scope().clause == Clause::FunctionDefault {
+            return Err(SqlError::new(
+                SqlState::InvalidColumnReference,
+                "cannot use table references in parameter default value",
+            ));
+        }
         let (schema, relation, name) = match column.names.as_slice() {
             [name] => {
                 if let (Some(ty), "value") = (self.domain_value, name.as_str()) {
@@ -39,7 +45,10 @@ impl Analyzer<'_> {
                 }
                 return match self.find_item(None, name, at)? {
                     Some(found) => self.whole_row(&found, at),
-                    None => Err(self.missing_column(None, name, at)),
+                    None => match self.routine_parameter(name, at) {
+                        Some(node) => Ok(node),
+                        None => Err(self.missing_column(None, name, at)),
+                    },
                 };
             }
             [relation, name] => (None, relation, name),
@@ -57,7 +66,10 @@ impl Analyzer<'_> {
             }
         };
         let Some(found) = self.find_item(schema, relation, at)? else {
-            return Err(self.missing_entry(schema, relation, at));
+            return match self.qualified_routine_parameter(&column.names, at)? {
+                Some(node) => Ok(node),
+                None => Err(self.missing_entry(schema, relation, at)),
+            };
         };
         if let Some(node) = self.column_of_item(&found, name, at)? {
             return Ok(node);
@@ -65,7 +77,10 @@ impl Analyzer<'_> {
         let row = self.whole_row(&found, at)?;
         match self.column_as_function(name, row, at)? {
             Some(node) => Ok(node),
-            None => Err(self.missing_column(Some(relation), name, at)),
+            None => match self.qualified_routine_parameter(&column.names, at)? {
+                Some(node) => Ok(node),
+                None => Err(self.missing_column(Some(relation), name, at)),
+            },
         }
     }
 

@@ -291,14 +291,12 @@ impl Folder<'_> {
 
     /// What becomes of a call.
     fn fate(&self, call: &Call) -> SqlResult<Fate> {
-        let Some(row) = function(call).filter(|_| !call.returns_set) else {
+        let Some(row) = call.row().filter(|_| !call.returns_set) else {
             return Ok(Fate::Kept);
         };
         if row.strict && call.args.iter().any(|arg| constant(arg).is_some_and(Datum::is_null)) {
             return match row.implementation {
-                Implementation::Missing => {
-                    Err(missing_function(call.function).at_opt(call.location))
-                }
+                Implementation::Missing => Err(missing_function(row).at_opt(call.location)),
                 _ => Ok(Fate::Null),
             };
         }

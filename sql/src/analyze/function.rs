@@ -1,20 +1,23 @@
 //! Functions by name and argument types (PostgreSQL's `func_get_detail`).
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use aegis_catalog::system::function::function_schema;
-use aegis_types::builtin::{CastContext, FunctionRow, builtins};
+use aegis_types::builtin::{CastContext, FunctionKind, FunctionRef, FunctionRow, builtins};
 use aegis_types::{Oid, SqlResult, type_oid as t};
 
 use super::Analyzer;
 use super::coerce::Pathway;
 use super::node::Node;
+use crate::ast::CallForm;
 
 /// A function that a call may mean, its parameters in the order of the call's arguments.
 #[derive(Clone)]
 pub(super) struct Candidate {
     /// The function.
-    pub(super) row: &'static FunctionRow,
+    pub(super) row: FunctionRef,
+    /// Where its schema is in the search path.
+    place: usize,
     /// The type of each argument, defaults' ones at the end.
     pub(super) args: Vec<Oid>,
     /// Which parameter each argument is, where arguments are named.
@@ -47,9 +50,11 @@ impl Analyzer<'_> {
         args: &[Node],
         argument_names: &[Option<String>],
         expand: bool,
+        form: CallForm,
     ) -> SqlResult<Detail> {
         let types: Vec<Oid> = args.iter().map(Node::oid).collect();
-        let candidates = self.function_candidates(name, types.len(), argument_names, expand)?;
+        let candidates =
+            self.function_candidates(name, types.len(), argument_names, expand, form)?;
         let exact = candidates.iter().find(|candidate| candidate.args[..types.len()] == types[..]);
         let best = match exact {
             Some(exact) => Some(exact.clone()),
@@ -113,6 +118,7 @@ impl Analyzer<'_> {
         count: usize,
         argument_names: &[Option<String>],
         expand: bool,
+        form: CallForm,
     ) -> SqlResult<Vec<Candidate>> {
         let Some((function, qualifiers)) = name.split_last() else {
             return Ok(Vec::new());
@@ -121,27 +127,48 @@ impl Analyzer<'_> {
             self.check_database(database, name)?;
         }
         let schemas: Vec<Oid> = match qualifiers.last() {
-            Some(schema) => vec![self.schema_oid(schema)?],
+            Some(schema) => {
+                let oid = self.schema_oid(schema)?;
+                let context = &self.context;
+                if !self.stored_text
+                    && !context.system_relations.may_use_schema(context.catalog, oid)
+                {
+                    return Err(crate::ddl::denied("schema", schema));
+                }
+                vec![oid]
+            }
             None => self.effective_path().collect(),
         };
         let named = argument_names.iter().any(Option::is_some);
         let mut candidates: Vec<Candidate> = Vec::new();
-        let here = |row: &&FunctionRow| schemas.contains(&function_schema(row));
-        for row in builtins().functions_named(function).filter(here) {
+        for row in self.context.catalog.functions_named(function) {
+            let Some(place) = schemas.iter().position(|schema| *schema == row.schema) else {
+                continue;
+            };
+            let row = if form == CallForm::Procedure { with_outputs(row) } else { row };
             let candidate = if named {
                 match_named(row, count, argument_names, expand)
             } else {
                 match_positional(row, count, expand)
             };
             if let Some(candidate) = candidate {
-                add_candidate(&mut candidates, candidate, count);
+                add_candidate(&mut candidates, Candidate { place, ..candidate }, count);
             }
         }
         Ok(candidates)
     }
 }
 
-fn match_positional(row: &'static FunctionRow, count: usize, expand: bool) -> Option<Candidate> {
+/// A procedure as `CALL` names it: its outputs are arguments too.
+fn with_outputs(row: FunctionRef) -> FunctionRef {
+    if row.kind != FunctionKind::Procedure || !row.modes.contains(&b'o') {
+        return row;
+    }
+    let arguments = row.all_arguments.clone();
+    FunctionRef::User(Arc::new(FunctionRow { arguments, ..(*row).clone() }))
+}
+
+fn match_positional(row: FunctionRef, count: usize, expand: bool) -> Option<Candidate> {
     let parameters = row.arguments.len();
     let variadic = expand && row.variadic.is_some() && parameters <= count;
     let defaults = if parameters > count {
@@ -162,12 +189,20 @@ fn match_positional(row: &'static FunctionRow, count: usize, expand: bool) -> Op
         args.truncate(parameters - 1);
         args.resize(count, row.variadic);
     }
-    Some(Candidate { row, args, numbers: None, variadic: surplus, defaults, ambiguous: false })
+    Some(Candidate {
+        row,
+        place: 0,
+        args,
+        numbers: None,
+        variadic: surplus,
+        defaults,
+        ambiguous: false,
+    })
 }
 
 /// Matches a call with named arguments (`MatchNamedCall`).
 fn match_named(
-    row: &'static FunctionRow,
+    row: FunctionRef,
     count: usize,
     argument_names: &[Option<String>],
     expand: bool,
@@ -180,10 +215,15 @@ fn match_named(
         return None;
     }
     let inputs: Vec<&str> = if row.modes.is_empty() {
-        row.names.iter().copied().take(parameters).collect()
+        row.names.iter().map(|name| &**name).take(parameters).collect()
     } else {
+        let with_outputs = row.arguments.len() == row.all_arguments.len();
+        let is_given = |mode: u8| {
+            matches!(mode, b'i' | b'b' | b'v')
+                || mode == b'o' && with_outputs && row.kind == FunctionKind::Procedure
+        };
         let pairs = row.names.iter().zip(&row.modes);
-        pairs.filter(|(_, mode)| matches!(**mode, b'i' | b'b' | b'v')).map(|(n, _)| *n).collect()
+        pairs.filter(|(_, mode)| is_given(**mode)).map(|(n, _)| &**n).collect()
     };
     let mut used = vec![false; parameters];
     let mut numbers = Vec::with_capacity(parameters);
@@ -208,22 +248,32 @@ fn match_named(
     }
     let args = numbers.iter().map(|number| row.arguments[*number]).collect();
     let defaults = parameters - count;
-    Some(Candidate { row, args, numbers: Some(numbers), variadic: 0, defaults, ambiguous: false })
+    Some(Candidate {
+        row,
+        place: 0,
+        args,
+        numbers: Some(numbers),
+        variadic: 0,
+        defaults,
+        ambiguous: false,
+    })
 }
 
 /// Adds a candidate unless one that takes the same arguments is better.
 fn add_candidate(candidates: &mut Vec<Candidate>, candidate: Candidate, count: usize) {
     let special = |c: &Candidate| c.variadic > 0 || c.defaults > 0 || c.numbers.is_some();
-    let twin = candidates.iter_mut().find(|other| {
-        (special(other) || special(&candidate)) && other.args[..count] == candidate.args[..count]
-    });
+    let twin = candidates.iter_mut().find(|other| other.args[..count] == candidate.args[..count]);
     let Some(twin) = twin else {
         candidates.push(candidate);
         return;
     };
-    let preference = (candidate.variadic > 0)
-        .cmp(&(twin.variadic > 0))
-        .then((candidate.defaults > 0).cmp(&(twin.defaults > 0)));
+    // Of two alike the one that the path finds first; in one schema, the plainer one.
+    let mut preference = candidate.place.cmp(&twin.place);
+    if special(twin) || special(&candidate) {
+        preference = preference
+            .then((candidate.variadic > 0).cmp(&(twin.variadic > 0)))
+            .then((candidate.defaults > 0).cmp(&(twin.defaults > 0)));
+    }
     match preference {
         Ordering::Less => *twin = candidate,
         Ordering::Greater => {}

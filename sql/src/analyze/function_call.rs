@@ -1,7 +1,7 @@
 //! Calls: of functions, aggregates and window functions, and of columns by call syntax
 //! (PostgreSQL's `ParseFuncOrColumn`).
 
-use aegis_types::builtin::{CastContext, FunctionKind, FunctionRow, builtins};
+use aegis_types::builtin::{CastContext, FunctionKind, FunctionRef};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef, io, type_oid as t};
 
 use super::Analyzer;
@@ -45,7 +45,7 @@ impl Analyzer<'_> {
         }
         let at = call.location;
         let detail = self
-            .function_detail(&call.name, &args, &names, !call.func_variadic)
+            .function_detail(&call.name, &args, &names, !call.func_variadic, call.form)
             .map_err(|error| error.at(at))?;
         let candidate = match detail {
             Detail::Function(candidate) => candidate,
@@ -92,7 +92,7 @@ impl Analyzer<'_> {
         }
         let names = [name.to_owned()];
         let args = vec![row];
-        match self.function_detail(&names, &args, &[None], true)? {
+        match self.function_detail(&names, &args, &[None], true, ast::CallForm::Explicit)? {
             Detail::Function(candidate) if candidate.row.kind == FunctionKind::Function => {
                 let call = plain_call(&names, at);
                 self.call_candidate(&call, candidate, args, 1, None).map(Some)
@@ -119,10 +119,23 @@ impl Analyzer<'_> {
         filter: Option<Expr>,
     ) -> SqlResult<Node> {
         let at = call.location;
-        let row = candidate.row;
+        let row = &*candidate.row;
         let name = call.name.join(".");
         match row.kind {
+            FunctionKind::Function | FunctionKind::Window | FunctionKind::Aggregate
+                if call.form == ast::CallForm::Procedure =>
+            {
+                return Err(wrong(format!(
+                    "{} is not a procedure",
+                    self.signature(&call.name, &args, &[])
+                ))
+                .hint("To call a function, use SELECT.")
+                .at(at));
+            }
             FunctionKind::Function => check_plain(call, &name)?,
+            FunctionKind::Procedure if call.form == ast::CallForm::Procedure => {
+                check_plain(call, &name)?;
+            }
             FunctionKind::Procedure => {
                 return Err(wrong(format!(
                     "{} is a procedure",
@@ -156,6 +169,15 @@ impl Analyzer<'_> {
             .resolve_generic_types(&actual, &mut declared, row.result)
             .map_err(|error| error.at(at))?;
         args = self.coerce_arguments(args, &declared)?;
+        if row.kind == FunctionKind::Procedure {
+            // What stands for an output is not looked at.
+            let modes = row.modes.clone();
+            let mut at = 0;
+            args.retain(|_| {
+                at += 1;
+                modes.get(at - 1) != Some(&b'o')
+            });
+        }
         if candidate.variadic > 0 && row.variadic != t::ANY {
             args = self.gather_variadic(args, candidate.variadic, at)?;
         } else if call.func_variadic && row.variadic == t::ANY {
@@ -184,7 +206,7 @@ impl Analyzer<'_> {
                     {
                         CallForm::Defaulted(u8::try_from(written).unwrap_or(u8::MAX))
                     }
-                    ast::CallForm::Explicit => CallForm::Function,
+                    ast::CallForm::Explicit | ast::CallForm::Procedure => CallForm::Function,
                     ast::CallForm::SqlSyntax => CallForm::SqlSyntax,
                 };
                 if row.returns_set {
@@ -198,6 +220,10 @@ impl Analyzer<'_> {
                     ty,
                     form,
                     returns_set: row.returns_set,
+                    user: match &candidate.row {
+                        FunctionRef::BuiltIn(_) => None,
+                        FunctionRef::User(row) => Some(row.clone()),
+                    },
                     location: Some(at),
                 };
                 Ok(Node { expr: Expr::Call(Box::new(call)), at: expr_at })
@@ -212,7 +238,7 @@ impl Analyzer<'_> {
         candidate: &Candidate,
         args: Vec<Node>,
     ) -> SqlResult<(Vec<Node>, Vec<Oid>)> {
-        let row = candidate.row;
+        let row = &*candidate.row;
         if candidate.defaults == 0 && candidate.numbers.is_none() {
             return Ok((args, candidate.args.clone()));
         }
@@ -223,11 +249,17 @@ impl Analyzer<'_> {
             slots[number] = Some(arg);
         }
         let defaults = super::function_default::defaults(row.oid);
+        let own = self.context.catalog.user_function(row.oid).cloned();
+        let own = own.iter().flat_map(|own| &own.parameters);
+        let with_outputs = call.form == ast::CallForm::Procedure;
+        let own: Vec<_> = own.filter(|it| it.is_input() || with_outputs).collect();
         let mut complete = Vec::with_capacity(parameters);
         for (number, slot) in slots.into_iter().enumerate() {
-            complete.push(match slot {
-                Some(node) => node,
-                None => {
+            let text = own.get(number).and_then(|input| input.default.as_deref());
+            complete.push(match (slot, text) {
+                (Some(node), _) => node,
+                (None, Some(text)) => self.default_of_parameter(text)?,
+                (None, None) => {
                     let from_end = parameters - number;
                     let text = defaults
                         .len()
@@ -244,6 +276,16 @@ impl Analyzer<'_> {
             });
         }
         Ok((complete, row.arguments.clone()))
+    }
+
+    /// A default that a function of users is kept with.
+    fn default_of_parameter(&mut self, text: &str) -> SqlResult<Node> {
+        let expr = crate::parser::parse_expr(text)?;
+        let outer = (self.stored_text, self.context.search_path);
+        (self.stored_text, self.context.search_path) = (true, &[]);
+        let node = self.expr(&expr).map_err(SqlError::without_position);
+        (self.stored_text, self.context.search_path) = outer;
+        Ok(Node::unwritten(node?.expr))
     }
 
     /// Puts the last arguments into an array.
@@ -311,9 +353,11 @@ impl Analyzer<'_> {
         args: &[Node],
         names: &[Option<String>],
     ) -> SqlError {
+        let is_call = call.form == ast::CallForm::Procedure;
+        let what = if is_call { "procedure" } else { "function" };
         let error = SqlError::new(
             SqlState::UndefinedFunction,
-            format!("function {} does not exist", self.signature(&call.name, args, names)),
+            format!("{what} {} does not exist", self.signature(&call.name, args, names)),
         )
         .at(call.location);
         if call.agg_order.len() > 1 && !call.agg_within_group {
@@ -323,10 +367,10 @@ impl Analyzer<'_> {
                  aggregate.",
             );
         }
-        error.hint(
-            "No function matches the given name and argument types. You might need to add \
-             explicit type casts.",
-        )
+        error.hint(format!(
+            "No {what} matches the given name and argument types. You might need to add explicit \
+             type casts."
+        ))
     }
 
     /// Whether a set-returning function may stand where the analyzer is
@@ -356,11 +400,6 @@ impl Analyzer<'_> {
             format!("set-returning functions are not allowed in {refused}"),
         )
         .at(at))
-    }
-
-    /// The row of `pg_proc` that a call is of.
-    pub(super) fn function_row(&self, oid: Oid) -> Option<&'static FunctionRow> {
-        builtins().function(oid)
     }
 }
 

@@ -61,7 +61,7 @@ fn one_implies(condition: &Expr, predicate: &Expr) -> bool {
 /// Whether a condition is never true where a value is NULL.
 fn refuses_null(condition: &Expr, value: &Expr) -> bool {
     let strict = |call: &Call| {
-        builtins().function(call.function).is_some_and(|function| function.strict)
+        call.row().is_some_and(|function| function.strict)
             && call.args.iter().any(|arg| carries_null(arg, value))
     };
     match condition {
@@ -85,7 +85,7 @@ fn carries_null(expr: &Expr, value: &Expr) -> bool {
         | Expr::ConvertViaText { arg, .. }
         | Expr::Collate { arg, .. } => carries_null(arg, value),
         Expr::Call(call) => {
-            builtins().function(call.function).is_some_and(|function| function.strict)
+            call.row().is_some_and(|function| function.strict)
                 && call.args.iter().any(|arg| carries_null(arg, value))
         }
         _ => false,

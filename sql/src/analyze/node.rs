@@ -241,5 +241,5 @@ fn without_locations(query: &crate::bound::Query) -> String {
 
 /// A call that nobody wrote as a call.
 pub(super) fn implicit_call(function: Oid, args: Vec<Expr>, ty: TypeRef, form: CallForm) -> Call {
-    Call { function, args, ty, form, returns_set: false, location: None }
+    Call { function, args, ty, form, returns_set: false, user: None, location: None }
 }

@@ -66,6 +66,7 @@ impl Analyzer<'_> {
             ty: TypeRef::plain(result),
             form: CallForm::Operator(row.oid),
             returns_set: false,
+            user: None,
             location: Some(location),
         })
     }
@@ -248,6 +249,7 @@ impl Analyzer<'_> {
             ty: TypeRef::plain(t::BOOL),
             form: CallForm::Operator(row.oid),
             returns_set: false,
+            user: None,
             location: Some(location),
         };
         let array = Box::new(array.expr);

@@ -1,6 +1,5 @@
 //! Functions in `FROM`: one row a result, several side by side, ordinality.
 
-use aegis_types::builtin::builtins;
 use aegis_types::{Array, Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Analyzer;
@@ -128,8 +127,7 @@ impl Analyzer<'_> {
             }
             columns.push((def.name.clone(), self.resolve_type_name(name)?));
         }
-        let takes_list =
-            self.function_row(call.function).is_some_and(|row| row.source.starts_with("json"));
+        let takes_list = call.row().is_some_and(|row| row.source.starts_with("json"));
         if !takes_list {
             return Err(SqlError::unsupported("a column definition list of this function"));
         }
@@ -174,18 +172,18 @@ impl Analyzer<'_> {
     }
 
     /// The name of a function's one OUT parameter (`get_func_result_name`).
-    fn output_name(&self, expr: &Expr) -> Option<&'static str> {
+    fn output_name<'e>(&self, expr: &'e Expr) -> Option<&'e str> {
         let Expr::Call(call) = expr else { return None };
-        let row = builtins().function(call.function)?;
+        let row = call.row()?;
         let outputs = row.modes.iter().enumerate();
         let mut outputs = outputs.filter(|(_, mode)| matches!(**mode, b'o' | b'b' | b't'));
         let (Some((at, _)), None) = (outputs.next(), outputs.next()) else { return None };
-        row.names.get(at).copied().filter(|name| !name.is_empty())
+        row.names.get(at).map(|name| &**name).filter(|name| !name.is_empty())
     }
 
     /// The output parameters of a function that returns a record, their polymorphic types resolved.
     pub(super) fn record_function_columns(&self, call: &Call) -> Option<Vec<(String, TypeRef)>> {
-        let row = self.function_row(call.function)?;
+        let row = call.row()?;
         if row.result != t::RECORD || row.modes.is_empty() {
             return None;
         }
@@ -205,8 +203,9 @@ impl Analyzer<'_> {
             let mut declared = row.arguments.clone();
             let ty = row.all_arguments[at];
             let ty = self.resolve_generic_types(&actual, &mut declared, ty).unwrap_or(ty);
-            let name = row.names.get(at).copied().filter(|name| !name.is_empty());
-            let name = name.map_or_else(|| format!("column{}", number + 1), str::to_owned);
+            let name = row.names.get(at).filter(|name| !name.is_empty());
+            let name =
+                name.map_or_else(|| format!("column{}", number + 1), |name| name.to_string());
             columns.push((name, TypeRef::plain(ty)));
         }
         Some(columns)

@@ -11,11 +11,10 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid a
 
 use super::Analyzer;
 use super::comparison::has_columns;
+use super::node::implicit_call;
 use super::scope::Clause;
 use crate::ast::RangeTableSample;
-use crate::bound::{
-    Call, CallForm, Expr, JoinTree, Query, ROW_KEY, RangeTableEntry, RteKind, Target,
-};
+use crate::bound::{CallForm, Expr, JoinTree, Query, ROW_KEY, RangeTableEntry, RteKind, Target};
 use crate::evaluate::Program;
 
 /// `random()`
@@ -113,14 +112,7 @@ impl Analyzer<'_> {
 }
 
 fn call(function: Oid, args: Vec<Expr>, ty: Oid) -> Expr {
-    Expr::Call(Box::new(Call {
-        function,
-        args,
-        ty: TypeRef::plain(ty),
-        form: CallForm::Function,
-        returns_set: false,
-        location: None,
-    }))
+    Expr::Call(Box::new(implicit_call(function, args, TypeRef::plain(ty), CallForm::Function)))
 }
 
 /// The rows of a table, each there with this probability.

@@ -289,6 +289,7 @@ fn with_added(
                         ty,
                         form: CallForm::Function,
                         returns_set: false,
+                        user: None,
                         location: None,
                     }))
                 } else {
@@ -342,6 +343,7 @@ fn call((function, operator): (Oid, Oid), args: Vec<Expr>, ty: TypeRef) -> Expr 
         ty,
         form: CallForm::Operator(operator),
         returns_set: false,
+        user: None,
         location: None,
     }))
 }
@@ -359,6 +361,7 @@ fn equal_call(left: Expr, right: Expr) -> SqlResult<Call> {
         ty: TypeRef::plain(t::BOOL),
         form: CallForm::Operator(row.oid),
         returns_set: false,
+        user: None,
         location: None,
     })
 }

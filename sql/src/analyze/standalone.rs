@@ -101,6 +101,31 @@ impl Analyzer<'_> {
             .ok_or_else(|| self.cannot_cast(source, ty.oid, at))
     }
 
+    /// A default of a function's parameter.
+    ///
+    /// # Errors
+    /// 42P10 where it names a column; whatever analysis raises.
+    pub fn analyze_parameter_default(mut self, expr: &ast::Expr, ty: TypeRef) -> SqlResult<Expr> {
+        let node = self.expr_in(expr, Clause::FunctionDefault)?;
+        if super::is_polymorphic(ty.oid) {
+            return Ok(self.known_type(node)?.expr);
+        }
+        let (source, at) = (node.oid(), node.at);
+        let (context, form) = (CastContext::Assignment, CallForm::ImplicitCast);
+        match self.coerce_to_target(node, ty, context, form, None)? {
+            Some(node) => Ok(node.expr),
+            None => Err(SqlError::new(
+                SqlState::DatatypeMismatch,
+                format!(
+                    "argument of DEFAULT must be type {}, not type {}",
+                    self.type_name(ty.oid),
+                    self.type_name(source)
+                ),
+            )
+            .at_opt(at)),
+        }
+    }
+
     /// An argument of EXECUTE for parameter `$number`, converted to the parameter's type.
     ///
     /// # Errors

@@ -14,7 +14,8 @@ use crate::ast::interval_mask as mask;
 use crate::bound::{CallForm, Expr};
 
 /// The polymorphic pseudo-types whose arguments must be of one type.
-pub(super) fn is_polymorphic_family1(oid: Oid) -> bool {
+#[must_use]
+pub fn is_polymorphic_family1(oid: Oid) -> bool {
     matches!(
         oid,
         t::ANYELEMENT | t::ANYARRAY | t::ANYNONARRAY | t::ANYENUM | t::ANYRANGE | t::ANYMULTIRANGE
@@ -34,7 +35,8 @@ pub(super) fn is_polymorphic_family2(oid: Oid) -> bool {
 }
 
 /// Whether the type stands for others, to be found out at each call.
-pub(super) fn is_polymorphic(oid: Oid) -> bool {
+#[must_use]
+pub fn is_polymorphic(oid: Oid) -> bool {
     is_polymorphic_family1(oid) || is_polymorphic_family2(oid)
 }
 

@@ -288,6 +288,8 @@ pub enum CallForm {
     Explicit,
     /// SQL's own syntax, such as `EXTRACT(field FROM x)` or `x AT TIME ZONE z`.
     SqlSyntax,
+    /// `CALL name(args)`.
+    Procedure,
 }
 
 /// A call of a function, an aggregate or a window function.

@@ -108,7 +108,11 @@ impl Expr {
 /// Whether what a function gives depends on a collation, and how messages name what needs it.
 #[must_use]
 pub fn asks_for_collation(function: &FunctionRow) -> Option<&'static str> {
-    let source = function.source;
+    // The source of a user's function is its text.
+    if function.oid >= Oid::FIRST_USER {
+        return None;
+    }
+    let source = &*function.source;
     Some(match source {
         "lower" if function.result == t::TEXT => "lower() function",
         "upper" if function.result == t::TEXT => "upper() function",

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use aegis_catalog::access::Kind;
 use aegis_catalog::snapshot::{
-    PG_AUTHID, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_NAMESPACE, PG_TYPE,
+    PG_AUTHID, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_EXTENSION, PG_NAMESPACE, PG_PROC, PG_TYPE,
 };
 use aegis_catalog::{Comment, Descriptor, DescriptorKey, Relation, RelationKind, TypeBody};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -13,7 +14,7 @@ use super::name::{missing_relation, range_var, wrong_kind};
 use super::ownership::not_owner;
 use super::role::refused;
 use super::{Ddl, Notice};
-use crate::ast::{CommentStmt, ObjectName, ObjectType, TypeName};
+use crate::ast::{CommentStmt, ObjectName, ObjectType, ObjectWithArgs, TypeName};
 
 impl Ddl<'_> {
     /// `COMMENT ON`
@@ -50,6 +51,14 @@ impl Ddl<'_> {
             }
             ObjectName::DomainConstraint(domain, constraint) => {
                 return self.commented_domain_check(domain, constraint).map(Some);
+            }
+            ObjectName::WithArgs(function)
+                if matches!(
+                    kind,
+                    ObjectType::Function | ObjectType::Procedure | ObjectType::Routine
+                ) =>
+            {
+                return self.commented_function(function, kind).map(Some);
             }
             _ => return Err(SqlError::unsupported(format!("COMMENT ON {}", kind.words()))),
         };
@@ -135,8 +144,29 @@ impl Ddl<'_> {
                     ));
                 }
             },
+            ObjectType::Extension => {
+                let extension = self.own_extension(last)?;
+                Some((PG_EXTENSION, extension.oid, 0))
+            }
             other => return Err(SqlError::unsupported(format!("COMMENT ON {}", other.words()))),
         })
+    }
+
+    /// A function, which the role owns.
+    fn commented_function(
+        &mut self,
+        function: &ObjectWithArgs,
+        kind: ObjectType,
+    ) -> SqlResult<(Oid, Oid, i32)> {
+        let Some(found) = self.named_function(function, kind, false)? else {
+            return Err(SqlError::internal("a function that is missing"));
+        };
+        if !self.access().owns(self.role, Kind::Function, found.oid) {
+            let is_procedure = found.kind == aegis_types::builtin::FunctionKind::Procedure;
+            let what = if is_procedure { "procedure" } else { "function" };
+            return Err(not_owner(what, &found.name));
+        }
+        Ok((PG_PROC, found.oid, 0))
     }
 
     /// A condition of a domain.

@@ -36,6 +36,10 @@ pub(super) enum Item {
     Type(Oid),
     /// An attribute of a composite type.
     Attribute(Oid, i16),
+    /// A function or a procedure.
+    Function(Oid),
+    /// An extension.
+    Extension(Oid),
 }
 
 impl Item {
@@ -48,7 +52,9 @@ impl Item {
             | Self::Default(oid, _)
             | Self::Column(oid, _)
             | Self::Type(oid)
-            | Self::Attribute(oid, _) => oid,
+            | Self::Attribute(oid, _)
+            | Self::Function(oid)
+            | Self::Extension(oid) => oid,
         }
     }
 }
@@ -99,7 +105,7 @@ impl Ddl<'_> {
                         || gone.contains(&Item::Column(table, column))
                 }),
             Item::Attribute(ty, _) => !gone.contains(&Item::Type(*ty)),
-            Item::Schema(_) | Item::Type(_) => true,
+            Item::Schema(_) | Item::Type(_) | Item::Function(_) | Item::Extension(_) => true,
         });
         // Nor is it dropped for itself: after its table there is nothing to drop it from.
         closure.items.retain(|item| match item {
@@ -126,6 +132,21 @@ impl Ddl<'_> {
                 let types = catalog.user_types_of(self.context.database);
                 let types = types.filter(|ty| ty.schema == schema);
                 found.extend(types.map(|ty| (Item::Type(ty.oid), false)));
+                let functions = catalog.user_functions_of(self.context.database);
+                let functions = functions.filter(|function| function.schema == schema);
+                found.extend(functions.map(|function| match function.extension {
+                    Some(extension) => (Item::Extension(extension), false),
+                    None => (Item::Function(function.oid), false),
+                }));
+                let extensions = catalog.extensions_of(self.context.database);
+                let extensions = extensions.filter(|extension| extension.schema == schema);
+                found.extend(extensions.map(|extension| (Item::Extension(extension.oid), false)));
+            }
+            Item::Function(oid) => self.function_dependents(oid, &mut found)?,
+            Item::Extension(oid) => {
+                let functions = catalog.user_functions_of(self.context.database);
+                let functions = functions.filter(|function| function.extension == Some(oid));
+                found.extend(functions.map(|function| (Item::Function(function.oid), true)));
             }
             Item::Relation(oid) => self.relation_dependents(oid, &mut found)?,
             Item::Constraint(table, constraint) => {
@@ -146,12 +167,24 @@ impl Ddl<'_> {
         }
         // As PostgreSQL tells them: the oldest first.
         found.sort_by_key(|(item, _)| item.oid());
-        stack.extend(found.into_iter().rev().map(|(item, silent)| (item, on, silent)));
+        let row_type = |item: Item| match (item, on) {
+            // A function over rows of a table depends on their type.
+            (Item::Function(function), Item::Relation(table)) => {
+                let function = catalog.user_function(function)?;
+                let types = function.parameters.iter().map(|it| it.ty).chain([function.result]);
+                let table = catalog.relation(table)?;
+                types.into_iter().find(|ty| *ty == table.row_type && ty.is_some()).map(Item::Type)
+            }
+            _ => None,
+        };
+        let found = found.into_iter().rev();
+        stack.extend(found.map(|(item, silent)| (item, row_type(item).unwrap_or(on), silent)));
         Ok(())
     }
 
     fn relation_dependents(&self, oid: Oid, found: &mut Vec<(Item, bool)>) -> SqlResult<()> {
         let relation = self.relation(oid)?;
+        self.functions_over(&relation, 0, found)?;
         match &relation.body {
             RelationBody::Table(table) => {
                 for (other, constraint) in &table.referenced_by {
@@ -192,6 +225,14 @@ impl Ddl<'_> {
                 _ => {}
             }
         }
+        for function in catalog.user_functions_of(self.context.database) {
+            let parameters = function.parameters.iter().map(|parameter| parameter.ty);
+            if parameters.chain([function.result]).any(of_type)
+                || self.function_uses(function)?.contains(&(oid, 0))
+            {
+                found.push((Item::Function(function.oid), false));
+            }
+        }
         for relation in catalog.relations_of(self.context.database) {
             match &relation.body {
                 RelationBody::Table(table) => {
@@ -230,6 +271,61 @@ impl Ddl<'_> {
         Ok(())
     }
 
+    /// What calls a function: defaults, conditions, indexes, views, other functions.
+    fn function_dependents(&self, oid: Oid, found: &mut Vec<(Item, bool)>) -> SqlResult<()> {
+        let catalog = &self.context.catalog;
+        let Some(function) = catalog.user_function(oid) else { return Ok(()) };
+        // The text names it, perhaps in quotes.
+        let named = |text: &str| text.contains(function.name.split('"').next().unwrap_or_default());
+        let uses = |text: &str, relation: &Arc<Relation>| -> SqlResult<bool> {
+            Ok(named(text) && self.text_uses(text, relation)?.contains(&(oid, 0)))
+        };
+        for relation in catalog.relations_of(self.context.database) {
+            for column in relation.live_columns() {
+                let Some(default) = &column.default else { continue };
+                if uses(default, relation)? {
+                    let (table, number) = (relation.oid, column.number);
+                    let item = match column.generated {
+                        true => Item::Column(table, number),
+                        false => Item::Default(table, number),
+                    };
+                    found.push((item, false));
+                }
+            }
+            for constraint in relation.as_table().map_or(&[][..], |table| &table.constraints) {
+                if let ConstraintKind::Check { expression, .. } = &constraint.kind
+                    && uses(expression, relation)?
+                {
+                    found.push((Item::Constraint(relation.oid, constraint.oid), false));
+                }
+            }
+            if let Some(index) = relation.as_index()
+                && let Some(table) = catalog.relation(index.table)
+            {
+                let keys = index.keys.iter().filter_map(|key| key.expression.as_ref());
+                let predicate = index.predicate.iter().map(|predicate| &predicate.text);
+                for text in keys.map(|key| &key.text).chain(predicate) {
+                    if uses(text, table)? {
+                        found.push((Item::Relation(relation.oid), false));
+                        break;
+                    }
+                }
+            }
+            if let Some(definition) = relation.query_text()
+                && named(definition)
+                && self.view_uses(relation)?.contains(&(oid, 0))
+            {
+                found.push((Item::Relation(relation.oid), false));
+            }
+        }
+        for other in catalog.user_functions_of(self.context.database) {
+            if other.oid != oid && self.function_uses(other)?.contains(&(oid, 0)) {
+                found.push((Item::Function(other.oid), false));
+            }
+        }
+        Ok(())
+    }
+
     fn index_dependents(&self, index: Oid, found: &mut Vec<(Item, bool)>) {
         let catalog = &self.context.catalog;
         let Some(table) = catalog.relation(index).and_then(|i| i.as_index()).map(|i| i.table)
@@ -252,6 +348,27 @@ impl Ddl<'_> {
         }
     }
 
+    /// The functions that are of a relation's row type, or whose bodies name it; with a column,
+    /// those whose bodies name that.
+    fn functions_over(
+        &self,
+        relation: &Relation,
+        column: i16,
+        found: &mut Vec<(Item, bool)>,
+    ) -> SqlResult<()> {
+        let row_types = [relation.row_type, relation.row_array_type];
+        let of_row = |ty: Oid| column == 0 && ty.is_some() && row_types.contains(&ty);
+        for function in self.context.catalog.user_functions_of(self.context.database) {
+            let parameters = function.parameters.iter().map(|parameter| parameter.ty);
+            if parameters.chain([function.result]).any(of_row)
+                || self.function_uses(function)?.contains(&(relation.oid, column))
+            {
+                found.push((Item::Function(function.oid), false));
+            }
+        }
+        Ok(())
+    }
+
     fn column_dependents(
         &self,
         table: Oid,
@@ -259,6 +376,7 @@ impl Ddl<'_> {
         found: &mut Vec<(Item, bool)>,
     ) -> SqlResult<()> {
         let relation = self.relation(table)?;
+        self.functions_over(&relation, number, found)?;
         let Some(body) = relation.as_table() else {
             return Ok(());
         };
@@ -394,6 +512,11 @@ impl Ddl<'_> {
             }
             Item::Relation(oid) => relation(oid),
             Item::Type(oid) => format!("type {}", self.shown_type(oid)),
+            Item::Function(oid) => format!("function {}", self.shown_function(oid)),
+            Item::Extension(oid) => {
+                let name = catalog.extension(oid).map_or("", |it| it.name.as_str());
+                format!("extension {}", quote_ident(name))
+            }
             Item::Attribute(oid, number) => {
                 let name = match catalog.user_type(oid).map(|ty| &ty.body) {
                     Some(TypeBody::Composite(body)) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aegis_catalog::access::Kind;
-use aegis_catalog::snapshot::{PG_CLASS, PG_CONSTRAINT, PG_NAMESPACE};
+use aegis_catalog::snapshot::{PG_CLASS, PG_CONSTRAINT, PG_EXTENSION, PG_NAMESPACE};
 use aegis_catalog::{ConstraintKind, DescriptorKey, Relation, RelationBody, RelationKind};
 use aegis_storage::{TableLockMode, TreeId};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -25,6 +25,10 @@ impl Ddl<'_> {
             ObjectType::MatView => (Some(RelationKind::MaterializedView), "DROP MATERIALIZED VIEW"),
             ObjectType::Schema => (None, "DROP SCHEMA"),
             ObjectType::Type | ObjectType::Domain => return self.drop_types(drop).await,
+            ObjectType::Function | ObjectType::Procedure | ObjectType::Routine => {
+                return self.drop_functions(drop).await;
+            }
+            ObjectType::Extension => return self.drop_extensions(drop).await,
             other => return self.drop_absent(other, drop),
         };
         if drop.concurrent && drop.objects.len() > 1 {
@@ -110,6 +114,11 @@ impl Ddl<'_> {
             Item::Column(table, _) if self.context.catalog.relation(table).is_none() => Ok(()),
             Item::Column(table, number) => self.mark_column_dropped(table, number),
             Item::Type(oid) => self.drop_type(oid),
+            Item::Function(oid) => self.delete_function(oid),
+            Item::Extension(oid) => {
+                self.delete_comments(PG_EXTENSION, oid)?;
+                self.delete(DescriptorKey::Extension(oid))
+            }
             Item::Attribute(oid, number) => self.drop_attribute(oid, number),
         }
     }
@@ -193,7 +202,12 @@ impl Ddl<'_> {
         Ok(Some(Item::Schema(oid)))
     }
 
-    fn absent(&mut self, code: SqlState, message: &str, missing_ok: bool) -> SqlResult<()> {
+    pub(super) fn absent(
+        &mut self,
+        code: SqlState,
+        message: &str,
+        missing_ok: bool,
+    ) -> SqlResult<()> {
         if !missing_ok {
             return Err(SqlError::new(code, message));
         }
@@ -207,7 +221,6 @@ impl Ddl<'_> {
             ObjectType::ForeignTable => {
                 ("foreign table", SqlState::UndefinedTable, "DROP FOREIGN TABLE")
             }
-            ObjectType::Extension => ("extension", SqlState::UndefinedObject, "DROP EXTENSION"),
             _ => return Err(SqlError::unsupported(format!("DROP {}", kind.words()))),
         };
         for object in &drop.objects {
@@ -215,9 +228,6 @@ impl Ddl<'_> {
                 ObjectName::Name(names) => names.join("."),
                 _ => return Err(SqlError::unsupported(tag)),
             };
-            if kind == ObjectType::Extension && name == "plpgsql" {
-                return Err(SqlError::unsupported("DROP EXTENSION plpgsql"));
-            }
             let message = format!("{word} \"{name}\" does not exist");
             self.absent(code, &message, drop.missing_ok)?;
         }

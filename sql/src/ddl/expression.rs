@@ -18,6 +18,19 @@ impl Ddl<'_> {
         self.analyzer_under(&self.search_path)
     }
 
+    /// The same for text with parameters of these types.
+    pub(super) fn analyzer_with_parameters(&self, types: &[Oid]) -> Analyzer<'_> {
+        Analyzer::new(AnalyzerContext {
+            catalog: &self.context.catalog,
+            database: self.context.database,
+            search_path: &self.search_path,
+            system_relations: &*self.context.system_relations,
+            eval: self.context.eval(),
+            parameters: types.iter().map(|oid| Some(*oid)).collect(),
+            infer_parameters: false,
+        })
+    }
+
     /// The same under another search path.
     pub(super) fn analyzer_under<'b>(&'b self, search_path: &'b [Oid]) -> Analyzer<'b> {
         Analyzer::new(AnalyzerContext {
@@ -179,9 +192,7 @@ pub(super) fn collect_columns(expr: &bound::Expr, columns: &mut Vec<i16>) {
 /// Whether an expression may give another value each time.
 pub fn is_volatile(expr: &bound::Expr) -> bool {
     let own = match expr {
-        bound::Expr::Call(call) => builtins()
-            .function(call.function)
-            .is_none_or(|function| function.volatility == Volatility::Volatile),
+        bound::Expr::Call(call) => call.is_volatile(),
         bound::Expr::NextValue { .. } => true,
         _ => false,
     };
@@ -207,7 +218,9 @@ pub(super) fn is_immutable(expr: &bound::Expr) -> bool {
         bound::Expr::Call(call) if TEXT_CONCATENATIONS.contains(&call.function) => {
             call.args.iter().all(|arg| io(arg.ty().oid, 1))
         }
-        bound::Expr::Call(call) => is_function(call.function),
+        bound::Expr::Call(call) => {
+            call.row().is_some_and(|row| row.volatility == Volatility::Immutable)
+        }
         // Through the output function of the one and the input function of the other type.
         bound::Expr::ConvertViaText { arg, ty, .. } => io(arg.ty().oid, 1) && io(ty.oid, 0),
         bound::Expr::NextValue { .. } | bound::Expr::SqlValue { .. } => false,

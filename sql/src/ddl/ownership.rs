@@ -145,7 +145,13 @@ impl Ddl<'_> {
     }
 
     /// What the old owner granted and had is the new one's.
-    fn pass_privileges(&mut self, kind: Kind, object: Oid, old: Oid, new: Oid) -> SqlResult<()> {
+    pub(super) fn pass_privileges(
+        &mut self,
+        kind: Kind,
+        object: Oid,
+        old: Oid,
+        new: Oid,
+    ) -> SqlResult<()> {
         let stored: Vec<_> =
             self.context.catalog.privileges_of(kind.class(), object).cloned().collect();
         for stored in stored {
@@ -176,6 +182,15 @@ impl Ddl<'_> {
                 self.check_is_member(owner)?;
                 let domain = alter.object_type == ObjectType::Domain;
                 return self.own_type(name, owner, domain).await;
+            }
+            ObjectName::WithArgs(function)
+                if matches!(
+                    alter.object_type,
+                    ObjectType::Function | ObjectType::Procedure | ObjectType::Routine
+                ) =>
+            {
+                let owner = self.role_oid(&alter.new_owner)?;
+                return self.own_function_by(function, alter.object_type, owner).await;
             }
             ObjectName::Name(names) if names.len() == 1 => &names[0],
             _ => {

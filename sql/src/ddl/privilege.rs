@@ -297,7 +297,7 @@ impl Ddl<'_> {
                 .ok_or_else(|| missing("tablespace")),
             ObjectType::Type | ObjectType::Domain => self.granted_type(grant.object_type, object),
             ObjectType::Function | ObjectType::Procedure | ObjectType::Routine => {
-                self.granted_function(object)
+                self.granted_function(grant.object_type, object)
             }
             other => Err(SqlError::unsupported(format!("GRANT ON {}", other.words()))),
         }
@@ -331,53 +331,11 @@ impl Ddl<'_> {
         Ok(oid.oid)
     }
 
-    fn granted_function(&self, object: &ObjectName) -> SqlResult<Oid> {
+    fn granted_function(&self, kind: ObjectType, object: &ObjectName) -> SqlResult<Oid> {
         let ObjectName::WithArgs(function) = object else {
             return Err(SqlError::unsupported("GRANT ON this function"));
         };
-        let name = function.name.last().map_or("", String::as_str);
-        let schema = match &function.name[..] {
-            [_] => "pg_catalog",
-            [schema, _] => {
-                self.schema(schema)?;
-                schema
-            }
-            _ => "",
-        };
-        let mut types = Vec::new();
-        for argument in function.args.iter().flatten().flatten() {
-            types.push(self.analyzer().resolve_type_name(argument)?.oid);
-        }
-        let mut found = aegis_types::builtin::builtins().functions_named(name).filter(|row| {
-            row.schema == schema && (function.args.is_none() || row.arguments == types)
-        });
-        let shown = || function.name.join(".");
-        match (found.next(), found.next()) {
-            (Some(row), None) => Ok(row.oid),
-            (Some(_), Some(_)) => Err(SqlError::new(
-                SqlState::AmbiguousFunction,
-                format!("function name \"{}\" is not unique", shown()),
-            )
-            .hint("Specify the argument list to select the function unambiguously.")),
-            (None, _) if function.args.is_none() => Err(SqlError::new(
-                SqlState::UndefinedFunction,
-                format!("could not find a function named \"{}\"", shown()),
-            )),
-            (None, _) => {
-                let catalog = &self.context.catalog;
-                let names: Vec<String> = types
-                    .iter()
-                    .map(|ty| {
-                        let ty = aegis_types::TypeRef::plain(*ty);
-                        crate::analyze::format_type(catalog, &self.search_path, ty)
-                    })
-                    .collect();
-                Err(SqlError::new(
-                    SqlState::UndefinedFunction,
-                    format!("function {}({}) does not exist", shown(), names.join(", ")),
-                ))
-            }
-        }
+        self.find_function(function, kind, false)?.map(|row| row.oid).map_err(SqlError::internal)
     }
 
     fn grant_on_relation(
@@ -586,9 +544,11 @@ impl Ddl<'_> {
     pub(super) fn described_object(&self, class: Oid, object: Oid) -> String {
         use aegis_catalog::snapshot::{PG_LANGUAGE, PG_PROC, PG_TYPE};
         match class {
-            PG_PROC => aegis_types::builtin::builtins()
+            PG_PROC => self
+                .context
+                .catalog
                 .function(object)
-                .map_or_else(|| object.to_string(), |row| row.name.to_owned()),
+                .map_or_else(|| object.to_string(), |row| row.name.to_string()),
             PG_TYPE => {
                 let ty = aegis_types::TypeRef::plain(object);
                 crate::analyze::format_type(&self.context.catalog, &self.search_path, ty)
@@ -688,6 +648,7 @@ impl Ddl<'_> {
                 (relation_kind(relation), relation.oid, relation.owner, relation.schema)
             }
             Descriptor::Schema(schema) => (Kind::Schema, schema.oid, schema.owner, Oid::NONE),
+            Descriptor::Function(it) => (Kind::Function, it.oid, it.owner, it.schema),
             _ => return Ok(()),
         };
         let catalog = &self.context.catalog;

@@ -35,6 +35,10 @@ impl Ddl<'_> {
                 let names = &domain.names;
                 return self.rename_domain_constraint(names, constraint, &rename.new_name).await;
             }
+            (
+                kind @ (ObjectType::Function | ObjectType::Procedure | ObjectType::Routine),
+                Some(ObjectName::WithArgs(function)),
+            ) => return self.rename_function(function, kind, &rename.new_name).await,
             (ObjectType::Attribute, _) => return self.rename_attribute(rename).await,
             _ => {}
         }
@@ -209,6 +213,18 @@ impl Ddl<'_> {
         {
             let domain = alter.object_type == ObjectType::Domain;
             return self.move_type(name, &alter.new_schema, domain).await;
+        }
+        if let (ObjectType::Extension, Some(ObjectName::Name(names))) =
+            (alter.object_type, &alter.object)
+        {
+            return self.set_extension_schema(&names.join("."), alter).await;
+        }
+        if let (
+            kind @ (ObjectType::Function | ObjectType::Procedure | ObjectType::Routine),
+            Some(ObjectName::WithArgs(function)),
+        ) = (alter.object_type, &alter.object)
+        {
+            return self.set_function_schema(function, kind, &alter.new_schema).await;
         }
         let Some(name) = &alter.relation else {
             return Err(SqlError::unsupported(format!(

@@ -337,22 +337,7 @@ impl Ddl<'_> {
     ) -> SqlResult<()> {
         let stored = self.context.catalog.role_settings(database, role);
         let mut values = stored.map_or_else(Vec::new, |stored| stored.settings.clone());
-        match change {
-            VariableSetKind::ResetAll => values.clear(),
-            VariableSetKind::Default { name } | VariableSetKind::Reset { name } => {
-                settings::check_settable(name)?;
-                values.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-            }
-            VariableSetKind::Value { name, args } => {
-                let value = settings::set_value(name, args)?;
-                self.keep_setting(&mut values, name, value)?;
-            }
-            VariableSetKind::Current { name } => {
-                let value = self.session_settings.show(name)?;
-                self.keep_setting(&mut values, name, value)?;
-            }
-            _ => return Err(SqlError::unsupported("this setting of a role")),
-        }
+        self.change_list_of_settings(&mut values, change)?;
         if values.is_empty() {
             if self.context.catalog.role_settings(database, role).is_some() {
                 self.delete(DescriptorKey::RoleSettings(database, role))?;
@@ -361,6 +346,31 @@ impl Ddl<'_> {
         }
         let settings = RoleSettings { database, role, settings: values };
         self.put(Descriptor::RoleSettings(Arc::new(settings)))
+    }
+
+    /// Changes a list of settings that is kept for later.
+    pub(super) fn change_list_of_settings(
+        &self,
+        values: &mut Vec<(String, String)>,
+        change: &VariableSetKind,
+    ) -> SqlResult<()> {
+        match change {
+            VariableSetKind::ResetAll => values.clear(),
+            VariableSetKind::Default { name } | VariableSetKind::Reset { name } => {
+                settings::check_settable(name)?;
+                values.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            }
+            VariableSetKind::Value { name, args } => {
+                let value = settings::set_value(name, args)?;
+                self.keep_setting(values, name, value)?;
+            }
+            VariableSetKind::Current { name } => {
+                let value = self.session_settings.show(name)?;
+                self.keep_setting(values, name, value)?;
+            }
+            _ => return Err(SqlError::unsupported("this setting of a role")),
+        }
+        Ok(())
     }
 
     /// Sets a value in a list, if a session could.

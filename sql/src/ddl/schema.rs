@@ -6,7 +6,7 @@ use aegis_catalog::{Descriptor, Schema};
 use aegis_types::{SqlError, SqlResult, SqlState};
 
 use super::Ddl;
-use crate::ast::{CreateExtensionStmt, CreateSchemaStmt, Statement};
+use crate::ast::{CreateSchemaStmt, Statement};
 
 impl Ddl<'_> {
     /// `CREATE SCHEMA`, with the objects that are created in it.
@@ -69,28 +69,6 @@ impl Ddl<'_> {
             Box::pin(self.run(statement)).await?;
         }
         Ok(())
-    }
-
-    /// `CREATE EXTENSION`: there is none but the one that PostgreSQL has from the start.
-    pub(super) fn create_extension(
-        &mut self,
-        create: &CreateExtensionStmt,
-    ) -> SqlResult<&'static str> {
-        if create.name != "plpgsql" {
-            return Err(SqlError::new(
-                SqlState::FeatureNotSupported,
-                format!("extension \"{}\" is not available", create.name),
-            )
-            .hint(
-                "The extension must first be installed on the system where PostgreSQL is running.",
-            ));
-        }
-        let message = "extension \"plpgsql\" already exists";
-        if !create.if_not_exists {
-            return Err(SqlError::new(SqlState::DuplicateObject, message));
-        }
-        self.notice(SqlState::DuplicateObject, format!("{message}, skipping"));
-        Ok("CREATE EXTENSION")
     }
 }
 

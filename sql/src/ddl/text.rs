@@ -90,6 +90,7 @@ impl Ddl<'_> {
             },
             eval: self.stored_eval(around),
             layout: Layout::STORED,
+            routine: None,
         }
     }
 
@@ -151,6 +152,25 @@ impl Ddl<'_> {
                 relation.persistence == aegis_catalog::Persistence::Temporary
             })
         }))
+    }
+
+    /// What the body of a function names, if it is kept as what it means: relations (column 0) and
+    /// their columns, types, other functions.
+    pub(super) fn function_uses(
+        &self,
+        function: &aegis_catalog::Function,
+    ) -> SqlResult<BTreeSet<(Oid, i16)>> {
+        let mut uses = BTreeSet::new();
+        let aegis_catalog::FunctionBody::Statements(texts) = &function.body else {
+            return Ok(uses);
+        };
+        let around = self.around(&self.context.catalog);
+        let deparser = self.deparser(&self.context.catalog, &around);
+        let stored = self.stored(&self.context.catalog, &around).of_routine(function);
+        for text in texts {
+            uses.extend(deparser.query_uses(&stored.query(text)?)?);
+        }
+        Ok(uses)
     }
 
     /// The relations that a default or a condition names.

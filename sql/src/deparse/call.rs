@@ -40,9 +40,10 @@ impl<'a> Printer<'a> {
             (CallForm::ImplicitCast | CallForm::ExplicitCast, Some(arg)) => {
                 self.cast(arg, result_type(call), expr)
             }
+            _ if call.user.is_some() => self.user_call(call),
             (CallForm::SqlSyntax, _) => {
                 let row = function(call.function)?;
-                if self.sql_syntax(row.name, &call.args, expr)? {
+                if self.sql_syntax(&row.name, &call.args, expr)? {
                     return Ok(());
                 }
                 self.function_call(row, &call.args)
@@ -75,6 +76,45 @@ impl<'a> Printer<'a> {
         })
     }
 
+    /// A parameter: `$n`, or its name, with the function's where a query could have such a column.
+    pub(super) fn parameter(&mut self, number: usize) {
+        let routine = self.deparser.routine;
+        let name = routine.and_then(|routine| routine.parameters.get(number - 1));
+        match (routine, name.filter(|name| !name.is_empty())) {
+            (Some(routine), Some(name)) => {
+                let reads = |level: &super::names::Level<'_>| {
+                    level.query.is_some_and(|query| !query.range_table.is_empty())
+                };
+                if self.levels.iter().any(reads) {
+                    self.put(&format!("{}.", quote_ident(&routine.name)));
+                }
+                self.put(&quote_ident(name));
+            }
+            _ => self.put(&format!("${number}")),
+        }
+    }
+
+    /// A call of a function that users made: its name as the path finds it.
+    fn user_call(&mut self, call: &'a Call) -> SqlResult<()> {
+        let row = call.row().ok_or_else(|| unprintable("an unknown function"))?;
+        self.uses.insert((row.oid, 0));
+        // Under the catalog that is printed for, which may call it otherwise.
+        let names = &self.deparser.names;
+        let now = names.catalog.function(row.oid);
+        let now = now.as_deref().unwrap_or(row);
+        let name = match aegis_catalog::system::function::is_visible(names, now) {
+            true => quote_ident(&now.name),
+            false => names.qualified(now.schema, &now.name),
+        };
+        let args = match call.form {
+            CallForm::Defaulted(written) => &call.args[..usize::from(written).min(call.args.len())],
+            _ => &call.args,
+        };
+        let gathered = gathers(row) && args.len() == row.arguments.len();
+        self.put(&name);
+        self.arguments(args, gathered)
+    }
+
     fn function_call(&mut self, row: &FunctionRow, args: &'a [Expr]) -> SqlResult<()> {
         self.variadic_call(row, args, gathers(row) && args.len() == row.arguments.len())
     }
@@ -85,7 +125,11 @@ impl<'a> Printer<'a> {
         args: &'a [Expr],
         is_variadic: bool,
     ) -> SqlResult<()> {
-        self.put(&quote_ident(row.name));
+        self.put(&quote_ident(&row.name));
+        self.arguments(args, is_variadic)
+    }
+
+    fn arguments(&mut self, args: &'a [Expr], is_variadic: bool) -> SqlResult<()> {
         self.put("(");
         for (at, arg) in args.iter().enumerate() {
             if at > 0 {
@@ -189,7 +233,7 @@ impl<'a> Printer<'a> {
     /// An aggregate.
     pub(super) fn aggregate(&mut self, aggregate: &'a Aggregate) -> SqlResult<()> {
         let row = function(aggregate.function)?;
-        self.put(&quote_ident(row.name));
+        self.put(&quote_ident(&row.name));
         self.put("(");
         if aggregate.distinct {
             self.put("DISTINCT ");
@@ -219,7 +263,7 @@ impl<'a> Printer<'a> {
     /// A call over a window.
     pub(super) fn window_call(&mut self, call: &'a WindowCall) -> SqlResult<()> {
         let row = function(call.function)?;
-        self.put(&quote_ident(row.name));
+        self.put(&quote_ident(&row.name));
         self.put("(");
         if call.args.is_empty() && row.kind == FunctionKind::Aggregate {
             self.put("*");

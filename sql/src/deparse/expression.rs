@@ -100,7 +100,10 @@ impl<'a> Printer<'a> {
                 self.put(")");
                 Ok(())
             }
-            Expr::Param { .. } => Err(unprintable("a parameter")),
+            Expr::Param { number, .. } => {
+                self.parameter(*number);
+                Ok(())
+            }
             // In the condition of a domain.
             Expr::Slot { index: 0, .. } => {
                 self.put("VALUE");

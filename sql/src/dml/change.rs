@@ -15,23 +15,41 @@ use super::{Changed, Changes, ReturnedRows};
 use crate::bound::{Delete, Expr, Insert, KnownRow, Query, RteKind, Target, Update};
 use crate::query_engine::{RowStream, StatementContext};
 
+/// What an INSERT compiles.
+struct Inserting {
+    table: TableAccess,
+    view_checks: ViewChecks,
+}
+
+/// What an UPDATE or a DELETE compiles.
+struct Finding {
+    table: TableAccess,
+    view_checks: ViewChecks,
+    traced: Traced,
+}
+
 impl Changes<'_> {
     /// Runs an INSERT.
     ///
     /// # Errors
     /// Whatever its source, its constraints and its locks raise.
     pub async fn insert(&mut self, insert: &Insert) -> SqlResult<Changed> {
-        let table = TableAccess::new(&insert.table, self.context)?;
-        let view_checks = ViewChecks::compile(&insert.view_checks)?;
-        let mut returning = self.returning(&insert.returning, 0, &table, &insert.source)?;
+        let compiled = self.compiled(|context| {
+            Ok(Inserting {
+                table: TableAccess::new(&insert.table, context)?,
+                view_checks: ViewChecks::compile(&insert.view_checks)?,
+            })
+        })?;
+        let Inserting { table, view_checks } = &*compiled;
+        let mut returning = self.returning(&insert.returning, 0, table, &insert.source)?;
         let mut conflict = insert
             .on_conflict
             .as_ref()
-            .map(|c| ConflictPlan::new(c, &table, &insert.source))
+            .map(|c| ConflictPlan::new(c, table, &insert.source))
             .transpose()?;
         let places = live_positions(&insert.table);
         let mut changed = self.nothing_changed(&insert.returning);
-        let mut stream = self.start(&insert.source)?;
+        let mut stream = self.start_kept(&insert.source)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
                 let mut row = vec![Datum::Null; table.layout.column_count()];
@@ -41,13 +59,13 @@ impl Changes<'_> {
                 table.generate(&mut row, &self.evaluation())?;
                 let written = match &mut conflict {
                     None => {
-                        self.insert_row(&table, &row, None).await?;
+                        self.insert_row(table, &row, None).await?;
                         Some(row)
                     }
-                    Some(conflict) => self.insert_or_resolve(&table, conflict, row).await?,
+                    Some(conflict) => self.insert_or_resolve(table, conflict, row).await?,
                 };
                 if let Some(row) = written {
-                    view_checks.check(&table, &row, &self.evaluation())?;
+                    view_checks.check(table, &row, &self.evaluation())?;
                     changed.rows += 1;
                     returning.push(&row, &[], &self.evaluation(), &mut changed)?;
                 }
@@ -92,19 +110,24 @@ impl Changes<'_> {
     /// # Errors
     /// Whatever its source, its constraints and its locks raise.
     pub async fn update(&mut self, update: &Update) -> SqlResult<Changed> {
-        let table = TableAccess::new(&update.table, self.context)?;
+        let compiled = self.compiled(|context| {
+            Ok(Finding {
+                table: TableAccess::new(&update.table, context)?,
+                view_checks: ViewChecks::compile(&update.view_checks)?,
+                traced: Traced::new(&update.source, &[]),
+            })
+        })?;
+        let Finding { table, view_checks, traced } = &*compiled;
         let mut returning =
-            self.returning(&update.returning, update.entry, &table, &update.source)?;
-        let view_checks = ViewChecks::compile(&update.view_checks)?;
-        let mode = if touches_unique_key(&table, &update.columns) {
+            self.returning(&update.returning, update.entry, table, &update.source)?;
+        let mode = if touches_unique_key(table, &update.columns) {
             RowLockMode::ForUpdate
         } else {
             RowLockMode::ForNoKeyUpdate
         };
         let mut seen = SeenRows::new(&update.source);
-        let traced = Traced::new(&update.source, &[]);
         let mut changed = self.nothing_changed(&update.returning);
-        let mut stream = self.start(&traced.query)?;
+        let mut stream = self.start_kept(&traced.query)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
                 let found = batch.row(at);
@@ -112,9 +135,9 @@ impl Changes<'_> {
                 if !seen.is_first(key) || !self.is_first_change(table.tree, key) {
                     continue;
                 }
-                let locked = self.lock_for_change(&table, key, mode).await?;
+                let locked = self.lock_for_change(table, key, mode).await?;
                 let Some((old, found)) =
-                    self.settle(locked, found, &traced, update.entry, &update.table).await?
+                    self.settle(locked, found, traced, update.entry, &update.table).await?
                 else {
                     continue;
                 };
@@ -123,8 +146,8 @@ impl Changes<'_> {
                     row[position(*number)] = value.clone();
                 }
                 table.generate(&mut row, &self.evaluation())?;
-                self.update_row(&table, &old, &row).await?;
-                view_checks.check(&table, &row, &self.evaluation())?;
+                self.update_row(table, &old, &row).await?;
+                view_checks.check(table, &row, &self.evaluation())?;
                 self.note_change(table.tree, &old.key);
                 changed.rows += 1;
                 returning.push(&row, &found, &self.evaluation(), &mut changed)?;
@@ -141,13 +164,19 @@ impl Changes<'_> {
     /// # Errors
     /// Whatever its source, its constraints and its locks raise.
     pub async fn delete(&mut self, delete: &Delete) -> SqlResult<Changed> {
-        let table = TableAccess::new(&delete.table, self.context)?;
+        let compiled = self.compiled(|context| {
+            Ok(Finding {
+                table: TableAccess::new(&delete.table, context)?,
+                view_checks: ViewChecks::compile(&[])?,
+                traced: Traced::new(&delete.source, &[]),
+            })
+        })?;
+        let Finding { table, traced, .. } = &*compiled;
         let mut returning =
-            self.returning(&delete.returning, delete.entry, &table, &delete.source)?;
+            self.returning(&delete.returning, delete.entry, table, &delete.source)?;
         let mut seen = SeenRows::new(&delete.source);
-        let traced = Traced::new(&delete.source, &[]);
         let mut changed = self.nothing_changed(&delete.returning);
-        let mut stream = self.start(&traced.query)?;
+        let mut stream = self.start_kept(&traced.query)?;
         while let Some(batch) = stream.next().await? {
             for at in 0..batch.len() {
                 let found = batch.row(at);
@@ -155,13 +184,13 @@ impl Changes<'_> {
                 if !seen.is_first(key) || !self.is_first_change(table.tree, key) {
                     continue;
                 }
-                let locked = self.lock_for_change(&table, key, RowLockMode::ForUpdate).await?;
+                let locked = self.lock_for_change(table, key, RowLockMode::ForUpdate).await?;
                 let Some((old, found)) =
-                    self.settle(locked, found, &traced, delete.entry, &delete.table).await?
+                    self.settle(locked, found, traced, delete.entry, &delete.table).await?
                 else {
                     continue;
                 };
-                self.delete_row(&table, &old).await?;
+                self.delete_row(table, &old).await?;
                 self.note_change(table.tree, &old.key);
                 changed.rows += 1;
                 returning.push(&old.values, &found, &self.evaluation(), &mut changed)?;
@@ -182,6 +211,25 @@ impl Changes<'_> {
         let visible = targets.iter().filter(|target| !target.hidden);
         let types = visible.map(|target| target.expr.ty()).collect();
         ReturnedRows::new(types, self.context.memory_bytes, self.context.temporary_files.clone())
+    }
+
+    /// What the statement has compiled, now or when it ran before.
+    fn compiled<T: Send + Sync + 'static>(
+        &self,
+        compile: impl FnOnce(&StatementContext) -> SqlResult<T>,
+    ) -> SqlResult<Arc<T>> {
+        match &self.kept {
+            Some(kept) => kept.compiled(|| compile(self.context)),
+            None => compile(self.context).map(Arc::new),
+        }
+    }
+
+    /// Starts the statement's own source, by the plan that it keeps.
+    fn start_kept(&self, source: &Arc<Query>) -> SqlResult<Box<dyn RowStream>> {
+        match &self.kept {
+            Some(kept) => kept.plan(self.engine, source, self.context)?.execute(self.context),
+            None => self.start(source),
+        }
     }
 
     pub(super) fn start(&self, source: &Arc<Query>) -> SqlResult<Box<dyn RowStream>> {

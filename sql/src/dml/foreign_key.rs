@@ -357,6 +357,7 @@ impl Changes<'_> {
             row_ids: self.row_ids,
             lock_timeout: self.lock_timeout,
             pending,
+            kept: None,
             changed_in_with: None,
             cascade_depth: self.cascade_depth + 1,
         };

@@ -12,7 +12,7 @@ use crate::analyze::{Analyzer, AnalyzerContext, ExprPlace};
 use crate::ast;
 use crate::bound::Expr;
 use crate::evaluate::{Evaluation, Program};
-use crate::query_engine::{StatementContext, SystemRelations};
+use crate::query_engine::StatementContext;
 use crate::row::RowLayout;
 
 /// A table made ready to be written.
@@ -30,9 +30,6 @@ pub struct TableAccess {
     /// Its indexes.
     pub indexes: Vec<IndexAccess>,
     checks: Vec<Check>,
-    /// Which columns details of errors may show.
-    system_relations: Arc<dyn SystemRelations>,
-    catalog: Arc<CatalogSnapshot>,
     /// Generated columns: places in the row, and what computes them.
     generated: Vec<(usize, Program)>,
     /// Its foreign keys.
@@ -192,8 +189,6 @@ impl TableAccess {
             row_key: table.row_key.iter().map(|number| position(*number)).collect(),
             indexes,
             checks,
-            system_relations: context.system_relations.clone(),
-            catalog: context.catalog.clone(),
             generated,
             foreign_keys,
             referenced_by: table.referenced_by.clone(),
@@ -298,8 +293,11 @@ impl TableAccess {
         row: &[Datum],
         evaluation: &Evaluation<'_>,
     ) -> SqlError {
-        let readable: Vec<_> =
-            self.relation.live_columns().filter(|column| self.may_read(column.number)).collect();
+        let readable: Vec<_> = self
+            .relation
+            .live_columns()
+            .filter(|column| self.may_read(column.number, evaluation))
+            .collect();
         let values: Vec<String> = readable
             .iter()
             .map(|column| shown(column.ty, &row[position(column.number)], evaluation))
@@ -315,8 +313,8 @@ impl TableAccess {
         error.detail(format!("Failing row contains ({}) = ({values}).", names.join(", ")))
     }
 
-    fn may_read(&self, column: i16) -> bool {
-        self.system_relations.may_read(&self.catalog, self.relation.oid, column)
+    fn may_read(&self, column: i16, evaluation: &Evaluation<'_>) -> bool {
+        evaluation.eval.host.may_read(self.relation.oid, column)
     }
 
     /// 23505 for two rows that a new unique index would hold under one key.
@@ -355,7 +353,7 @@ impl TableAccess {
         }
         let stored = context.catalog.relation(index.oid).and_then(|index| index.as_index());
         let named = stored.map(|body| body.named_columns()).unwrap_or_default();
-        if !named.iter().all(|column| self.may_read(*column)) {
+        if !named.iter().all(|column| self.may_read(*column, &evaluation)) {
             return Ok(KEY.to_owned());
         }
         let keys = stored.map(|body| body.keys.as_slice()).unwrap_or_default();
@@ -387,7 +385,7 @@ impl TableAccess {
         row: &[Datum],
         evaluation: &Evaluation<'_>,
     ) -> String {
-        if !columns.iter().all(|column| self.may_read(*column)) {
+        if !columns.iter().all(|column| self.may_read(*column, evaluation)) {
             return KEY.to_owned();
         }
         let columns: Vec<_> =
@@ -444,6 +442,7 @@ fn shown_expression(
         },
         eval: context.eval(),
         layout: crate::deparse::Layout::PRETTY,
+        routine: None,
     };
     deparser.expression(&expr, Some(relation))
 }

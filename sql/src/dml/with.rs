@@ -12,15 +12,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aegis_storage::TreeId;
-use aegis_types::builtin::{Volatility, builtins};
+use aegis_types::builtin::Implementation;
 use aegis_types::{SqlError, SqlResult};
 
-use super::returned::KeptRows;
+use super::returned::{KeptRows, ReturnedRows};
 use super::{Changed, Changes};
 use crate::analyze::walk::{Rewriter, rewrite_bound, rewrite_query, visit_query};
 use crate::bound::{
-    BoundStatement, Cte, Expr, JoinTree, Query, RangeTableEntry, RteColumn, RteKind, Target,
+    BoundStatement, Cte, Expr, Insert, JoinTree, Query, RangeTableEntry, RteColumn, RteKind, Target,
 };
+use crate::query_engine::{QueryEngine, StatementContext};
 
 impl Changes<'_> {
     /// Runs a statement, the ones in its `WITH` with it.
@@ -32,6 +33,7 @@ impl Changes<'_> {
             return self.run_alone(statement).await;
         }
         self.changed_in_with = Some(super::RowKeys::default());
+        self.kept = None;
         let changed = self.run_all(statement).await?;
         self.changed_in_with = None;
         self.finish_statement().await?;
@@ -207,15 +209,51 @@ fn is_volatile(query: &Query) -> bool {
     let mut found = false;
     visit_query(query, 0, &mut |expr, _| {
         found |= match expr {
-            Expr::Call(call) => builtins()
-                .function(call.function)
-                .is_none_or(|row| row.volatility == Volatility::Volatile),
+            Expr::Call(call) => call.is_volatile(),
             Expr::NextValue { .. } => true,
             _ => false,
         };
         !found
     });
     found
+}
+
+/// Whether a query calls functions of users that may change data.
+fn calls_changing_functions(query: &Query) -> bool {
+    let mut found = false;
+    visit_query(query, 0, &mut |expr, _| {
+        found |= matches!(expr, Expr::Call(call) if call.user.as_ref().is_some_and(|row| {
+            matches!(row.implementation, Implementation::Statements) && call.is_volatile()
+        }));
+        !found
+    });
+    found
+}
+
+/// An INSERT whose source is computed already, if that calls functions that may change data: they
+/// cannot while the INSERT holds the transaction.
+///
+/// # Errors
+/// What the source raises.
+pub async fn with_settled_source(
+    insert: &Arc<Insert>,
+    engine: &dyn QueryEngine,
+    context: &StatementContext,
+) -> SqlResult<Option<Arc<Insert>>> {
+    if insert.source.has_changes_in_with() || !calls_changing_functions(&insert.source) {
+        return Ok(None);
+    }
+    let types = insert.source.visible_targets().map(|target| target.expr.ty()).collect();
+    let mut rows = ReturnedRows::new(types, context.memory_bytes, context.temporary_files.clone());
+    let mut stream = engine.plan(&insert.source, context)?.execute(context)?;
+    while let Some(batch) = stream.next().await? {
+        for at in 0..batch.len() {
+            rows.push(batch.row(at))?;
+        }
+        context.cancel.check()?;
+    }
+    let source = Arc::new(of_rows(&insert.source, Arc::new(rows.keep()?)));
+    Ok(Some(Arc::new(Insert { source, ..(**insert).clone() })))
 }
 
 /// Makes a statement of `WITH` one of its own: the queries beside it become its own, behind those

@@ -6,8 +6,8 @@ use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
 use super::stream::TokenStream;
 use crate::ast::{
-    AggregateArgs, AlterFunctionStmt, CallStmt, CreateFunctionStmt, CreateRuleStmt,
-    CreateTriggerStmt, DoStmt, FunctionOption, FunctionParameter, ObjectType, ObjectWithArgs,
+    AggregateArgs, AlterFunctionStmt, CallForm, CallStmt, CreateFunctionStmt, CreateRuleStmt,
+    CreateTriggerStmt, DoStmt, Expr, FunctionOption, FunctionParameter, ObjectType, ObjectWithArgs,
     ParameterMode, RoutineBody, RuleEvent, Statement, TriggerEvent, TriggerTiming,
     TriggerTransition, TypeName,
 };
@@ -279,16 +279,7 @@ impl TokenStream<'_> {
                 continue;
             }
             statements.push(if self.eat(Kw::Return) {
-                let location = self.location();
-                let value = self.expr()?;
-                let mut simple = super::select::select_all_from(
-                    super::name::range_var_from_names(Vec::new(), location)?,
-                    location,
-                );
-                simple.from.clear();
-                simple.targets = vec![crate::ast::ResTarget { name: None, value, location }];
-                let body = crate::ast::SelectBody::Simple(Box::new(simple));
-                Statement::Select(Box::new(super::select::select_of(body, location)))
+                value_select(self.expr()?)?
             } else {
                 self.nested(Self::statement)?
             });
@@ -545,9 +536,21 @@ impl TokenStream<'_> {
         self.expect(Kw::Call)?;
         let location = self.location();
         let name = self.func_name()?;
-        let call = self.func_application(name, location)?;
+        let mut call = self.func_application(name, location)?;
+        call.form = CallForm::Procedure;
         Ok(Statement::Call(CallStmt { call }))
     }
+}
+
+/// `SELECT value`, which `RETURN value` stands for.
+pub(crate) fn value_select(value: Expr) -> SqlResult<Statement> {
+    let location = value.location();
+    let nothing = super::name::range_var_from_names(Vec::new(), location)?;
+    let mut simple = super::select::select_all_from(nothing, location);
+    simple.from.clear();
+    simple.targets = vec![crate::ast::ResTarget { name: None, value, location }];
+    let body = crate::ast::SelectBody::Simple(Box::new(simple));
+    Ok(Statement::Select(Box::new(super::select::select_of(body, location))))
 }
 
 /// A routine by the types of its inputs: all parameters but `OUT` and table columns.

@@ -67,20 +67,24 @@ fn pair(code: &str, message: &str) -> (String, String) {
     (code.to_owned(), message.to_owned())
 }
 
-/// What docs/ACCESS.md shows in blocks of `slt` runs as it stands.
+/// What the pages of docs show in blocks of `slt` runs as it stands.
 #[test]
 fn the_examples_of_the_docs_pass() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ACCESS.md");
-    let text = std::fs::read_to_string(page).unwrap();
-    let blocks: Vec<&str> =
-        text.split("```slt\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(blocks.len() > 3, "the page has examples");
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("access.slt");
-    std::fs::write(&file, blocks.join("\n")).unwrap();
+    let mut files = Vec::new();
+    for name in ["ACCESS", "FUNCTIONS"] {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/{name}.md"));
+        let text = std::fs::read_to_string(page).unwrap();
+        let blocks: Vec<&str> =
+            text.split("```slt\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(blocks.len() > 2, "the page has examples");
+        let file = folder.path().join(format!("{name}.slt"));
+        std::fs::write(&file, blocks.join("\n")).unwrap();
+        files.push(file);
+    }
     let server = Server::start(&folder.path().join("data"));
     let target = Target { address: server.address.clone(), user: "postgres".to_owned() };
-    for report in run_all(&target, &[file], &[Protocol::Simple, Protocol::Extended], 1) {
+    for report in run_all(&target, &files, &[Protocol::Simple, Protocol::Extended], 1) {
         let failures: Vec<String> = report.failures.into_iter().map(|it| it.text).collect();
         assert!(failures.is_empty(), "{}", failures.join("\n"));
     }

@@ -1,12 +1,11 @@
 //! `information_schema.element_types` and `data_type_privileges`: the types of columns, attributes and
 //! domains by their identifiers, and what arrays among them are made of; and `parameters`.
 
-use aegis_types::builtin::{FunctionRow, Implementation, builtins};
+use aegis_types::builtin::{FunctionRef, FunctionRow};
 use aegis_types::{Datum, Oid, TypeRef};
 
 use super::super::SystemContext;
 use super::super::cell::NULL;
-use super::super::function::function_schema;
 use super::columns::data_type;
 use super::types::composites;
 use super::{catalog_name, columns, domains, schema, tables_and_views};
@@ -59,8 +58,8 @@ fn typed(context: &SystemContext<'_>) -> Vec<Typed> {
     }
     for (function, number, ty) in parameters_of(context) {
         found.push(Typed {
-            schema: function_schema(function),
-            object: specific_name(function),
+            schema: function.schema,
+            object: specific_name(&function),
             kind: "ROUTINE",
             identifier: number.to_string(),
             ty: TypeRef::plain(ty),
@@ -114,21 +113,18 @@ pub(in crate::system) fn elements(context: &SystemContext<'_>) -> Vec<Vec<Datum>
 
 /// The functions that the current role may call, with each parameter's number and type; 0 is the
 /// result.
-fn parameters_of(
-    context: &SystemContext<'_>,
-) -> impl Iterator<Item = (&'static FunctionRow, usize, Oid)> + use<> {
+fn parameters_of<'a>(
+    context: &SystemContext<'a>,
+) -> impl Iterator<Item = (FunctionRef, usize, Oid)> + use<'a> {
     let access = context.catalog().access(context.names.database);
     let role = context.server.role();
-    let callable: Vec<&'static FunctionRow> = builtins()
-        .functions
-        .iter()
-        .filter(|row| !matches!(row.implementation, Implementation::Missing))
-        .filter(|row| access.allows(role, Kind::Function, row.oid, Privilege::EXECUTE))
-        .collect();
-    callable.into_iter().flat_map(|row| {
+    let callable = context
+        .functions()
+        .filter(move |row| access.allows(role, Kind::Function, row.oid, Privilege::EXECUTE));
+    callable.flat_map(|row| {
         let types = if row.all_arguments.is_empty() { &row.arguments } else { &row.all_arguments };
-        let result = std::iter::once((row, 0, row.result));
-        result.chain(types.iter().enumerate().map(move |(at, ty)| (row, at + 1, *ty)))
+        let types: Vec<Oid> = std::iter::once(row.result).chain(types.iter().copied()).collect();
+        types.into_iter().enumerate().map(move |(number, ty)| (row.clone(), number, ty))
     })
 }
 
@@ -150,13 +146,13 @@ pub(in crate::system) fn parameters(context: &SystemContext<'_>) -> Vec<Vec<Datu
             let udt = context.names.type_parts(ty);
             let mut row = row![
                 catalog,
-                function.schema,
-                specific_name(function),
+                schema(context, function.schema),
+                specific_name(&function),
                 i32::try_from(number).unwrap_or(i32::MAX),
                 mode,
                 "NO",
                 "NO",
-                name.copied(),
+                name,
                 data_type(&context.names, ty),
             ];
             row.extend(std::iter::repeat_n(NULL, 14));

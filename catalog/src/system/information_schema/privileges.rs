@@ -187,7 +187,7 @@ pub(in crate::system) fn role_udt_grants(context: &SystemContext<'_>) -> Vec<Vec
 fn routines(context: &SystemContext<'_>, whose: Whose) -> Vec<Vec<Datum>> {
     let access = access(context);
     let mut rows = Vec::new();
-    for function in &aegis_types::builtin::builtins().functions {
+    for function in context.functions() {
         let Some((owner, items)) = access.list(Kind::Function, function.oid, 0) else { continue };
         for one in granted(context, &items, owner, Privilege::EXECUTE, whose) {
             let catalog = catalog_name(&context.names);
@@ -195,11 +195,11 @@ fn routines(context: &SystemContext<'_>, whose: Whose) -> Vec<Vec<Datum>> {
                 role_name(context, one.grantor),
                 role_name(context, one.grantee),
                 catalog,
-                "pg_catalog",
+                schema(context, function.schema),
                 format!("{}_{}", function.name, function.oid),
                 catalog,
-                "pg_catalog",
-                function.name,
+                schema(context, function.schema),
+                &function.name,
                 one.name,
                 yes(one.grantable),
             ]);

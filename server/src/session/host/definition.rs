@@ -1,8 +1,8 @@
 //! Definitions of objects as SQL: `format_type`, `pg_get_indexdef` and their family.
 
 use aegis_catalog::snapshot::{
-    PG_ATTRDEF, PG_AUTHID, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_NAMESPACE, PG_PROC, PG_REWRITE,
-    PG_TYPE,
+    PG_ATTRDEF, PG_AUTHID, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_EXTENSION, PG_NAMESPACE,
+    PG_PROC, PG_REWRITE, PG_TYPE,
 };
 use aegis_catalog::system::{default_oid, definition, function};
 use aegis_catalog::{Relation, RelationKind, TypeBody};
@@ -79,17 +79,26 @@ pub(super) static FUNCTIONS: HostTable = &[
         }))
     }),
     ("pg_get_serial_sequence", serial_sequence),
-    ("pg_get_functiondef", |call| match builtins().function(call.oid(0)) {
-        Some(_) => Err(SqlError::unsupported("the definition of a built-in function")),
-        None => Ok(Datum::Null),
+    ("pg_get_functiondef", |call| {
+        let names = call.names();
+        match call.seen.catalog.user_function(call.oid(0)) {
+            Some(function) => Ok(Datum::text(function::definition(&names, function))),
+            None if builtins().function(call.oid(0)).is_some() => {
+                Err(SqlError::unsupported("the definition of a built-in function"))
+            }
+            None => Ok(Datum::Null),
+        }
     }),
     ("pg_get_function_arguments", |call| Ok(of_function(call, function::arguments))),
     ("pg_get_function_identity_arguments", |call| {
         Ok(of_function(call, function::identity_arguments))
     }),
     ("pg_get_function_result", |call| Ok(of_function(call, function::result))),
-    // No function here is written in SQL.
-    ("pg_get_function_sqlbody", |_| Ok(Datum::Null)),
+    ("pg_get_function_sqlbody", |call| {
+        let names = call.names();
+        let function = call.seen.catalog.user_function(call.oid(0));
+        Ok(text_or_null(function.and_then(|it| names.text.function_body(&names, it))))
+    }),
     ("pg_describe_object", describe),
     // Bits of UPDATE (4), INSERT (8) and DELETE (16).
     ("pg_relation_is_updatable", |call| {
@@ -128,7 +137,7 @@ fn of_function(
     call: &Call<'_>,
     print: fn(&aegis_catalog::system::Names<'_>, &FunctionRow) -> String,
 ) -> Datum {
-    text_or_null(builtins().function(call.oid(0)).map(|row| print(&call.names(), row)))
+    text_or_null(call.seen.catalog.function(call.oid(0)).map(|row| print(&call.names(), &row)))
 }
 
 fn constraint(call: &Call<'_>) -> SqlResult<Datum> {
@@ -259,8 +268,8 @@ fn describe(call: &Call<'_>) -> SqlResult<Datum> {
             names.type_parts(object).map(|_| format!("type {}", names.format_type(object, None)))
         }
         PG_PROC => {
-            let row = builtins().function(object);
-            row.map(|row| format!("function {}", function::signature(&names, row)))
+            let row = catalog.function(object);
+            row.map(|row| format!("function {}", function::signature(&names, &row)))
         }
         PG_REWRITE => catalog.relation(object).filter(here).and_then(|view| {
             view.query_text()?;
@@ -283,6 +292,9 @@ fn describe(call: &Call<'_>) -> SqlResult<Datum> {
                 Some(format!("constraint {} on table {name}", quote_ident(&found.name)))
             });
             of_table.or_else(|| domain_check_of(call, object))
+        }
+        PG_EXTENSION => {
+            catalog.extension(object).map(|it| format!("extension {}", quote_ident(&it.name)))
         }
         _ => return Err(SqlError::unsupported("the description of an object of this kind")),
     };

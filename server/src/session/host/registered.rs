@@ -1,10 +1,9 @@
 //! The reg types: names of catalog objects as values, and `to_regclass` and its family.
 
 use aegis_catalog::system::definition::split_qualified;
-use aegis_catalog::system::function::function_schema;
 use aegis_catalog::system::{Names, fixed_rows, function};
 use aegis_sql::parser::parse_type_name;
-use aegis_types::builtin::{FunctionRow, OperatorRow, builtins};
+use aegis_types::builtin::{FunctionRef, OperatorRow, builtins};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid as t};
 
@@ -189,16 +188,16 @@ fn in_pg_catalog(text: &str) -> SqlResult<(Option<String>, String)> {
 }
 
 /// The functions of a name, in the schema written before it or in those of the path.
-fn functions(
-    names: &Names<'_>,
+fn functions<'n>(
+    names: &Names<'n>,
     schema: Option<&str>,
-    name: &str,
-) -> impl Iterator<Item = &'static FunctionRow> {
+    name: &'n str,
+) -> impl Iterator<Item = FunctionRef> + use<'n> {
     let path: Vec<Oid> = match schema {
         Some(schema) => names.schema(schema).into_iter().collect(),
         None => names.effective_path().collect(),
     };
-    builtins().functions_named(name).filter(move |row| path.contains(&function_schema(row)))
+    names.catalog.functions_named(name).filter(move |row| path.contains(&row.schema))
 }
 
 fn procedure(names: &Names<'_>, text: &str) -> SqlResult<Oid> {
@@ -345,14 +344,15 @@ fn name_of(names: &Names<'_>, reg_type: Oid, value: Oid) -> Option<String> {
     match reg_type {
         t::REGCLASS => names.relation_name(value),
         t::REGTYPE => names.type_parts(value).map(|_| names.format_type(value, None)),
-        t::REGPROC => builtins().function(value).map(|row| {
-            let name = quote_ident(row.name);
-            let mut found = functions(names, None, row.name);
+        t::REGPROC => names.catalog.function(value).map(|row| {
+            let mut found = functions(names, None, &row.name);
             let alone =
                 matches!((found.next(), found.next()), (Some(one), None) if one.oid == value);
-            if alone { name } else { format!("{}.{name}", row.schema) }
+            if alone { quote_ident(&row.name) } else { names.qualified(row.schema, &row.name) }
         }),
-        t::REGPROCEDURE => builtins().function(value).map(|row| function::signature(names, row)),
+        t::REGPROCEDURE => {
+            names.catalog.function(value).map(|row| function::signature(names, &row))
+        }
         t::REGOPER => builtins().operator(value).map(|row| {
             let alone = builtins().operators_named(row.name).nth(1).is_none();
             if alone { row.name.to_owned() } else { format!("pg_catalog.{}", row.name) }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use aegis_catalog::snapshot::PG_CATALOG;
 use aegis_catalog::system::{self, Names, StoredText};
-use aegis_catalog::{CatalogSnapshot, Relation};
-use aegis_sql::analyze::{Analyzer, AnalyzerContext};
+use aegis_catalog::{CatalogSnapshot, Function, FunctionBody, Relation};
+use aegis_sql::analyze::{Analyzer, AnalyzerContext, Routine};
 use aegis_sql::bound::Expr;
 use aegis_sql::deparse::{Deparser, Layout, Stored};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
@@ -71,6 +71,45 @@ impl StoredText for Shown {
         Some(found.ok()?.ok()?.updatable_columns())
     }
 
+    fn function_uses(&self, names: &Names<'_>, function: &Function) -> Vec<(Oid, i16)> {
+        let FunctionBody::Statements(texts) = &function.body else { return Vec::new() };
+        let found = with_tools(names, Layout::PLAIN, |stored, deparser| {
+            let stored = stored.of_routine(function);
+            let mut uses = BTreeSet::new();
+            for text in texts {
+                uses.extend(deparser.query_uses(&stored.query(text)?)?);
+            }
+            Ok(uses)
+        });
+        found.map(|uses| uses.into_iter().collect()).unwrap_or_default()
+    }
+
+    fn function_body(&self, names: &Names<'_>, function: &Function) -> Option<String> {
+        let FunctionBody::Statements(texts) = &function.body else { return None };
+        let routine = Routine {
+            name: function.name.clone(),
+            parameters: function.inputs().map(|input| input.name.clone()).collect(),
+        };
+        let shown = with_tools(names, Layout::PLAIN, |stored, deparser| {
+            let (stored, deparser) =
+                (stored.of_routine(function), Deparser { routine: Some(&routine), ..*deparser });
+            if function.returns_value {
+                let query = stored.query(texts.first().map_or("", String::as_str))?;
+                let value = query.targets.first().map(|target| &target.expr);
+                let value = value.ok_or_else(|| SqlError::internal("a body without a value"))?;
+                return Ok(format!("RETURN {}", deparser.expression(value, None)?));
+            }
+            let mut text = "BEGIN ATOMIC\n".to_owned();
+            for statement in texts {
+                text.push_str(&deparser.body_statement(&stored.query(statement)?)?);
+                text.push_str(";\n");
+            }
+            text.push_str("END");
+            Ok(text)
+        });
+        Some(shown.unwrap_or_else(|_| texts.join("; ")))
+    }
+
     fn domain_check(&self, names: &Names<'_>, text: &str, base: TypeRef, pretty: bool) -> String {
         let layout = if pretty { Layout::PRETTY } else { Layout::PLAIN };
         let shown = with_tools(names, layout, |stored, deparser| {
@@ -122,7 +161,7 @@ fn with_tools<T>(
             infer_parameters: false,
         },
     };
-    print(&stored, &Deparser { names: *names, eval, layout })
+    print(&stored, &Deparser { names: *names, eval, layout, routine: None })
 }
 
 /// A relation for expressions that name none.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::access::{Kind as ObjectKind, Privilege};
 use aegis_catalog::system::{
-    self, CursorRow, EncryptionRow, HbaRow, PreparedRow, ServerState, SessionRow, SettingRow,
-    SystemContext,
+    self, CursorRow, EncryptionRow, HbaRow, PlanCacheRow, PreparedRow, ServerState, SessionRow,
+    SettingRow, SystemContext,
 };
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
@@ -39,16 +38,6 @@ impl SystemRelations for SessionRelations {
             let kinds = self.observed.settings.raw(kinds).to_ascii_lowercase();
             kinds.split(',').any(|kind| kind.trim().trim_matches('"') == "view")
         })
-    }
-
-    fn may_read(&self, catalog: &CatalogSnapshot, relation: aegis_types::Oid, column: i16) -> bool {
-        let role = self.observed.roles.current;
-        let access = catalog.access(self.identity.database);
-        let on_column = || {
-            let held = access.held(role, ObjectKind::Column, relation, i32::from(column));
-            held.privileges.contains(Privilege::SELECT)
-        };
-        access.allows(role, ObjectKind::Table, relation, Privilege::SELECT) || on_column()
     }
 
     fn sequence_row(&self, sequence: &Relation) -> SqlResult<Vec<Datum>> {
@@ -133,6 +122,10 @@ impl ServerState for SessionRelations {
             creation_time: info.creation_time,
         };
         infos.into_iter().map(row).collect()
+    }
+
+    fn plan_cache(&self) -> PlanCacheRow {
+        self.identity.instance.statements.counts()
     }
 
     fn locks(&self) -> Vec<aegis_storage::LockReport> {

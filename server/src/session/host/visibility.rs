@@ -2,7 +2,7 @@
 //! object has that OID.
 
 use aegis_catalog::system;
-use aegis_catalog::system::function::function_schema;
+use aegis_catalog::system::function;
 use aegis_types::builtin::builtins;
 use aegis_types::{Datum, Oid};
 
@@ -20,9 +20,9 @@ pub(super) static FUNCTIONS: HostTable = &[
         Ok(visible.map_or(Datum::Null, Datum::Bool))
     }),
     ("pg_function_is_visible", |call| {
-        let Some(row) = builtins().function(call.oid(0)) else { return Ok(Datum::Null) };
-        let schema = function_schema(row);
-        Ok(Datum::Bool(call.names().effective_path().any(|oid| oid == schema)))
+        let names = call.names();
+        let row = names.catalog.function(call.oid(0));
+        Ok(row.map_or(Datum::Null, |row| Datum::Bool(function::is_visible(&names, &row))))
     }),
     ("pg_operator_is_visible", |call| Ok(if_there(builtins().operator(call.oid(0)).is_some()))),
     ("pg_opclass_is_visible", |call| Ok(listed(call, "pg_catalog.pg_opclass"))),

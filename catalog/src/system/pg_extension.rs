@@ -1,0 +1,40 @@
+//! `pg_extension` and the extensions that are to be had: `pg_available_extensions`,
+//! `pg_available_extension_versions`.
+
+use aegis_types::Datum;
+
+use super::SystemContext;
+use super::cell::NULL;
+use crate::descriptor::Extension;
+use crate::extension::EXTENSIONS;
+
+fn installed<'a>(context: &SystemContext<'a>, name: &str) -> Option<&'a Extension> {
+    let mut all = context.catalog().extensions_of(context.names.database);
+    all.find(|extension| extension.name == name).map(|extension| &**extension)
+}
+
+pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    let all = context.catalog().extensions_of(context.names.database);
+    all.map(|it| row![it.oid, &it.name, it.owner, it.schema, true, &it.version, NULL, NULL])
+        .collect()
+}
+
+pub(super) fn available(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    EXTENSIONS
+        .iter()
+        .map(|known| {
+            let installed = installed(context, known.name).map(|it| &it.version);
+            row![known.name, known.version, installed, known.comment]
+        })
+        .collect()
+}
+
+pub(super) fn versions(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
+    EXTENSIONS
+        .iter()
+        .map(|known| {
+            let installed = installed(context, known.name).is_some();
+            row![known.name, known.version, installed, true, true, true, NULL, NULL, known.comment,]
+        })
+        .collect()
+}

@@ -1,0 +1,100 @@
+//! Texts of the simple protocol that come again with other literals: found ready, or made ready.
+
+use std::sync::Arc;
+
+use aegis_catalog::CatalogSnapshot;
+use aegis_sql::ast::Statement;
+use aegis_sql::bound::BoundStatement;
+use aegis_sql::template::Template;
+use aegis_types::{Datum, EvalContext};
+
+use super::bound_relations::locks_of;
+use super::{Prepared, Session};
+use crate::statement_cache::{Found, Key, Ready};
+
+/// What is known of a text before it is parsed.
+pub enum Repeated {
+    /// It is ready, with these values for its parameters.
+    Ready(Arc<Prepared>, Vec<Datum>),
+    /// It is not, but will come again: to be handed to [`Session::make_ready`] once it has been
+    /// parsed.
+    Again(Box<Unready>),
+    /// Nothing.
+    Unknown,
+}
+
+/// A text that is to be made ready.
+pub struct Unready {
+    key: Key,
+    template: Template,
+}
+
+impl Session {
+    /// Looks a text up among those that came before.
+    pub fn repeated(&mut self, text: &str) -> Repeated {
+        // What a transaction has made itself, nobody else knows.
+        if self.block.as_ref().is_some_and(|block| block.failed || block.has_own_catalog()) {
+            return Repeated::Unknown;
+        }
+        let Some(template) = Template::of(text) else { return Repeated::Unknown };
+        let catalog = self.current_catalog();
+        let key = Key {
+            template: template.key.clone(),
+            database: self.database,
+            role: self.roles().current,
+            search_path: self.search_path(&catalog),
+        };
+        match self.instance.statements.find(&key, &template) {
+            Found::New => Repeated::Unknown,
+            Found::Again => Repeated::Again(Box::new(Unready { key, template })),
+            Found::Ready(ready) => {
+                self.begin_text();
+                let settings = self.settings.format();
+                let host = self.host.clone();
+                let eval = EvalContext {
+                    settings: &settings,
+                    transaction_timestamp: self.transaction_timestamp(),
+                    statement_timestamp: self.statement_timestamp,
+                    host: &*host,
+                };
+                let types = &ready.prepared.parameter_types;
+                match template.values(&ready.lifted, types, &eval) {
+                    Ok(values) => Repeated::Ready(ready.prepared, values),
+                    // The error is to say where the literal is.
+                    Err(_) => Repeated::Unknown,
+                }
+            }
+        }
+    }
+
+    /// Makes a statement ready for texts that differ from its own in literals: with parameters in
+    /// their places. What cannot be made ready is left as it is.
+    pub fn make_ready(&mut self, unready: &Unready, statement: &Statement, source: &Arc<str>) {
+        let Unready { key, template } = unready;
+        let (lifted_statement, lifted) = template.lift(statement);
+        let types: Vec<_> = lifted.iter().map(|one| one.ty.unwrap_or_default()).collect();
+        let statement = Some(Arc::new(lifted_statement));
+        let Ok(prepared) = self.analyze_as_prepared(statement, source.clone(), Some(&types)) else {
+            return;
+        };
+        let Some(analyzed) = &prepared.analyzed else { return };
+        if prepared.parameter_types.len() != lifted.len()
+            || has_partial_index(&prepared.catalog, &analyzed.statement)
+        {
+            return;
+        }
+        let rest = template.rest(&lifted).into();
+        let ready = Ready { prepared: Arc::new(prepared), lifted: lifted.into(), rest };
+        self.instance.statements.keep(key, ready);
+    }
+}
+
+/// Whether an index of a table that the statement names holds some of its rows alone: whether it can
+/// be used hangs on the literals.
+fn has_partial_index(catalog: &CatalogSnapshot, statement: &BoundStatement) -> bool {
+    locks_of(statement).values().any(|(relation, _)| {
+        let indexes = relation.as_table().map_or(&[][..], |table| &table.indexes);
+        let indexes = indexes.iter().filter_map(|oid| catalog.relation(*oid)?.as_index());
+        indexes.into_iter().any(|index| index.predicate.is_some())
+    })
+}

@@ -1,0 +1,170 @@
+//! `CREATE` and `DROP EXTENSION`: what is built in becomes known in a database, with its functions
+//! in a schema of the user's choice.
+
+use std::sync::Arc;
+
+use aegis_catalog::extension::{KnownExtension, known};
+use aegis_catalog::snapshot::PG_EXTENSION;
+use aegis_catalog::{Comment, Descriptor, Extension};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+
+use super::Ddl;
+use super::dependency::Item;
+use super::ownership::not_owner;
+use crate::ast::{AlterObjectSchemaStmt, CreateExtensionStmt, DropStmt, ObjectName};
+
+/// What the claim of an extension's name begins with.
+const NAME_CLAIM: u8 = u8::MAX - 6;
+
+impl Ddl<'_> {
+    /// `CREATE EXTENSION`
+    pub(super) async fn create_extension(
+        &mut self,
+        create: &CreateExtensionStmt,
+    ) -> SqlResult<&'static str> {
+        let name = create.name.as_str();
+        self.claim_name(&[NAME_CLAIM], self.context.database, name).await?;
+        if self.extension_named(name).is_some() {
+            let message = format!("extension \"{name}\" already exists");
+            if !create.if_not_exists {
+                return Err(SqlError::new(SqlState::DuplicateObject, message));
+            }
+            self.notice(SqlState::DuplicateObject, format!("{message}, skipping"));
+            return Ok("CREATE EXTENSION");
+        }
+        let Some(extension) = known(name) else {
+            if name == "plpgsql" {
+                return Err(SqlError::unsupported("extension plpgsql"));
+            }
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                format!("extension \"{name}\" is not available"),
+            )
+            .hint(
+                "The extension must first be installed on the system where PostgreSQL is running.",
+            ));
+        };
+        if let Some(version) = &create.version
+            && version != extension.version
+        {
+            return Err(SqlError::new(
+                SqlState::InvalidParameterValue,
+                format!(
+                    "extension \"{name}\" has no installation script nor update path for version \
+                     \"{version}\""
+                ),
+            ));
+        }
+        // The extensions here are trusted: who may make objects in the database may create them.
+        let privilege = aegis_catalog::access::Privilege::CREATE;
+        let kind = aegis_catalog::access::Kind::Database;
+        if !self.access().allows(self.role, kind, self.context.database, privilege) {
+            return Err(super::role::refused(format!(
+                "permission denied to create extension \"{name}\""
+            ))
+            .hint("Must have CREATE privilege on current database to create this extension."));
+        }
+        let schema = match &create.schema {
+            Some(schema) => self.schema(schema)?,
+            None => *self.search_path.first().ok_or_else(|| {
+                let message = "no schema has been selected to create in";
+                SqlError::new(SqlState::UndefinedObject, message)
+            })?,
+        };
+        self.check_may_create_in(schema)?;
+        self.put_extension(extension, schema).await?;
+        Ok("CREATE EXTENSION")
+    }
+
+    async fn put_extension(&mut self, known: &KnownExtension, schema: Oid) -> SqlResult<()> {
+        let oid = self.counters.next_oid()?;
+        let (database, owner) = (self.context.database, self.role);
+        self.put(Descriptor::Extension(Arc::new(Extension {
+            oid,
+            database,
+            name: known.name.to_owned(),
+            owner,
+            schema,
+            version: known.version.to_owned(),
+        })))?;
+        self.put(Descriptor::Comment(Arc::new(Comment {
+            class: PG_EXTENSION,
+            object: oid,
+            column: 0,
+            text: known.comment.to_owned(),
+        })))?;
+        for mut function in known.functions() {
+            (function.database, function.schema, function.owner) = (database, schema, owner);
+            function.extension = Some(oid);
+            self.put_extension_function(function).await?;
+        }
+        Ok(())
+    }
+
+    fn extension_named(&self, name: &str) -> Option<Arc<Extension>> {
+        let mut all = self.context.catalog.extensions_of(self.context.database);
+        all.find(|extension| extension.name == name).cloned()
+    }
+
+    /// An extension that the role owns.
+    pub(super) fn own_extension(&self, name: &str) -> SqlResult<Arc<Extension>> {
+        let extension = self.extension_named(name).ok_or_else(|| {
+            SqlError::new(SqlState::UndefinedObject, format!("extension \"{name}\" does not exist"))
+        })?;
+        if !self.access().has_privileges_of(self.role, extension.owner) {
+            return Err(not_owner("extension", name));
+        }
+        Ok(extension)
+    }
+
+    /// `DROP EXTENSION`
+    pub(super) async fn drop_extensions(&mut self, drop: &DropStmt) -> SqlResult<&'static str> {
+        let mut targets = Vec::new();
+        for object in &drop.objects {
+            let ObjectName::Name(names) = object else {
+                return Err(SqlError::internal("an extension is dropped by name"));
+            };
+            let name = names.join(".");
+            self.claim_name(&[NAME_CLAIM], self.context.database, &name).await?;
+            if self.extension_named(&name).is_none() {
+                let message = format!("extension \"{name}\" does not exist");
+                self.absent(SqlState::UndefinedObject, &message, drop.missing_ok)?;
+                continue;
+            }
+            targets.push(Item::Extension(self.own_extension(&name)?.oid));
+        }
+        self.drop_items(&targets, drop.behavior).await?;
+        Ok("DROP EXTENSION")
+    }
+
+    /// `ALTER EXTENSION … SET SCHEMA`
+    pub(super) async fn set_extension_schema(
+        &mut self,
+        name: &str,
+        alter: &AlterObjectSchemaStmt,
+    ) -> SqlResult<&'static str> {
+        self.claim_name(&[NAME_CLAIM], self.context.database, name).await?;
+        let extension = self.own_extension(name)?;
+        let schema = self.schema(&alter.new_schema)?;
+        self.check_may_create_in(schema)?;
+        let catalog = self.context.catalog.clone();
+        let own = catalog.user_functions_of(self.context.database);
+        for function in own.filter(|function| function.extension == Some(extension.oid)) {
+            let changed = aegis_catalog::Function { schema, ..(**function).clone() };
+            self.put(Descriptor::Function(Arc::new(changed)))?;
+        }
+        self.put(Descriptor::Extension(Arc::new(Extension { schema, ..(*extension).clone() })))?;
+        self.reprint(&catalog).await?;
+        Ok("ALTER EXTENSION")
+    }
+
+    /// 2BP01 for what goes with its extension alone.
+    pub(super) fn required_by_extension(&self, item: Item, extension: Oid) -> SqlError {
+        let extension = self.describe(Item::Extension(extension));
+        SqlError::new(
+            SqlState::DependentObjectsStillExist,
+            format!("cannot drop {} because {extension} requires it", self.describe(item)),
+        )
+        .hint(format!("You can drop {extension} instead."))
+    }
+}

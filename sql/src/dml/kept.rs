@@ -1,0 +1,78 @@
+//! What a statement keeps from one run to the next: its plan, and what a change of data has compiled.
+//! All of it holds for one catalog; who analyzes the statement anew begins with nothing kept.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use aegis_types::SqlResult;
+use parking_lot::Mutex;
+
+use crate::bound::Query;
+use crate::query_engine::{QueryEngine, QueryPlan, StatementContext};
+
+/// The room for it, shared by all who run the statement.
+#[derive(Clone, Default)]
+pub struct Kept(Arc<Rooms>);
+
+#[derive(Default)]
+struct Rooms {
+    plan: Mutex<Option<KeptPlan>>,
+    compiled: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+/// A plan, and the first snapshot that it is good for: an index may be younger than an old one.
+#[derive(Clone)]
+struct KeptPlan {
+    plan: Arc<dyn QueryPlan>,
+    since: u64,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+impl Kept {
+    /// The plan of the statement's query, made if there is none that is still good.
+    ///
+    /// # Errors
+    /// What planning raises.
+    pub fn plan(
+        &self,
+        engine: &dyn QueryEngine,
+        query: &Arc<Query>,
+        context: &StatementContext,
+    ) -> SqlResult<Arc<dyn QueryPlan>> {
+        let now = context.view.seq().0;
+        let kept = self.0.plan.lock().clone();
+        if let Some(KeptPlan { plan, since }) = kept
+            && since <= now
+            && plan.is_current(context)
+        {
+            return Ok(plan);
+        }
+        let plan = engine.plan(query, context)?;
+        *self.0.plan.lock() = Some(KeptPlan { plan: plan.clone(), since: now });
+        Ok(plan)
+    }
+
+    /// What the statement has compiled, by whoever runs it first.
+    ///
+    /// # Errors
+    /// What compiling raises.
+    pub(super) fn compiled<T: Any + Send + Sync>(
+        &self,
+        compile: impl FnOnce() -> SqlResult<T>,
+    ) -> SqlResult<Arc<T>> {
+        if let Some(found) = self.0.compiled.get().cloned()
+            && let Ok(found) = found.downcast::<T>()
+        {
+            return Ok(found);
+        }
+        let made = Arc::new(compile()?);
+        let _kept_by_another = self.0.compiled.set(made.clone());
+        Ok(made)
+    }
+}
