@@ -19,6 +19,9 @@ use tracing_subscriber::EnvFilter;
 /// Why the server could not start, or had to stop.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let config = match Config::load(arguments) {

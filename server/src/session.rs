@@ -60,6 +60,13 @@ pub struct Prepared {
     newest: Mutex<Option<(Arc<Analyzed>, Arc<CatalogSnapshot>)>>,
 }
 
+impl Prepared {
+    /// Whether this is the catalog that it was analyzed with.
+    pub(crate) fn is_under(&self, catalog: &Arc<CatalogSnapshot>) -> bool {
+        Arc::ptr_eq(&self.catalog, catalog)
+    }
+}
+
 /// A session's named prepared statements; `pg_prepared_statements` shows them.
 type PreparedStatements = Mutex<BTreeMap<String, Arc<Prepared>>>;
 
@@ -160,6 +167,8 @@ pub struct Session {
     login_role: Oid,
     settings: SessionSettings,
     reported: BTreeMap<&'static str, String>,
+    /// The settings as they were then.
+    reported_of: Option<SessionSettings>,
     host: Arc<host::SessionHost>,
     block: Option<block::Block>,
     statements: Arc<PreparedStatements>,
@@ -167,8 +176,6 @@ pub struct Session {
     notices: Vec<Notice>,
     cancel: CancelFlag,
     statement_timestamp: i64,
-    /// What was last found to be allowed: to whom, and under which catalog.
-    allowed: Option<(Arc<Analyzed>, Arc<CatalogSnapshot>, Oid)>,
     /// The statement is one of several of a simple query: they share a transaction.
     several_statements: bool,
     /// Whether the session has, or had, temporary relations.
@@ -236,6 +243,10 @@ impl Session {
     /// The reported settings that changed since they were last asked for; at first, all.
     pub fn changed_parameters(&mut self) -> Vec<(String, String)> {
         let mut changed = Vec::new();
+        if self.reported_of.as_ref().is_some_and(|then| then.is_same(&self.settings)) {
+            return changed;
+        }
+        self.reported_of = Some(self.settings.clone());
         for name in REPORTED {
             let value = self.settings.show(name).unwrap_or_default();
             if self.reported.get(name) != Some(&value) {

@@ -1,17 +1,18 @@
-//! Statements of the simple protocol that come again with other literals: analyzed once for all
-//! sessions, and planned once.
+//! Texts that come again, in the simple protocol with other literals: analyzed once for all sessions,
+//! and planned once.
 //!
 //! What a text means hangs on the database, the role and the schemas that its names are looked up in:
-//! they are a part of the key. Under another catalog a statement is analyzed anew by whoever runs it.
-//! A text that comes for the first time is only remembered; the second time it is made ready.
+//! they are a part of the key. Under another catalog it is a new text. One that comes for the first
+//! time is only remembered; the second time it is made ready.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aegis_catalog::CatalogSnapshot;
 use aegis_catalog::system::PlanCacheRow;
-use aegis_sql::template::{Lifted, Literal, Template};
+use aegis_sql::template::{Lifted, Literal};
 use aegis_types::Oid;
 use parking_lot::Mutex;
 
@@ -80,14 +81,19 @@ impl StatementCache {
     }
 
     /// Looks a text up, and remembers that it was there.
-    pub(crate) fn find(&self, key: &Key, template: &Template) -> Found {
+    pub(crate) fn find(
+        &self,
+        key: &Key,
+        catalog: &Arc<CatalogSnapshot>,
+        fits: impl Fn(&Ready) -> bool,
+    ) -> Found {
         let mut shard = self.shard(key).lock();
         shard.clock += 1;
         let now = shard.clock;
         if let Some(entry) = shard.entries.get_mut(key) {
             entry.last_used = now;
-            let mut variants = entry.variants.iter();
-            if let Some(ready) = variants.find(|ready| template.has(&ready.rest)) {
+            entry.variants.retain(|ready| ready.prepared.is_under(catalog));
+            if let Some(ready) = entry.variants.iter().find(|ready| fits(ready)) {
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 return Found::Ready(ready.clone());
             }

@@ -38,7 +38,7 @@ mod table;
 mod with;
 mod write;
 
-pub use kept::Kept;
+pub use kept::{Kept, TableLock};
 pub use lock_rows::{LockedRows, with_current_row};
 pub use pending::{DeferredChecks, DeferredMark, LookAt, PendingChecks};
 pub use returned::{KeptRows, ReturnedRows};

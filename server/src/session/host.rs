@@ -202,6 +202,16 @@ impl SessionHost {
             && seen.read_only == read_only
     }
 
+    /// The schemas that names are looked up in, as last observed.
+    pub(super) fn search_path(&self) -> Vec<Oid> {
+        self.observed.lock().search_path.clone()
+    }
+
+    /// The current role, as last observed.
+    pub(super) fn current_role(&self) -> Oid {
+        self.observed.lock().roles.current
+    }
+
     /// Takes what the next statement is to see.
     pub(super) fn observe(
         &self,

@@ -1,4 +1,4 @@
-//! Texts of the simple protocol that come again with other literals: found ready, or made ready.
+//! Texts that come again, in the simple protocol with other literals: found ready, or made ready.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use aegis_catalog::CatalogSnapshot;
 use aegis_sql::ast::Statement;
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::template::Template;
-use aegis_types::{Datum, EvalContext};
+use aegis_types::{Datum, EvalContext, Oid};
 
 use super::bound_relations::locks_of;
 use super::{Prepared, Session};
@@ -22,6 +22,12 @@ pub enum Repeated {
     /// Nothing.
     Unknown,
 }
+
+/// A text that came before, as it stands.
+pub struct RepeatedText(Key);
+
+/// Longer texts are not kept.
+const TEXT_BYTES_MAX: usize = 16 << 10;
 
 /// A text that is to be made ready.
 pub struct Unready {
@@ -41,10 +47,11 @@ impl Session {
         let key = Key {
             template: template.key.clone(),
             database: self.database,
-            role: self.roles().current,
-            search_path: self.search_path(&catalog),
+            role: self.host.current_role(),
+            search_path: self.host.search_path(),
         };
-        match self.instance.statements.find(&key, &template) {
+        let fits = |ready: &Ready| template.has(&ready.rest);
+        match self.instance.statements.find(&key, &catalog, fits) {
             Found::New => Repeated::Unknown,
             Found::Again => Repeated::Again(Box::new(Unready { key, template })),
             Found::Ready(ready) => {
@@ -64,6 +71,48 @@ impl Session {
                     Err(_) => Repeated::Unknown,
                 }
             }
+        }
+    }
+
+    /// The statement that a text is as it stands, with its parameters, if it came before.
+    pub fn repeated_text(
+        &mut self,
+        text: &str,
+        parameter_types: &[Oid],
+    ) -> (Option<Arc<Prepared>>, Option<RepeatedText>) {
+        if text.len() > TEXT_BYTES_MAX
+            || self.block.as_ref().is_some_and(|block| block.failed || block.has_own_catalog())
+        {
+            return (None, None);
+        }
+        let catalog = self.current_catalog();
+        // No template begins with this byte.
+        let mut template = vec![0];
+        parameter_types.iter().for_each(|ty| template.extend_from_slice(&ty.0.to_be_bytes()));
+        template.push(0);
+        template.extend_from_slice(text.as_bytes());
+        let key = Key {
+            template,
+            database: self.database,
+            role: self.host.current_role(),
+            search_path: self.host.search_path(),
+        };
+        match self.instance.statements.find(&key, &catalog, |_| true) {
+            Found::New => (None, None),
+            Found::Again => (None, Some(RepeatedText(key))),
+            Found::Ready(ready) => {
+                self.begin_text();
+                (Some(ready.prepared), None)
+            }
+        }
+    }
+
+    /// Keeps a statement for whoever sends its text again.
+    pub fn keep_text(&self, text: &RepeatedText, prepared: &Arc<Prepared>) {
+        if prepared.analyzed.is_some() {
+            let (lifted, rest) = (Arc::default(), Arc::default());
+            let ready = Ready { prepared: prepared.clone(), lifted, rest };
+            self.instance.statements.keep(&text.0, ready);
         }
     }
 

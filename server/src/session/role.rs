@@ -108,15 +108,11 @@ impl Session {
         catalog: &Arc<CatalogSnapshot>,
     ) -> SqlResult<()> {
         let role = self.roles().current;
-        if let Some((statement, under, to)) = &self.allowed
-            && Arc::ptr_eq(statement, analyzed)
-            && Arc::ptr_eq(under, catalog)
-            && *to == role
-        {
+        if analyzed.kept.is_allowed(role) {
             return Ok(());
         }
         privilege::check(catalog, self.database, role, &analyzed.statement)?;
-        self.allowed = Some((analyzed.clone(), catalog.clone(), role));
+        analyzed.kept.allow(role);
         Ok(())
     }
 

@@ -8,13 +8,13 @@
 
 use std::sync::Arc;
 
-use aegis_catalog::CatalogSnapshot;
+use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::analyze::{Analyzed, Analyzer, AnalyzerContext};
 use aegis_sql::ast::Statement;
 use aegis_sql::bound::BoundStatement;
-use aegis_sql::dml::{Changed, Changes, with_settled_source};
+use aegis_sql::dml::{Changed, Changes, TableLock, with_settled_source};
 use aegis_sql::query_engine::StatementContext;
-use aegis_storage::{LockWait, ReadView};
+use aegis_storage::{LockWait, ReadView, TableLockMode};
 use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
 
@@ -300,7 +300,7 @@ impl Session {
                     Arc::new(self.analyze(statement, known, false, &catalog)?)
                 }
             };
-            self.lock_tables(&current.statement).await?;
+            self.lock_tables(&current).await?;
             if Arc::ptr_eq(&catalog, &self.current_catalog()) {
                 if !Arc::ptr_eq(&under, &catalog) {
                     *prepared.newest.lock() = Some((current.clone(), catalog.clone()));
@@ -321,7 +321,7 @@ impl Session {
         for _ in 0..ANALYSES_MAX {
             let catalog = self.current_catalog();
             let analyzed = self.analyze(statement, Vec::new(), false, &catalog)?;
-            self.lock_tables(&analyzed.statement).await?;
+            self.lock_tables(&analyzed).await?;
             if Arc::ptr_eq(&catalog, &self.current_catalog()) {
                 return Ok((analyzed, catalog));
             }
@@ -329,15 +329,27 @@ impl Session {
         Err(keeps_changing())
     }
 
-    async fn lock_tables(&mut self, statement: &BoundStatement) -> SqlResult<()> {
+    async fn lock_tables(&mut self, analyzed: &Analyzed) -> SqlResult<()> {
+        let locks = analyzed.kept.locks(|| {
+            let locks = locks_of(&analyzed.statement);
+            let lock = |(relation, mode): &(Arc<Relation>, TableLockMode)| TableLock {
+                database: relation.database,
+                relation: relation.oid,
+                mode: *mode,
+            };
+            locks.values().map(lock).collect()
+        });
+        if locks.is_empty() {
+            return Ok(());
+        }
         let wait = LockWait::Wait { timeout: self.duration("lock_timeout") };
         let cancel = self.cancel.clone();
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
-        for (relation, mode) in locks_of(statement).values() {
-            let object = table_lock_id(relation.database, relation.oid);
-            cancel.wait(txn.lock_table(object, *mode, wait)).await?;
+        for lock in locks.iter() {
+            let object = table_lock_id(lock.database, lock.relation);
+            cancel.wait(txn.lock_table(object, lock.mode, wait)).await?;
         }
         Ok(())
     }

@@ -26,6 +26,16 @@ impl Connection<'_> {
         if parse.name.is_empty() {
             self.unnamed = None;
         }
+        let mut repeated = None;
+        if parse.name.is_empty() {
+            let (ready, again) = self.session.repeated_text(parse.query, &parse.types);
+            if ready.is_some() {
+                self.unnamed = ready;
+                self.socket.output.parse_complete();
+                return Ok(());
+            }
+            repeated = again;
+        }
         let mut statements = self.session.parse(parse.query)?.into_iter();
         self.send_notices();
         let statement = statements.next().map(|raw| Arc::new(raw.statement));
@@ -40,6 +50,9 @@ impl Connection<'_> {
         let prepare = self.session.prepare(statement, Arc::clone(&self.source), Some(&parse.types));
         let prepared = watched(self.socket, &flag, prepare).await?;
         self.send_notices();
+        if let Some(repeated) = repeated {
+            self.session.keep_text(&repeated, &prepared);
+        }
         if parse.name.is_empty() {
             self.unnamed = Some(prepared);
         } else {

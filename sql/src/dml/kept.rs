@@ -3,9 +3,11 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use aegis_types::SqlResult;
+use aegis_storage::TableLockMode;
+use aegis_types::{Oid, SqlResult};
 use parking_lot::Mutex;
 
 use crate::bound::Query;
@@ -19,6 +21,21 @@ pub struct Kept(Arc<Rooms>);
 struct Rooms {
     plan: Mutex<Option<KeptPlan>>,
     compiled: OnceLock<Arc<dyn Any + Send + Sync>>,
+    /// The tables that are locked before it runs, and how.
+    locks: OnceLock<Arc<[TableLock]>>,
+    /// The role that may run it, as was last looked at.
+    allowed: AtomicU32,
+}
+
+/// A table that a statement locks.
+#[derive(Clone, Copy, Debug)]
+pub struct TableLock {
+    /// Its database.
+    pub database: Oid,
+    /// The table.
+    pub relation: Oid,
+    /// How.
+    pub mode: TableLockMode,
 }
 
 /// A plan, and the first snapshot that it is good for: an index may be younger than an old one.
@@ -56,6 +73,23 @@ impl Kept {
         let plan = engine.plan(query, context)?;
         *self.0.plan.lock() = Some(KeptPlan { plan: plan.clone(), since: now });
         Ok(plan)
+    }
+
+    /// The tables that the statement locks, found by whoever runs it first.
+    pub fn locks(&self, find: impl FnOnce() -> Vec<TableLock>) -> Arc<[TableLock]> {
+        self.0.locks.get_or_init(|| find().into()).clone()
+    }
+
+    /// Whether a role was found to be allowed to run the statement, by the catalog that it was
+    /// analyzed with.
+    #[must_use]
+    pub fn is_allowed(&self, role: Oid) -> bool {
+        role.is_some() && self.0.allowed.load(Ordering::Relaxed) == role.0
+    }
+
+    /// Notes that a role is allowed to run it.
+    pub fn allow(&self, role: Oid) {
+        self.0.allowed.store(role.0, Ordering::Relaxed);
     }
 
     /// What the statement has compiled, by whoever runs it first.

@@ -76,9 +76,9 @@ fn lock(call: &Call<'_>, mode: AdvisoryMode, level: AdvisoryLevel) -> SqlResult<
             }
         }
     };
-    let handle = tokio::runtime::Handle::try_current()
-        .map_err(|_| SqlError::internal("a session runs in a runtime"))?;
-    tokio::task::block_in_place(|| handle.block_on(locking))?;
+    // Not the current runtime: within a part of a query that is one without timers.
+    let runtime = &identity.instance.runtime;
+    tokio::task::block_in_place(|| runtime.block_on(locking))?;
     Ok(void())
 }
 
