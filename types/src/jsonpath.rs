@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A path is kept as text: the one that [`Path::stored`] gives, with every operation in parentheses,
-//! since the form that is shown cannot always be read again (`($.a + 1.b)`). It is parsed where it is
+//! since the form that is shown cannot always be read again (`($.a + 1.b)`). Only what stands on the left
+//! of its like goes without: a long sum needs no deep nesting. It is parsed where it is
 //! used, and remembered by the thread.
 
 use std::cell::RefCell;
@@ -223,7 +224,7 @@ impl Path {
                 cache.push(entry.clone());
                 return Ok(entry.1);
             }
-            let path = Rc::new(Self::parse(text)?);
+            let path = Rc::new(parse::parse_stored(text)?);
             if cache.len() >= CACHE_MAX {
                 cache.remove(0);
             }

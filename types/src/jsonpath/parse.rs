@@ -14,6 +14,8 @@ use crate::sqlstate::SqlState;
 
 /// How deep parentheses nest at most.
 const NESTING_MAX: usize = 200;
+/// Likewise in a stored path, where each of them may have become two.
+const STORED_NESTING_MAX: usize = 2 * NESTING_MAX + 10;
 
 const KEYWORDS: [&str; 22] = [
     "is",
@@ -59,9 +61,20 @@ struct Parser<'a> {
     next: Lexeme,
     nodes: Vec<Node>,
     depth: usize,
+    depth_max: usize,
 }
 
+/// Reads a path as somebody wrote it.
 pub(super) fn parse(text: &str) -> SqlResult<Path> {
+    parse_to(text, NESTING_MAX)
+}
+
+/// Reads a path as it is stored.
+pub(super) fn parse_stored(text: &str) -> SqlResult<Path> {
+    parse_to(text, STORED_NESTING_MAX)
+}
+
+fn parse_to(text: &str, depth_max: usize) -> SqlResult<Path> {
     let mut lexer = Lexer::new(text);
     let next = lexer.next()?;
     if next.token == Token::End {
@@ -70,7 +83,7 @@ pub(super) fn parse(text: &str) -> SqlResult<Path> {
             format!("invalid input syntax for type jsonpath: \"{text}\""),
         ));
     }
-    let mut parser = Parser { lexer, next, nodes: Vec::new(), depth: 0 };
+    let mut parser = Parser { lexer, next, nodes: Vec::new(), depth: 0, depth_max };
     let strict = parser.accept_word("strict")?;
     if !strict {
         parser.accept_word("lax")?;
@@ -199,7 +212,7 @@ impl Parser<'_> {
 
     fn any(&mut self) -> SqlResult<Parsed> {
         self.depth += 1;
-        if self.depth > NESTING_MAX {
+        if self.depth > self.depth_max {
             return Err(json::too_deep());
         }
         let mut left = self.conjunction()?;
@@ -526,7 +539,7 @@ impl Parser<'_> {
 
     fn nested_sum(&mut self) -> SqlResult<usize> {
         self.depth += 1;
-        if self.depth > NESTING_MAX {
+        if self.depth > self.depth_max {
             return Err(json::too_deep());
         }
         let parsed = self.sum()?;

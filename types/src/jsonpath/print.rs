@@ -21,6 +21,8 @@ struct Printer<'a> {
     out: Vec<u8>,
     /// Every operation in parentheses, so that it can be read again.
     stored: bool,
+    /// The item that comes next goes without them.
+    bare: bool,
 }
 
 impl Path {
@@ -37,7 +39,7 @@ impl Path {
     }
 
     fn print(&self, stored: bool) -> String {
-        let mut printer = Printer { path: self, out: Vec::new(), stored };
+        let mut printer = Printer { path: self, out: Vec::new(), stored, bare: false };
         if !self.lax {
             printer.put("strict ");
         }
@@ -57,14 +59,35 @@ impl Printer<'_> {
         self.item(at, false, weak);
     }
 
+    /// The operand on the left: where the path is stored, bare if it is read as the left one anyway.
+    fn left_operand(&mut self, at: usize, of: &Kind) {
+        let node = &self.path.nodes[at];
+        let alike = matches!(
+            (&node.kind, of),
+            (Kind::And(..), Kind::And(..))
+                | (Kind::Or(..), Kind::Or(..))
+                | (Kind::Arithmetic(..), Kind::Arithmetic(..))
+                | (Kind::Sign { .. }, Kind::Sign { .. })
+        ) && priority(&node.kind) == priority(of);
+        let bare = self.stored && alike && node.next.is_none();
+        self.bare = bare;
+        self.operand(at, of);
+        self.bare = false;
+    }
+
     fn binary(&mut self, left: usize, symbol: &str, right: usize, of: &Kind, brackets: bool) {
-        self.open(brackets);
-        self.operand(left, of);
+        let bare = std::mem::take(&mut self.bare);
+        if !bare {
+            self.open(brackets);
+        }
+        self.left_operand(left, of);
         self.put(" ");
         self.put(symbol);
         self.put(" ");
         self.operand(right, of);
-        self.close(brackets);
+        if !bare {
+            self.close(brackets);
+        }
     }
 
     fn open(&mut self, brackets: bool) {
@@ -149,10 +172,15 @@ impl Printer<'_> {
                 self.close(brackets);
             }
             Kind::Sign { negative, arg } => {
-                self.open(brackets);
+                let bare = std::mem::take(&mut self.bare);
+                if !bare {
+                    self.open(brackets);
+                }
                 self.put(if *negative { "-" } else { "+" });
-                self.operand(*arg, &node.kind);
-                self.close(brackets);
+                self.left_operand(*arg, &node.kind);
+                if !bare {
+                    self.close(brackets);
+                }
             }
             Kind::Filter(arg) => self.around("?(", *arg, ")"),
             Kind::Not(arg) => self.test("!(", *arg, ")"),

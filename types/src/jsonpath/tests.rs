@@ -5,7 +5,8 @@ use super::Path;
 fn shown(text: &str) -> String {
     match Path::parse(text) {
         Ok(path) => {
-            let again = Path::parse(&path.stored()).expect("what is stored is read again");
+            let again =
+                super::parse::parse_stored(&path.stored()).expect("what is stored is read again");
             assert_eq!(again.shown(), path.shown(), "{text}");
             path.shown()
         }
