@@ -17,6 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::arrow_types::{ColumnReader, schema};
+use crate::explain::Described;
 use crate::memory::{Partitions, Spilled, reserve, reserve_spilling, row_size};
 use crate::node::{BATCH_ROWS, Node, batches};
 use crate::plan::{Plan, SortColumn, encode_key};
@@ -50,6 +51,8 @@ pub(crate) enum WithinGroup {
 pub(crate) struct AggregatePlan {
     pub(crate) input: Box<Plan>,
     pub(crate) groups: Vec<Arc<Scalar>>,
+    /// The same, for EXPLAIN.
+    pub(crate) described: Vec<Described>,
     /// Which groups each grouping set has.
     pub(crate) sets: Vec<Vec<usize>>,
     /// Columns that the groups determine.

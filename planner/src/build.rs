@@ -195,7 +195,8 @@ impl Builder {
         if !semis.is_empty()
             && let Some(last) = self.names.pop()
         {
-            let named = Query { range_table: query.range_table.clone(), ..Query::default() };
+            let range_table = query.range_table.clone();
+            let named = Query { range_table, ..(*last.query).clone() };
             let around = last.around.clone();
             self.names.push(Arc::new(Names { query: Arc::new(named), around }));
         }
@@ -218,6 +219,7 @@ impl Builder {
         };
         let ordered = plan.ordered && wish.is_some();
         if query.grouped {
+            (plan, layout) = self.expand_groups(plan, layout, &mut query, depth)?;
             (plan, layout) = self.group(plan, &layout, &mut query, depth)?;
         }
         (plan, layout) = self.windows(plan, layout, &mut query, depth)?;
@@ -251,7 +253,13 @@ impl Builder {
                 .order_by
                 .iter()
                 .map(|key| Described {
-                    expr: query.targets[key.target].expr.clone(),
+                    expr: names
+                        .query
+                        .targets
+                        .get(key.target)
+                        .unwrap_or(&query.targets[key.target])
+                        .expr
+                        .clone(),
                     names: names.clone(),
                 })
                 .collect();
@@ -306,7 +314,8 @@ impl Builder {
             .map(|target| compile(self, &target.expr, layout, depth))
             .collect::<SqlResult<_>>()?;
         let rows = plan.rows;
-        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types).with_rows(rows))
+        let plan = Plan::new(PlanKind::Project(Box::new(plan), exprs), types).with_rows(rows);
+        Ok(plan.with_origin(self.names(), None))
     }
 
     /// Set-returning functions are taken out of the targets; what is around them is computed above.
@@ -322,28 +331,70 @@ impl Builder {
         let mut layout = layout.clone();
         let mut expanded = 0;
         while exprs.iter().any(has_set) {
-            (plan, layout) = self.expand(plan, &layout, &mut exprs, &mut expanded, depth)?;
+            let none = crate::rewrite::Columns::default();
+            (plan, layout) = self.expand(plan, &layout, &mut exprs, none, &mut expanded, depth)?;
         }
         let types = exprs.iter().map(Expr::ty).collect();
         let exprs = exprs
             .iter()
             .map(|expr| compile(self, expr, &layout, depth))
             .collect::<SqlResult<_>>()?;
-        Ok(Plan::new(PlanKind::Project(Box::new(plan), exprs), types))
+        let plan = Plan::new(PlanKind::Project(Box::new(plan), exprs), types);
+        Ok(plan.with_origin(self.names(), None))
     }
 
-    /// Expands the set-returning functions that have no others in their arguments.
+    /// Set-returning functions that are grouped by are expanded before there are groups.
+    fn expand_groups(
+        &mut self,
+        mut plan: Plan,
+        mut layout: Layout,
+        query: &mut Query,
+        depth: usize,
+    ) -> SqlResult<(Plan, Layout)> {
+        let keys = query.grouping_sets.iter().flatten().filter(|key| has_set(key));
+        let keys: Vec<Expr> = keys.cloned().collect();
+        if keys.is_empty() {
+            return Ok((plan, layout));
+        }
+        let names: Vec<String> = keys.iter().map(crate::rewrite::fingerprint).collect();
+        let (mut exprs, mut expanded) = (keys, 0);
+        while exprs.iter().any(has_set) {
+            // Whatever else the query reads goes on up.
+            let mut kept = crate::rewrite::Columns::default();
+            visit_query(query, 0, &mut kept);
+            (plan, layout) = self.expand(plan, &layout, &mut exprs, kept, &mut expanded, depth)?;
+        }
+        let targets = query.targets.iter_mut().map(|target| &mut target.expr);
+        let groups = query.grouping_sets.iter_mut().flatten();
+        for expr in targets.chain(groups).chain(&mut query.having) {
+            crate::rewrite::rewrite_expr(expr, 0, &mut |expr, level| {
+                if level > 0 || !has_set(expr) {
+                    return false;
+                }
+                let name = crate::rewrite::fingerprint(expr);
+                let found = names.iter().position(|known| *known == name);
+                if let Some(at) = found {
+                    *expr = exprs[at].clone();
+                }
+                found.is_some()
+            });
+        }
+        Ok((plan, layout))
+    }
+
+    /// Expands the set-returning functions that have no others in their arguments. `columns` are
+    /// needed above besides those that the expressions name.
     fn expand(
         &mut self,
         plan: Plan,
         layout: &Layout,
         exprs: &mut [Expr],
+        mut columns: crate::rewrite::Columns,
         expanded: &mut usize,
         depth: usize,
     ) -> SqlResult<(Plan, Layout)> {
         const EXPANDED: usize = SET_OPERATION - 9;
         let mut sets: Vec<(Expr, i16)> = Vec::new();
-        let mut columns = crate::rewrite::Columns::default();
         for expr in exprs {
             crate::rewrite::rewrite_expr(expr, 0, &mut |expr, level| match expr {
                 Expr::Call(call)

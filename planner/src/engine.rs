@@ -5,10 +5,11 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use aegis_sql::analyze::fold_constants;
 use aegis_sql::bound::Query;
+use aegis_sql::explain::{ExplainRequest, Measure, PlanNode};
 use aegis_sql::query_engine::{
     Batches, DatumRows, QueryEngine, QueryPlan, RowBatch, RowStream, StatementContext,
 };
@@ -86,20 +87,30 @@ impl QueryEngine for DataFusionEngine {
         query: &Arc<Query>,
         context: &StatementContext,
     ) -> SqlResult<Arc<dyn QueryPlan>> {
+        let began = context.measure.as_ref().map(|_| std::time::Instant::now());
         let query = &fold_constants(query, &context.evaluation())?;
         let mut builder = Builder::new(context);
         let plan = builder.query(query, 0)?;
         let is_small = crate::direct::is_small(&plan, is_volatile_query(query));
         // A query without columns gives rows without columns.
         let width = query.visible_targets().count();
-        Ok(Arc::new(DataFusionPlan {
+        let measure = context.measure.clone().filter(|measure| measure.has_room());
+        // What is measured goes through nodes, which can be counted.
+        let is_small = is_small && measure.is_none();
+        let plan = Arc::new(DataFusionPlan {
             plan: Arc::new(plan),
             is_small,
             sizes: builder.sizes().into(),
             width,
             runtime: self.runtime.clone(),
             io: self.io.clone(),
-        }))
+            measure: measure.as_ref().map(Arc::downgrade),
+        });
+        if let (Some(measure), Some(began)) = (&measure, began) {
+            measure.planned(began.elapsed());
+            measure.keep(plan.clone());
+        }
+        Ok(plan)
     }
 }
 
@@ -113,6 +124,8 @@ struct DataFusionPlan {
     width: usize,
     runtime: Handle,
     io: Arc<FileReads>,
+    /// Who counts what it does, and keeps the plan.
+    measure: Option<Weak<Measure>>,
 }
 
 impl DataFusionPlan {
@@ -141,6 +154,7 @@ impl DataFusionPlan {
             shared: Arc::new(Shared::new(&task)),
             task: Arc::new(task),
             io: self.io.handle().clone(),
+            measure: self.measure.as_ref().and_then(Weak::upgrade),
         }))
     }
 }
@@ -179,13 +193,14 @@ impl QueryPlan for DataFusionPlan {
         })
     }
 
-    fn explain(&self) -> Vec<String> {
-        crate::explain::lines(&self.plan)
+    fn explain(&self, request: &ExplainRequest<'_>) -> PlanNode {
+        crate::explain::node(&self.plan, request)
     }
 }
 
 type Message = SqlResult<RecordBatch>;
 
+#[expect(clippy::large_enum_variant, reason = "every query has one, and begins with the largest")]
 enum State {
     Waiting(DataFusionPlan, StatementContext),
     Running(

@@ -70,7 +70,6 @@ pub(crate) struct FunctionsPlan {
     /// The calls, with the number of columns that each gives.
     pub(crate) calls: Vec<(FromCall, Width)>,
     pub(crate) with_ordinality: bool,
-    pub(crate) name: String,
 }
 
 impl FunctionsPlan {

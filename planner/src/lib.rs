@@ -28,6 +28,7 @@ mod window;
 mod subquery;
 mod recursive;
 mod explain;
+mod measure;
 mod engine;
 
 pub use engine::{ArrowBatch, DataFusionEngine};

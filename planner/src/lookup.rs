@@ -25,6 +25,7 @@ use crate::plan::{JoinType, Plan};
 use crate::run::{Run, external};
 use crate::scalar::Scalar;
 use crate::scan::{Access, RangePlan, ScanPlan};
+use aegis_sql::explain::NodeCounters;
 
 /// The first batch of a join by key has so many rows; each next one four times as many.
 const FIRST_ROWS: usize = 64;
@@ -71,6 +72,7 @@ impl LookupPlan {
                 open: None,
                 matched: false,
                 rows_wanted: FIRST_ROWS,
+                counters: run.measure.as_ref().map(|it| it.node(shape.scan.address())),
             };
             Ok(futures::stream::try_unfold(state, |mut state| async move {
                 Ok(state.next().await?.map(|batch| (batch, state)))
@@ -109,6 +111,8 @@ struct State {
     /// Whether the outer row at hand had a match in a batch before.
     matched: bool,
     rows_wanted: usize,
+    /// Counts what the inner side gives, and what the condition removes of that.
+    counters: Option<Arc<NodeCounters>>,
 }
 
 /// Pairs of an outer row and the inner row at the same place of the builders.
@@ -202,7 +206,12 @@ impl State {
             if looked_at.is_multiple_of(256) {
                 self.run.context.cancel.check()?;
             }
+            let clock = self.counters.as_ref().and_then(|counters| counters.clock());
+            let found_before = pairs.outer.len();
             if self.open.is_none() {
+                if let Some(counters) = &self.counters {
+                    counters.begin();
+                }
                 let found = range.range(&mut |wanted| {
                     range
                         .scalars()
@@ -236,6 +245,10 @@ impl State {
                 } else if pairs.outer.len() >= self.rows_wanted.max(FIRST_ROWS) {
                     break;
                 }
+            }
+            if let Some(counters) = &self.counters {
+                counters.spent(clock, false);
+                counters.gave(pairs.outer.len() - found_before);
             }
             if self.open.is_none() {
                 at += 1;
@@ -288,6 +301,8 @@ impl State {
                         outer_rows.push(place);
                         inner_rows.push(Some(pair as u32));
                     }
+                } else if let Some(counters) = &self.counters {
+                    counters.removed(1);
                 }
                 pair += 1;
             }

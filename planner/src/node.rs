@@ -49,8 +49,21 @@ impl Node {
         + Sync
         + 'static,
     ) -> Arc<dyn ExecutionPlan> {
+        Self::over(name, schema(types), children, start)
+    }
+
+    /// Likewise, giving columns of this schema.
+    pub(crate) fn over(
+        name: &'static str,
+        schema: SchemaRef,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        start: impl Fn(Vec<SendableRecordBatchStream>, Arc<TaskContext>) -> DfResult<Batches>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Arc<dyn ExecutionPlan> {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema(types)),
+            EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,

@@ -28,7 +28,7 @@ use futures::stream::StreamExt;
 use crate::aggregate::AggregatePlan;
 use crate::arrow_types::schema;
 use crate::duplicates::{DistinctPlan, SetOperationPlan};
-use crate::explain::Described;
+use crate::explain::{Described, Names};
 use crate::lookup::LookupPlan;
 use crate::node::{Node, batches};
 use crate::recursive::RecursivePlan;
@@ -46,6 +46,17 @@ pub(crate) struct Plan {
     pub(crate) rows: f64,
     /// Whether they come in the order that its query asks for.
     pub(crate) ordered: bool,
+    /// What its columns are called, for EXPLAIN.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// What the columns of a plan are.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    /// Their query, and those around.
+    pub(crate) names: Arc<Names>,
+    /// The entry whose columns they are; none for the targets.
+    pub(crate) entry: Option<usize>,
 }
 
 /// What a plan does.
@@ -153,15 +164,23 @@ impl Plan {
             PlanKind::Cte(cte) => cte.part.plan.rows,
             _ => 1000.0,
         };
-        Self { kind, types, rows, ordered: false }
+        Self { kind, types, rows, ordered: false, origin: None }
     }
 
     pub(crate) fn with_rows(self, rows: f64) -> Self {
         Self { rows, ..self }
     }
 
+    pub(crate) fn with_origin(self, names: Arc<Names>, entry: Option<usize>) -> Self {
+        Self { origin: Some(Origin { names, entry }), ..self }
+    }
+
     /// The plan in one execution.
     pub(crate) fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        Ok(self.measured(self.node(run)?, run))
+    }
+
+    fn node(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
         match &self.kind {
             PlanKind::OneRow => self.rows(|_| Ok(vec![vec![Datum::Null]]), run),
             PlanKind::Scan(scan) => scan.start(&self.types, run),
@@ -319,9 +338,13 @@ fn sort(
 }
 
 impl JoinPlan {
-    /// Whether the right side is the one that is held in memory: the smaller one is.
+    /// Whether the right side is the one that is held in memory: the smaller one is, and of two
+    /// alike the one that only adds to the rows of the other.
     pub(crate) fn holds_right(&self) -> bool {
-        self.right.rows < self.left.rows
+        match self.kind {
+            JoinType::Left | JoinType::Semi | JoinType::Anti => self.right.rows <= self.left.rows,
+            JoinType::Inner | JoinType::Right | JoinType::Full => self.right.rows < self.left.rows,
+        }
     }
 
     fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
@@ -458,7 +481,8 @@ impl LimitPlan {
         let child = match &self.input.kind {
             PlanKind::Sort(plan) => {
                 let fetch = limit.and_then(|limit| limit.checked_add(offset));
-                sort(plan, fetch.filter(|fetch| *fetch > 0), run)?
+                let sorted = sort(plan, fetch.filter(|fetch| *fetch > 0), run)?;
+                self.input.measured(sorted, run)
             }
             _ => self.input.start(run)?,
         };

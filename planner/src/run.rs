@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
+use aegis_sql::explain::Measure;
 use aegis_sql::query_engine::StatementContext;
 use aegis_types::self_describing::write_any;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
@@ -31,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) shared: Arc<Shared>,
     /// Where files are read for parts that run from within an expression.
     pub(crate) io: Handle,
+    /// Counts what the nodes do, where that is asked for.
+    pub(crate) measure: Option<Arc<Measure>>,
 }
 
 /// Results that are computed once, by the number of their part and the values it depends on.
@@ -198,6 +201,7 @@ impl Run {
             task: self.task.clone(),
             shared: self.shared.clone(),
             io: self.io.clone(),
+            measure: self.measure.clone(),
         })
     }
 
@@ -214,6 +218,7 @@ impl Run {
             task: self.task.clone(),
             shared,
             io: self.io.clone(),
+            measure: self.measure.clone(),
         })
     }
 }

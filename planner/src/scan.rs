@@ -17,7 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::StreamExt;
 
 use crate::arrow_types::{ColumnBuilder, new_batch, schema};
-use crate::explain::Described;
+use crate::explain::{Described, Names};
 use crate::node::{BATCH_ROWS, Node};
 use crate::run::{Run, external};
 use crate::scalar::Scalar;
@@ -34,6 +34,11 @@ pub(crate) struct ScanPlan {
     /// The columns given: numbers, 0 for the whole row, system columns.
     pub(crate) columns: Vec<i16>,
     pub(crate) access: Access,
+    /// About how many rows it gives, and what reading them costs, in rows read in a scan.
+    pub(crate) rows: f64,
+    pub(crate) read: f64,
+    /// What its columns are called, for EXPLAIN.
+    pub(crate) names: Arc<Names>,
 }
 
 /// Which rows are read.
@@ -217,6 +222,11 @@ struct State {
 }
 
 impl ScanPlan {
+    /// What the inner side of a join by key is counted by.
+    pub(crate) fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self) as usize
+    }
+
     pub(crate) fn start(
         &self,
         types: &[TypeRef],

@@ -19,6 +19,7 @@ use aegis_catalog::CatalogSnapshot;
 use aegis_sql::analyze::Analyzed;
 use aegis_sql::ast::{RawStatement, Statement};
 use aegis_sql::ddl::Notice;
+use aegis_sql::explain::Measure;
 use aegis_sql::query_engine::{CancelFlag, RowStream};
 use aegis_sql::settings::{REPORTED, SessionSettings};
 use aegis_types::{FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
@@ -144,6 +145,7 @@ mod constraints;
 mod copy;
 pub(crate) mod cursor;
 mod declare;
+mod explain;
 mod host;
 pub(crate) mod portal;
 mod prepared;
@@ -176,6 +178,8 @@ pub struct Session {
     notices: Vec<Notice>,
     cancel: CancelFlag,
     statement_timestamp: i64,
+    /// Counts what plans do, while a statement is explained.
+    measure: Option<Arc<Measure>>,
     /// The statement is one of several of a simple query: they share a transaction.
     several_statements: bool,
     /// Whether the session has, or had, temporary relations.

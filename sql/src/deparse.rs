@@ -17,6 +17,7 @@ mod expression;
 mod call;
 mod query;
 mod from;
+mod plan;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::ast;
 use crate::bound::{Expr, Query};
 use crate::parser;
 use buffer::Printer;
+pub use plan::{PlanAliases, PlanText};
 
 /// How text is laid out.
 #[derive(Clone, Copy, Debug)]

@@ -11,6 +11,7 @@ pub mod analyze;
 pub mod deparse;
 pub mod evaluate;
 pub mod query_engine;
+pub mod explain;
 pub mod row;
 pub mod settings;
 pub mod password;

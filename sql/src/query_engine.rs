@@ -15,6 +15,7 @@ use async_trait::async_trait;
 
 use crate::bound::Query;
 use crate::dml::DeferredChecks;
+use crate::explain::{ExplainRequest, Measure, PlanNode};
 
 /// What holds while one statement runs: shared by everything that the statement starts.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub struct StatementContext {
     pub cancel: CancelFlag,
     /// Computes the rows of a system relation: implemented over the catalog.
     pub system_relations: Arc<dyn SystemRelations>,
+    /// Counts what plans do, where `EXPLAIN` asks for it.
+    pub measure: Option<Arc<Measure>>,
 }
 
 /// A flag that a CancelRequest, a timeout or a shutdown sets, with the error to raise.
@@ -176,8 +179,8 @@ pub trait QueryPlan: Send + Sync {
         true
     }
 
-    /// The lines of `EXPLAIN`.
-    fn explain(&self) -> Vec<String>;
+    /// What `EXPLAIN` shows of it.
+    fn explain(&self, request: &ExplainRequest<'_>) -> PlanNode;
 }
 
 /// Batches of rows, computed by whoever asks for the next.

@@ -129,7 +129,10 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Enum(&["partition", "on", "off"]),
         Context::User,
     ),
+    setting("cpu_index_tuple_cost", "0.005", Kind::Real, Context::User),
+    setting("cpu_operator_cost", "0.0025", Kind::Real, Context::User),
     setting("cpu_tuple_cost", "0.01", Kind::Real, Context::User),
+    setting("cursor_tuple_fraction", "0.1", Kind::Real, Context::User),
     setting("data_checksums", "off", Kind::Bool, Context::Internal),
     setting("DateStyle", "ISO, MDY", Kind::DateStyle, Context::User),
     setting(
@@ -157,21 +160,40 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Integer(1, 2147483647, Unit::Blocks),
         Context::User,
     ),
+    setting("effective_io_concurrency", "1", Kind::Integer(0, 1000, Unit::None), Context::User),
+    setting("enable_async_append", "on", Kind::Bool, Context::User),
     setting("enable_bitmapscan", "on", Kind::Bool, Context::User),
+    setting("enable_gathermerge", "on", Kind::Bool, Context::User),
     setting("enable_hashagg", "on", Kind::Bool, Context::User),
     setting("enable_hashjoin", "on", Kind::Bool, Context::User),
+    setting("enable_incremental_sort", "on", Kind::Bool, Context::User),
+    setting("enable_indexonlyscan", "on", Kind::Bool, Context::User),
     setting("enable_indexscan", "on", Kind::Bool, Context::User),
     setting("enable_material", "on", Kind::Bool, Context::User),
+    setting("enable_memoize", "on", Kind::Bool, Context::User),
     setting("enable_mergejoin", "on", Kind::Bool, Context::User),
     setting("enable_nestloop", "on", Kind::Bool, Context::User),
+    setting("enable_parallel_append", "on", Kind::Bool, Context::User),
+    setting("enable_parallel_hash", "on", Kind::Bool, Context::User),
+    setting("enable_partition_pruning", "on", Kind::Bool, Context::User),
+    setting("enable_partitionwise_aggregate", "off", Kind::Bool, Context::User),
+    setting("enable_partitionwise_join", "off", Kind::Bool, Context::User),
     setting("enable_seqscan", "on", Kind::Bool, Context::User),
     setting("enable_sort", "on", Kind::Bool, Context::User),
+    setting("enable_tidscan", "on", Kind::Bool, Context::User),
     setting("escape_string_warning", "on", Kind::Bool, Context::User),
     setting("extra_float_digits", "1", Kind::Integer(-15, 3, Unit::None), Context::User),
     setting("force_parallel_mode", "off", Kind::Enum(&["off", "on", "regress"]), Context::User),
     setting("from_collapse_limit", "8", Kind::Integer(1, 2147483647, Unit::None), Context::User),
     setting("fsync", "on", Kind::Bool, Context::Reload),
     setting("geqo", "on", Kind::Bool, Context::User),
+    setting("geqo_effort", "5", Kind::Integer(1, 10, Unit::None), Context::User),
+    setting("geqo_generations", "0", Kind::Integer(0, 2147483647, Unit::None), Context::User),
+    setting("geqo_pool_size", "0", Kind::Integer(0, 2147483647, Unit::None), Context::User),
+    setting("geqo_seed", "0", Kind::Real, Context::User),
+    setting("geqo_selection_bias", "2", Kind::Real, Context::User),
+    setting("geqo_threshold", "12", Kind::Integer(2, 2147483647, Unit::None), Context::User),
+    setting("hash_mem_multiplier", "2", Kind::Real, Context::User),
     setting("hba_file", "", Kind::Text, Context::Postmaster),
     setting("hot_standby", "on", Kind::Bool, Context::Postmaster),
     setting("ident_file", "", Kind::Text, Context::Postmaster),
@@ -198,6 +220,9 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting("is_superuser", "off", Kind::Bool, Context::Internal),
     setting("jit", "off", Kind::Bool, Context::User),
+    setting("jit_above_cost", "100000", Kind::Real, Context::User),
+    setting("jit_inline_above_cost", "500000", Kind::Real, Context::User),
+    setting("jit_optimize_above_cost", "500000", Kind::Real, Context::User),
     setting("join_collapse_limit", "8", Kind::Integer(1, 2147483647, Unit::None), Context::User),
     setting("lc_collate", "C", Kind::Text, Context::Internal),
     setting("lc_ctype", "C.UTF-8", Kind::Text, Context::Internal),
@@ -221,6 +246,7 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Enum(&["none", "ddl", "mod", "all"]),
         Context::Superuser,
     ),
+    setting("maintenance_io_concurrency", "10", Kind::Integer(0, 1000, Unit::None), Context::User),
     setting(
         "maintenance_work_mem",
         "65536",
@@ -236,6 +262,7 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Integer(10, 2147483647, Unit::None),
         Context::Postmaster,
     ),
+    setting("max_parallel_workers", "8", Kind::Integer(0, 1024, Unit::None), Context::User),
     setting(
         "max_parallel_workers_per_gather",
         "2",
@@ -249,11 +276,18 @@ pub static SETTINGS: &[Setting] = &[
         Context::Postmaster,
     ),
     setting(
+        "min_parallel_index_scan_size",
+        "64",
+        Kind::Integer(0, 715827882, Unit::Blocks),
+        Context::User,
+    ),
+    setting(
         "min_parallel_table_scan_size",
         "1024",
         Kind::Integer(0, 715827882, Unit::Blocks),
         Context::User,
     ),
+    setting("parallel_leader_participation", "on", Kind::Bool, Context::User),
     setting("parallel_setup_cost", "1000", Kind::Real, Context::User),
     setting("parallel_tuple_cost", "0.1", Kind::Real, Context::User),
     setting(
@@ -270,6 +304,7 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting("quote_all_identifiers", "off", Kind::Bool, Context::User),
     setting("random_page_cost", "4", Kind::Real, Context::User),
+    setting("recursive_worktable_factor", "10", Kind::Real, Context::User),
     setting("role", "none", Kind::Text, Context::User),
     setting("restrict_nonsystem_relation_kind", "", Kind::RelationKinds, Context::User),
     setting("row_security", "on", Kind::Bool, Context::User),
@@ -355,6 +390,73 @@ pub const REPORTED: &[&str] = &[
     "integer_datetimes",
     "standard_conforming_strings",
 ];
+
+/// The settings that `EXPLAIN (SETTINGS)` shows where they are not as they are by default.
+pub const EXPLAINED: &[&str] = &[
+    "constraint_exclusion",
+    "cpu_index_tuple_cost",
+    "cpu_operator_cost",
+    "cpu_tuple_cost",
+    "cursor_tuple_fraction",
+    "effective_cache_size",
+    "effective_io_concurrency",
+    "enable_async_append",
+    "enable_bitmapscan",
+    "enable_gathermerge",
+    "enable_hashagg",
+    "enable_hashjoin",
+    "enable_incremental_sort",
+    "enable_indexonlyscan",
+    "enable_indexscan",
+    "enable_material",
+    "enable_memoize",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_parallel_append",
+    "enable_parallel_hash",
+    "enable_partition_pruning",
+    "enable_partitionwise_aggregate",
+    "enable_partitionwise_join",
+    "enable_seqscan",
+    "enable_sort",
+    "enable_tidscan",
+    "force_parallel_mode",
+    "from_collapse_limit",
+    "geqo",
+    "geqo_effort",
+    "geqo_generations",
+    "geqo_pool_size",
+    "geqo_seed",
+    "geqo_selection_bias",
+    "geqo_threshold",
+    "hash_mem_multiplier",
+    "jit",
+    "jit_above_cost",
+    "jit_inline_above_cost",
+    "jit_optimize_above_cost",
+    "join_collapse_limit",
+    "maintenance_io_concurrency",
+    "max_parallel_workers",
+    "max_parallel_workers_per_gather",
+    "min_parallel_index_scan_size",
+    "min_parallel_table_scan_size",
+    "parallel_leader_participation",
+    "parallel_setup_cost",
+    "parallel_tuple_cost",
+    "plan_cache_mode",
+    "random_page_cost",
+    "recursive_worktable_factor",
+    "search_path",
+    "seq_page_cost",
+    "temp_buffers",
+    "work_mem",
+];
+
+/// The settings that are shown with all others.
+pub fn listed() -> impl Iterator<Item = &'static Setting> {
+    let hidden = ["is_superuser", "role", "session_authorization"];
+    SETTINGS.iter().filter(move |setting| !hidden.contains(&setting.name))
+}
 
 /// The setting with this name, in any case.
 #[must_use]
@@ -464,6 +566,12 @@ impl SessionSettings {
                 .ok_or_else(|| unknown(name));
         };
         Ok(value::shown(setting, self.raw(setting)))
+    }
+
+    /// The value as `SHOW` prints it where nobody has set any.
+    #[must_use]
+    pub fn default_of(&self, name: &str) -> String {
+        find(name).map_or_else(String::new, |setting| value::shown(setting, setting.default))
     }
 
     /// The value as it was given, or the default.

@@ -59,6 +59,7 @@ mod size;
 mod support;
 mod text;
 
+pub use datetime::{abbreviation_rows, zone_rows};
 pub use json::jsonb_assigned;
 pub use misc::random::Generator;
 pub(crate) use text::like_regex;
@@ -100,6 +101,7 @@ static SETS: LazyLock<HashMap<&'static str, SetFunction>> = LazyLock::new(|| {
     [
         array::SETS,
         datetime::SETS,
+        datetime::ZONE_SETS,
         host::SETS,
         information_schema::SETS,
         integer::SETS,

@@ -154,7 +154,15 @@ impl<'a> Names<'a> {
     /// Whether a relation is found by its bare name; `None` if there is no such relation.
     #[must_use]
     pub fn relation_is_visible(&self, oid: Oid) -> Option<bool> {
-        let (_, name) = self.relation_parts(oid)?;
+        let Some((_, name)) = self.relation_parts(oid) else {
+            // The row that a composite type has in pg_class; its name is also the type's.
+            let mut types = self.catalog.user_types_of(self.database);
+            let ty = types.find(|ty| match &ty.body {
+                TypeBody::Composite(body) => body.relation == oid,
+                _ => false,
+            })?;
+            return Some(self.type_on_path(&ty.name) == Some(ty.oid));
+        };
         Some(self.relation_on_path(name) == Some(oid))
     }
 

@@ -45,6 +45,8 @@ pub(super) struct Way {
     /// How many rows pass the conditions.
     pub(super) rows: f64,
     pub(super) cost: f64,
+    /// What reading to the end costs, without a sort and whatever LIMIT says.
+    pub(super) read: f64,
     /// Whether they come in the order wished for.
     pub(super) ordered: bool,
     /// The conditions that the access decides, by their places.
@@ -217,8 +219,14 @@ impl Builder {
         let is_row_key = |condition: &&Condition<'_>| {
             condition.column == ROW_KEY && condition.op == Op::Compare(Comparison::Equal)
         };
-        let mut best =
-            Way { access: Access::All, rows: 1.0, cost: 1.0, ordered: true, decided: Vec::new() };
+        let mut best = Way {
+            access: Access::All,
+            rows: 1.0,
+            cost: 1.0,
+            read: 1.0,
+            ordered: true,
+            decided: Vec::new(),
+        };
         if around.is_none()
             && let Some(condition) = conditions.iter().find(is_row_key)
             && let Some(value) = condition.value
@@ -238,6 +246,7 @@ impl Builder {
             if let Some(used) = one_row(candidate, conditions) {
                 // Nothing can be cheaper, whatever there is in the table.
                 best.cost = SEEK + if candidate.plan.index.is_some() { BY_ENTRY } else { 1.0 };
+                best.read = best.cost;
                 let candidate = candidates.into_iter().nth(at).expect("it was just looked at");
                 return (best, Chosen::Key(Box::new(candidate), used));
             }
@@ -247,6 +256,7 @@ impl Builder {
         best.rows = (total * passing(filters.iter())).max(1.0);
         best.ordered = wish.is_some_and(|wish| wish.keys.is_empty());
         best.cost = priced(&best, total, 1.0, wish);
+        best.read = total;
         let mut chosen = Chosen::All;
         for candidate in candidates {
             let (mut way, used, direction) =
@@ -256,6 +266,7 @@ impl Builder {
                 continue;
             }
             let each = if candidate.plan.index.is_some() { BY_ENTRY } else { 1.0 };
+            way.read = SEEK + way.cost * each;
             way.cost = SEEK + priced(&way, way.cost, each, wish);
             if way.cost < best.cost || (used.is_empty() && way.cost - SEEK <= best.cost) {
                 best = way;
@@ -518,7 +529,7 @@ fn weigh(
         _ => None,
     };
     let ordered = direction.is_some();
-    let way = Way { access: Access::All, rows, cost: read, ordered, decided: Vec::new() };
+    let way = Way { access: Access::All, rows, cost: read, read, ordered, decided: Vec::new() };
     (way, used, direction.unwrap_or(Direction::Forward))
 }
 

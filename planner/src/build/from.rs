@@ -111,16 +111,28 @@ impl Builder {
 
     pub(super) fn filter(
         &mut self,
-        mut plan: Plan,
+        plan: Plan,
         layout: Layout,
         filters: Vec<Expr>,
         depth: usize,
     ) -> SqlResult<(Plan, Layout)> {
-        for filter in filters {
+        let filters = filters.into_iter().map(|filter| (filter, None)).collect();
+        self.filter_shown(plan, layout, filters, depth)
+    }
+
+    /// Likewise conditions that EXPLAIN is to show otherwise.
+    pub(super) fn filter_shown(
+        &mut self,
+        mut plan: Plan,
+        layout: Layout,
+        filters: Vec<(Expr, Option<Expr>)>,
+        depth: usize,
+    ) -> SqlResult<(Plan, Layout)> {
+        for (filter, shown) in filters {
             let predicate = compile(self, &filter, &layout, depth)?;
             let (types, ordered) = (plan.types.clone(), plan.ordered);
             let rows = (plan.rows * passing(std::iter::once(&filter))).max(1.0);
-            let described = Described { expr: filter, names: self.names() };
+            let described = Described { expr: shown.unwrap_or(filter), names: self.names() };
             let kind = PlanKind::Filter(Box::new(plan), predicate, described);
             plan = Plan { ordered, ..Plan::new(kind, types).with_rows(rows) };
         }
@@ -136,9 +148,9 @@ impl Builder {
         filters: Vec<Expr>,
         depth: usize,
     ) -> SqlResult<(Plan, Vec<Expr>)> {
-        let (input, exprs, types, rows, ordered) = match plan {
-            Plan { kind: PlanKind::Project(input, exprs), types, rows, ordered } => {
-                (input, exprs, types, rows, ordered)
+        let (input, exprs, types, rows, ordered, origin) = match plan {
+            Plan { kind: PlanKind::Project(input, exprs), types, rows, ordered, origin } => {
+                (input, exprs, types, rows, ordered, origin)
             }
             other => return Ok((other, filters)),
         };
@@ -155,7 +167,7 @@ impl Builder {
         let estimate = (rows * passing(below.iter())).max(1.0);
         let (input, _) = self.filter(*input, passed, below, depth)?;
         let plan = Plan::new(PlanKind::Project(Box::new(input), exprs), types);
-        Ok((Plan { ordered, ..plan.with_rows(estimate) }, above))
+        Ok((Plan { ordered, origin, ..plan.with_rows(estimate) }, above))
     }
 
     fn join_items(
@@ -421,13 +433,14 @@ impl Builder {
         scope: Scope<'_>,
     ) -> SqlResult<(Plan, Layout)> {
         let rest = undecided(conditions, &way.decided);
-        let (inner, inner_types, inner_layout) = self.scan(at, relation, way.access, scope)?;
+        let each = way.rows;
+        let (inner, inner_types, inner_layout) = self.scan(at, relation, way, scope)?;
         let mut both = layout.clone();
         both.append(&inner_layout, left.types.len());
         let filter = self.all_of(&rest, &both, scope.depth)?;
         let names = self.names();
         let rest = rest.into_iter().map(|expr| Described { expr, names: names.clone() }).collect();
-        let matches = (left.rows * way.rows).max(1.0);
+        let matches = (left.rows * each).max(1.0);
         let rows = match kind {
             JoinType::Inner => matches,
             JoinType::Left => matches.max(left.rows),
@@ -505,11 +518,13 @@ impl Builder {
                 }
                 let types = entry.columns.iter().map(|column| column.ty).collect();
                 let plan = Plan::new(PlanKind::Sequence(relation.clone()), types).with_rows(1.0);
+                let plan = plan.with_origin(self.names(), Some(at));
                 let found = all_columns(at, plan);
                 self.with_table_oid(found, at, &wanted, relation.oid)?
             }
             RteKind::System(name) => {
-                let found = system_relation(at, entry, name, &wanted);
+                let (plan, layout) = system_relation(at, entry, name, &wanted);
+                let found = (plan.with_origin(self.names(), Some(at)), layout);
                 let oid = system::relation(name).map_or(Oid::NONE, |relation| relation.oid);
                 self.with_table_oid(found, at, &wanted, oid)?
             }
@@ -527,7 +542,10 @@ impl Builder {
                 let definer = depth.checked_sub(*levels_up).ok_or_else(|| {
                     SqlError::internal("a common table expression of no query around")
                 })?;
-                all_columns(at, self.cte(*index, definer, depth)?)
+                let plan = self.cte(*index, definer, depth)?;
+                let is_inlined = !matches!(plan.kind, PlanKind::Cte(_) | PlanKind::WorkTable(_));
+                let names = self.names();
+                all_columns(at, if is_inlined { plan } else { plan.with_origin(names, Some(at)) })
             }
             RteKind::Values(rows) => {
                 let none = Layout::default();
@@ -536,10 +554,12 @@ impl Builder {
                     .map(|row| row.iter().map(|expr| compile(self, expr, &none, depth)).collect())
                     .collect::<SqlResult<_>>()?;
                 let types = entry.columns.iter().map(|column| column.ty).collect();
-                all_columns(at, Plan::new(PlanKind::Values(rows), types))
+                let plan = Plan::new(PlanKind::Values(rows), types);
+                all_columns(at, plan.with_origin(self.names(), Some(at)))
             }
             RteKind::Functions { calls, with_ordinality } => {
-                all_columns(at, self.functions(entry, calls, *with_ordinality, depth)?)
+                let plan = self.functions(entry, calls, *with_ordinality, depth)?;
+                all_columns(at, plan.with_origin(self.names(), Some(at)))
             }
             RteKind::Known(row) => self.known(at, entry, row.as_deref(), &wanted, depth)?,
             RteKind::Returned(rows) => {
@@ -548,6 +568,7 @@ impl Builder {
                     types.push(DUMMY);
                 }
                 let plan = Plan::new(PlanKind::Returned(rows.clone()), types);
+                let plan = plan.with_origin(self.names(), Some(at));
                 all_columns(at, plan.with_rows(rows.count() as f64))
             }
             RteKind::Row(_) => {
@@ -568,11 +589,11 @@ impl Builder {
     ) -> SqlResult<(Plan, Layout)> {
         let way = self.way(at, relation, &filters, scope.wish, None, scope.depth)?;
         let rest = undecided(filters, &way.decided);
-        let (scan, types, layout) = self.scan(at, relation, way.access, scope)?;
-        let ordered = way.ordered;
-        let plan = Plan::new(PlanKind::Scan(scan), types).with_rows(way.rows);
+        let (ordered, rows) = (way.ordered, way.rows);
+        let (scan, types, layout) = self.scan(at, relation, way, scope)?;
+        let plan = Plan::new(PlanKind::Scan(scan), types).with_rows(rows);
         let (plan, layout) = self.filter(Plan { ordered, ..plan }, layout, rest, scope.depth)?;
-        Ok((plan.with_rows(way.rows), layout))
+        Ok((plan.with_rows(rows), layout))
     }
 
     fn functions(
@@ -600,8 +621,7 @@ impl Builder {
         if types.is_empty() {
             types.push(DUMMY);
         }
-        let name = entry.alias.clone();
-        Ok(Plan::new(PlanKind::Functions(FunctionsPlan { calls, with_ordinality, name }), types))
+        Ok(Plan::new(PlanKind::Functions(FunctionsPlan { calls, with_ordinality }), types))
     }
 
     /// A row that is known already, or none.
@@ -666,7 +686,7 @@ impl Builder {
         &mut self,
         at: usize,
         relation: &Arc<Relation>,
-        access: Access,
+        way: super::access::Way,
         scope: Scope<'_>,
     ) -> SqlResult<(ScanPlan, Vec<TypeRef>, Layout)> {
         let Some(table) = relation.as_table() else {
@@ -699,7 +719,10 @@ impl Builder {
             layout: Arc::new(RowLayout::new(relation)),
             tree: TreeId(table.tree),
             columns: wanted,
-            access,
+            access: way.access,
+            rows: way.rows,
+            read: way.read,
+            names: self.names(),
         };
         Ok((scan, types, layout))
     }

@@ -10,6 +10,7 @@ use aegis_types::{SqlError, SqlResult, TypeRef, type_oid};
 use super::Builder;
 use crate::aggregate::{AggregateCall, AggregatePlan, WithinGroup};
 use crate::compile::{Layout, compile, is_constant};
+use crate::explain::Described;
 use crate::plan::{DUMMY, Plan, PlanKind, SortColumn};
 use crate::rewrite::{conjuncts, fingerprint, rewrite_expr};
 use crate::scalar::Scalar;
@@ -145,6 +146,8 @@ impl Builder {
             let order = window.order_by.iter_mut().map(|key| &mut key.expr);
             window.partition_by.iter_mut().chain(order)
         });
+        let mut written = Vec::new();
+        query.having.iter().for_each(|having| conjuncts(having, &mut written));
         let targets = query.targets.iter_mut().map(|target| &mut target.expr);
         for expr in targets.chain(&mut query.having).chain(windows) {
             rewrite_expr(expr, 0, &mut |expr, level| asked.replace(expr, level));
@@ -174,9 +177,13 @@ impl Builder {
         if types.is_empty() {
             types.push(DUMMY);
         }
+        let names = self.names();
+        let described = asked.groups.into_iter();
+        let described = described.map(|expr| Described { expr, names: names.clone() }).collect();
         let aggregate = AggregatePlan {
             input: Box::new(plan),
             groups,
+            described,
             sets,
             carried,
             calls: Arc::new(calls),
@@ -186,14 +193,17 @@ impl Builder {
         let (mut filters, mut gates) = (Vec::new(), Vec::new());
         query.having.iter().for_each(|having| conjuncts(having, &mut filters));
         // A condition that is the same for all groups is asked before there are any.
-        filters.retain(|filter| {
+        let mut shown = written.into_iter().map(Some);
+        let mut filters: Vec<_> =
+            filters.into_iter().map(|filter| (filter, shown.next().flatten())).collect();
+        filters.retain(|(filter, _)| {
             let is_gate = is_constant(filter);
             if is_gate {
                 gates.push(filter.clone());
             }
             !is_gate
         });
-        (plan, above) = self.filter(plan, above, filters, depth)?;
+        (plan, above) = self.filter_shown(plan, above, filters, depth)?;
         Ok((self.gate(plan, gates, depth)?, above))
     }
 

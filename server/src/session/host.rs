@@ -45,7 +45,7 @@ mod sequence;
 mod setting;
 mod size;
 mod sleep;
-mod stored_text;
+pub(super) mod stored_text;
 mod system;
 mod visibility;
 

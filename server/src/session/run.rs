@@ -222,6 +222,7 @@ impl Session {
         let Some(statement) = prepared.statement.clone() else {
             return Ok(Outcome::Empty);
         };
+        self.measure = None;
         self.note_active(source);
         self.run_prepared(prepared, &statement, parameters).await
     }
@@ -317,13 +318,22 @@ impl Session {
     pub(super) async fn locked_analysis(
         &mut self,
         statement: &Statement,
-    ) -> SqlResult<(Analyzed, Arc<CatalogSnapshot>)> {
+    ) -> SqlResult<(Arc<Analyzed>, Arc<CatalogSnapshot>)> {
+        self.locked_analysis_of(statement, &[]).await
+    }
+
+    /// The same with parameters.
+    pub(super) async fn locked_analysis_of(
+        &mut self,
+        statement: &Statement,
+        known: &[Option<Oid>],
+    ) -> SqlResult<(Arc<Analyzed>, Arc<CatalogSnapshot>)> {
         for _ in 0..ANALYSES_MAX {
             let catalog = self.current_catalog();
-            let analyzed = self.analyze(statement, Vec::new(), false, &catalog)?;
+            let analyzed = self.analyze(statement, known.to_vec(), false, &catalog)?;
             self.lock_tables(&analyzed).await?;
             if Arc::ptr_eq(&catalog, &self.current_catalog()) {
-                return Ok((analyzed, catalog));
+                return Ok((Arc::new(analyzed), catalog));
             }
         }
         Err(keeps_changing())
@@ -395,6 +405,7 @@ impl Session {
             deferred: self.block.as_ref().map(|block| block.deferred.clone()).unwrap_or_default(),
             cancel: self.cancel.clone(),
             system_relations: self.host.system_relations(),
+            measure: self.measure.clone(),
         };
         match self.shared_transaction() {
             Ok(transaction) => {

@@ -135,6 +135,7 @@ impl Session {
             notices: Vec::new(),
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),
+            measure: None,
             several_statements: false,
             uses_temporary: false,
             instance,

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aegis_sql::ast::{
-    self, ExplainStmt, LockMode, LockStmt, Statement, VacuumStmt, VariableSetKind, VariableSetStmt,
+    self, LockMode, LockStmt, Statement, VacuumStmt, VariableSetKind, VariableSetStmt,
 };
-use aegis_sql::bound::BoundStatement;
 use aegis_sql::ddl::Ddl;
 use aegis_sql::query_engine::{DatumRows, StatementContext};
-use aegis_sql::settings::{self, SETTINGS};
+use aegis_sql::settings;
 use aegis_storage::{LockWait, TableLockMode, Transaction};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
@@ -59,7 +58,7 @@ impl Session {
         statement: &Statement,
     ) -> SqlResult<Option<Vec<ResultColumn>>> {
         Ok(match statement {
-            Statement::Explain(_) => Some(vec![text_column("QUERY PLAN")]),
+            Statement::Explain(explain) => Some(vec![super::explain::column(explain)]),
             Statement::VariableShow(show) if show.name == "all" => {
                 Some(vec![text_column("name"), text_column("setting"), text_column("description")])
             }
@@ -349,7 +348,7 @@ impl Session {
     fn show(&mut self, name: &str) -> SqlResult<Outcome> {
         if name == "all" {
             let mut rows = BTreeMap::new();
-            for setting in SETTINGS {
+            for setting in settings::listed() {
                 let value = self.show_value(setting.name)?;
                 rows.insert(setting.name.to_ascii_lowercase(), (setting.name, value));
             }
@@ -410,61 +409,6 @@ impl Session {
             }
         };
         Ok(Outcome::Done(tag.to_owned()))
-    }
-
-    /// `EXPLAIN`; its parameters are those of the statement that it explains.
-    pub(super) async fn explain(
-        &mut self,
-        explain: &ExplainStmt,
-        types: Vec<Option<Oid>>,
-        parameters: Vec<Datum>,
-    ) -> SqlResult<Outcome> {
-        for option in &explain.options {
-            let name = option.name.as_str();
-            if name == "costs" && is_on(option) {
-                return Err(SqlError::unsupported("EXPLAIN with costs"));
-            }
-            if name != "costs" {
-                return Err(SqlError::unsupported(format!("EXPLAIN option \"{name}\"")));
-            }
-        }
-        let (query, types, parameters) = match &explain.query {
-            Statement::Execute(execute) => self.bound_execute(execute)?,
-            query if is_plannable(query) => (Arc::new(query.clone()), types, parameters),
-            _ => return Err(SqlError::unsupported("EXPLAIN of this statement")),
-        };
-        let catalog = self.current_catalog();
-        let analyzed = Arc::new(self.analyze(&query, types, false, &catalog)?);
-        self.check_allowed(&analyzed, &catalog)?;
-        let context = self.statement_context(catalog, parameters.into()).await?;
-        let (head, query) = match &analyzed.statement {
-            BoundStatement::Query(query) => (None, query),
-            BoundStatement::Insert(insert) => {
-                (Some(format!("Insert on {}", insert.table.name)), &insert.source)
-            }
-            BoundStatement::Update(update) => {
-                (Some(format!("Update on {}", update.table.name)), &update.source)
-            }
-            BoundStatement::Delete(delete) => {
-                (Some(format!("Delete on {}", delete.table.name)), &delete.source)
-            }
-            BoundStatement::Utility(_) => {
-                return Err(SqlError::internal("a plannable statement became a utility"));
-            }
-        };
-        let mut lines = self.instance.engine.plan(query, &context)?.explain();
-        if let Some(head) = head {
-            for (at, line) in lines.iter_mut().enumerate() {
-                *line = if at == 0 { format!("  ->  {line}") } else { format!("        {line}") };
-            }
-            lines.insert(0, head);
-        }
-        Ok(Outcome::Returned {
-            tag: "EXPLAIN".to_owned(),
-            columns: vec![text_column("QUERY PLAN")],
-            rows: DatumRows(lines.into_iter().map(|line| vec![Datum::text(line)]).collect())
-                .into_stream(),
-        })
     }
 
     async fn lock(&mut self, lock: &LockStmt) -> SqlResult<Outcome> {

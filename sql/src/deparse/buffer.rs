@@ -6,6 +6,7 @@ use aegis_types::Oid;
 
 use super::Deparser;
 use super::names::Level;
+use super::plan::PlanPrint;
 
 /// The indentation of clauses.
 pub(super) const INDENT_CLAUSE: i32 = 8;
@@ -29,6 +30,8 @@ pub(super) struct Printer<'a> {
     pub(super) side: bool,
     /// The relations that were named (column 0) and their columns.
     pub(super) uses: BTreeSet<(Oid, i16)>,
+    /// What holds for an expression of a plan.
+    pub(super) plan: Option<PlanPrint<'a>>,
 }
 
 impl<'a> Printer<'a> {
@@ -41,6 +44,7 @@ impl<'a> Printer<'a> {
             reserved: HashSet::new(),
             side: false,
             uses: BTreeSet::new(),
+            plan: None,
         }
     }
 
@@ -63,6 +67,14 @@ impl<'a> Printer<'a> {
 
     /// Begins a line with a keyword (`appendContextKeyword`).
     pub(super) fn keyword(&mut self, word: &str, before: i32, after: i32, plus: i32) {
+        if self.plan.is_some() {
+            // A plan's expression is one line.
+            if word != "CASE" {
+                self.text.push(' ');
+            }
+            self.text.push_str(word);
+            return;
+        }
         self.indent += before;
         self.trim_spaces();
         self.text.push('\n');

@@ -66,6 +66,11 @@ impl<'a> Printer<'a> {
             Expr::ArrayComparison { operator, array, all } => {
                 self.array_comparison(operator, array, *all, expr)
             }
+            Expr::Array { elements, ty, nested: false }
+                if self.constant_array(elements, *ty)? =>
+            {
+                Ok(())
+            }
             Expr::Array { elements, ty, .. } => {
                 self.put("ARRAY[");
                 self.list(elements, true)?;
@@ -76,8 +81,12 @@ impl<'a> Printer<'a> {
                 Ok(())
             }
             Expr::Subscript { arg, subscripts, .. } => self.subscripts(arg, subscripts),
-            // Views and expressions over one row assign to nothing.
-            Expr::SubscriptAssign { .. } => Err(unprintable("an assignment to an element")),
+            // Only EXPLAIN shows it.
+            Expr::SubscriptAssign { arg, subscripts, value, .. } => {
+                self.subscripts(arg, subscripts)?;
+                self.put(" := ");
+                self.expression(value, implicit)
+            }
             Expr::Row { fields, ty, .. } => {
                 self.row(fields)?;
                 if ty.oid != t::RECORD {
@@ -100,6 +109,7 @@ impl<'a> Printer<'a> {
                 self.put(")");
                 Ok(())
             }
+            Expr::Param { number, ty } if self.plan.is_some() => self.plan_parameter(*number, *ty),
             Expr::Param { number, .. } => {
                 self.parameter(*number);
                 Ok(())
@@ -264,7 +274,7 @@ impl<'a> Printer<'a> {
                 |alias| format!("{}.{name}", aegis_types::functions::quote_ident(alias)),
             )
         });
-        if let Some(name) = merged {
+        if let Some(name) = merged.filter(|_| self.plan.is_none()) {
             args.iter().for_each(|arg| self.note_all(arg));
             self.put(&name);
             return Ok(());
@@ -401,6 +411,9 @@ impl<'a> Printer<'a> {
     }
 
     fn subquery(&mut self, subquery: &'a Subquery) -> SqlResult<()> {
+        if self.plan_subquery()? {
+            return Ok(());
+        }
         self.put(if matches!(subquery.kind, SubqueryKind::Array) { "ARRAY(" } else { "(" });
         let mut closing = "))";
         match &subquery.kind {

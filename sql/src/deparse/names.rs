@@ -51,6 +51,10 @@ impl<'a> Printer<'a> {
         used.extend(self.levels.iter().flat_map(|level| level.aliases.iter().cloned()));
         let mut aliases = Vec::with_capacity(query.range_table.len());
         for (at, entry) in query.range_table.iter().enumerate() {
+            if let Some(alias) = self.plan_alias(query, at) {
+                aliases.push(alias);
+                continue;
+            }
             let written = query.written.entries.get(at);
             // A relation without an alias goes by the name it has now.
             let name = match written {
@@ -160,8 +164,14 @@ impl<'a> Printer<'a> {
         levels_up: usize,
     ) -> SqlResult<Option<String>> {
         self.note(entry, number, levels_up);
+        if self.plan_column(entry, number, levels_up)? {
+            return Ok(None);
+        }
+        let prefix = self.has_prefix(entry, levels_up)?;
         let level = self.level(levels_up)?;
-        if let Some((join, name)) = level.join_column(entry, number) {
+        if self.plan.is_none()
+            && let Some((join, name)) = level.join_column(entry, number)
+        {
             let text = format!("{}.{}", quote_ident(join), quote_ident(name));
             let name = name.to_owned();
             self.put(&text);
@@ -180,7 +190,7 @@ impl<'a> Printer<'a> {
                 Some(found.clone().unwrap_or_else(|| "?dropped?column?".to_owned()))
             }
         };
-        if level.prefix || name.is_none() {
+        if prefix || name.is_none() {
             self.put(&quote_ident(&alias));
             self.put(".");
         }

@@ -51,6 +51,14 @@ class Prepared(Case):
     async def test_explaining_with_parameters(self):
         lines = await self.conn.fetch("EXPLAIN (COSTS OFF) SELECT $1::int", 1)
         self.assertEqual([tuple(line) for line in lines], [("Result",)])
+        await self.conn.execute("CREATE TABLE e (i int)")
+        statement = await self.conn.prepare("INSERT INTO e VALUES ($1) RETURNING i")
+        plan = (await statement.explain(7))[0]["Plan"]
+        self.assertEqual((plan["Node Type"], plan["Output"]), ("ModifyTable", ["e.i"]))
+        plan = (await statement.explain(7, analyze=True))[0]["Plan"]
+        self.assertEqual((plan["Actual Rows"], plan["Plans"][0]["Node Type"]), (1, "Result"))
+        # It ran in a transaction that was rolled back.
+        self.assertEqual(await self.conn.fetch("TABLE e"), [])
 
     async def test_types_are_inferred(self):
         await self.conn.execute("CREATE TABLE t (i int8, x text, d date)")

@@ -290,6 +290,9 @@ class Queries(TestCase):
         titles = [b.title for b in Book.objects.order_by("pk").iterator(chunk_size=2)]
         self.assertEqual(titles, [f"Book {i}" for i in range(5)])
         self.assertIn("shop_author", Author.objects.filter(name="Ann").explain(costs=False))
+        plan = Author.objects.filter(name="Ann").explain(format="json", analyze=True, buffers=True)
+        self.assertIn("Actual Rows", plan)
+        self.assertIn("Execution Time", Author.objects.order_by("name").explain(analyze=True))
 
     def test_transactions(self):
         with self.assertRaises(DatabaseError), transaction.atomic():

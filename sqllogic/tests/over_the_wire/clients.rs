@@ -20,6 +20,8 @@ use crate::server::Server;
 mod values;
 #[path = "clients/statements.rs"]
 mod statements;
+#[path = "clients/explain.rs"]
+mod explain;
 #[path = "clients/copy.rs"]
 mod copy;
 #[path = "clients/errors.rs"]

@@ -15,6 +15,7 @@ mod make;
 mod zone;
 mod template;
 mod series;
+mod zones;
 
 /// All tables of this family, one behind the other.
 pub(super) static SCALARS: LazyLock<Vec<(&'static str, ScalarFunction)>> = LazyLock::new(|| {
@@ -30,7 +31,10 @@ pub(super) static SCALARS: LazyLock<Vec<(&'static str, ScalarFunction)>> = LazyL
     .concat()
 });
 
+pub use zones::{abbreviation_rows, zone_rows};
+
 pub(super) static SETS: SetTable = series::TABLE;
+pub(super) static ZONE_SETS: SetTable = zones::TABLE;
 
 /// The clock of the session's zone.
 fn zone_clock<'a>(context: &'a CallContext<'_>) -> Clock<'a> {

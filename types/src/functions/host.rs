@@ -54,6 +54,7 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "current_setting",
     "set_config",
     "format_type",
+    "oidvectortypes",
     "pg_get_expr",
     "pg_get_indexdef",
     "pg_get_constraintdef",

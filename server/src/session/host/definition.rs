@@ -23,6 +23,15 @@ pub(super) static FUNCTIONS: HostTable = &[
             _ => Datum::Null,
         })
     }),
+    ("oidvectortypes", |call| {
+        let Datum::Array(types) = call.arg(0) else { return Ok(Datum::Null) };
+        let names = call.names();
+        let types = types.elements.iter().map(|ty| match ty {
+            Datum::Oid(oid) => names.format_type(*oid, None),
+            _ => "-".to_owned(),
+        });
+        Ok(Datum::text(types.collect::<Vec<_>>().join(", ")))
+    }),
     ("pg_get_expr", |call| {
         let names = call.names();
         let relation = names.catalog.relation(call.oid(1));

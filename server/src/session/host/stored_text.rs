@@ -17,7 +17,7 @@ use aegis_types::{Datum, EvalContext, FormatSettings, Host, Oid, SqlError, SqlRe
 use super::registered;
 
 /// Prints as PostgreSQL prints; what cannot be analyzed or printed is shown as it is stored.
-pub(super) struct Shown;
+pub(in crate::session) struct Shown;
 
 impl StoredText for Shown {
     fn expression(

@@ -8,7 +8,7 @@ use aegis_catalog::system::{
 };
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
-use aegis_sql::settings::{self, Context, Kind, SETTINGS, SessionSettings, Setting, Unit};
+use aegis_sql::settings::{self, Context, Kind, SessionSettings, Setting, Unit};
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 
 use super::{Identity, Observed};
@@ -69,7 +69,7 @@ impl ServerState for SessionRelations {
 
     fn settings(&self) -> Vec<SettingRow> {
         let mut rows: Vec<SettingRow> =
-            SETTINGS.iter().map(|setting| row(setting, &self.observed.settings)).collect();
+            settings::listed().map(|setting| row(setting, &self.observed.settings)).collect();
         rows.sort_by_cached_key(|row| row.name.to_ascii_lowercase());
         rows
     }

@@ -13,6 +13,8 @@ mod python;
 mod node;
 #[path = "suites/java.rs"]
 mod java;
+#[path = "suites/rust.rs"]
+mod rust;
 
 /// A folder of `sqllogic/clients`.
 fn suite(name: &str) -> PathBuf {

@@ -1,4 +1,5 @@
-//! Suites of Python: psycopg, asyncpg, SQLAlchemy with Alembic, Django. They share an environment.
+//! Suites of Python: psycopg, asyncpg, SQLAlchemy with Alembic, Django, pgcli, and psql at a terminal.
+//! They share an environment.
 
 use std::path::Path;
 use std::process::Command;
@@ -56,4 +57,14 @@ fn the_sqlalchemy_suite_passes() {
 #[test]
 fn the_django_suite_passes() {
     suite_passes("django");
+}
+
+#[test]
+fn the_pgcli_suite_passes() {
+    suite_passes("pgcli");
+}
+
+#[test]
+fn the_psql_suite_passes() {
+    suite_passes("psql");
 }

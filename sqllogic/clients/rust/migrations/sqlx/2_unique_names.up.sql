@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX people_name ON people (name);

@@ -1,0 +1,2 @@
+DROP VIEW loners;
+DROP TABLE friends;
