@@ -12,7 +12,7 @@ mod routine;
 use std::sync::Arc;
 
 use aegis_types::user_type::EnumLabel;
-use aegis_types::{Oid, TypeRef};
+use aegis_types::{Collation, Oid, TypeRef};
 use serde::{Deserialize, Serialize};
 
 pub use routine::{Extension, Function, FunctionBody, FunctionParameter};
@@ -32,6 +32,17 @@ pub struct Database {
     pub is_template: bool,
     /// -1 for no limit.
     pub connection_limit: i32,
+    /// `datcollate`: order is that of bytes in all that are known.
+    #[serde(default = "plain_locale")]
+    pub collate: String,
+    /// `datctype`: which letters there are.
+    #[serde(default = "plain_locale")]
+    pub ctype: String,
+}
+
+/// The locale of databases that were made when there was no other.
+fn plain_locale() -> String {
+    "C".to_owned()
 }
 
 /// `pg_authid`.
@@ -349,6 +360,9 @@ pub struct Column {
     pub name: String,
     /// Its type.
     pub ty: TypeRef,
+    /// `COLLATE`, where it is not its type's.
+    #[serde(default)]
+    pub collation: Option<Collation>,
     /// Whether NULL is refused.
     pub not_null: bool,
     /// Its default, as SQL with qualified names.

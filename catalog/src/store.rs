@@ -332,6 +332,8 @@ pub fn bootstrap(txn: &mut Transaction) -> Result<(), StorageError> {
                 allow_connections,
                 is_template,
                 connection_limit: -1,
+                collate: "C".into(),
+                ctype: "C.UTF-8".into(),
             })),
         )?;
         put(

@@ -93,6 +93,7 @@ impl AggregateCall {
             eval: run.eval(),
             argument_types: &self.argument_types,
             result_type: self.result,
+            collation: aegis_types::Collation::Default,
         })
     }
 

@@ -70,6 +70,7 @@ pub(crate) fn kind(oid: Oid) -> Kind {
         | type_oid::BPCHAR
         | type_oid::NAME
         | type_oid::JSON
+        | type_oid::JSONPATH
         | type_oid::UNKNOWN
         | type_oid::CSTRING => Kind::Text,
         type_oid::BYTEA => Kind::Bytea,

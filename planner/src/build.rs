@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
 use aegis_sql::bound::{
-    Cte, Distinct, Expr, Query, RteKind, SET_OPERATION, SetOperation, SetOperator,
+    Cte, Distinct, Expr, Query, RteKind, SET_OPERATION, SetOperation, SetOperator, collation,
 };
 use aegis_sql::query_engine::StatementContext;
 use aegis_storage::{ReadView, TreeId};
@@ -450,7 +450,8 @@ impl Builder {
             .iter()
             .map(|arg| compile(self, arg, layout, depth))
             .collect::<SqlResult<_>>()?;
-        Ok(SetCall { source, strict: row.strict, args, result: call.ty })
+        let collation = collation::of_arguments(row, &call.args, &|_, _, _| None)?;
+        Ok(SetCall { source, strict: row.strict, args, result: call.ty, collation })
     }
 
     fn set_operation(

@@ -167,7 +167,7 @@ fn in_operands<'a>(condition: &'a Expr, part: &Part) -> Option<(&'a Expr, TypeRe
 /// An expression without the changes of type that leave its value alone.
 pub(crate) fn strip(expr: &Expr) -> &Expr {
     match expr {
-        Expr::Relabel { arg, .. } => strip(arg),
+        Expr::Relabel { arg, .. } | Expr::Collate { arg, .. } => strip(arg),
         other => other,
     }
 }
@@ -252,6 +252,7 @@ fn vectorized(expr: &Expr, layout: &Layout) -> Option<Scalar> {
             Vectorized::Column(layout.0.get(&(*entry, *column))?.0)
         }
         Expr::Const { value, .. } => Vectorized::Const(value.clone()),
+        Expr::Collate { arg, .. } => return vectorized(arg, layout),
         Expr::Relabel { arg, ty, .. }
             if kind(arg.ty().oid) == kind(ty.oid)
                 && (ty.oid < aegis_types::Oid::FIRST_USER || ty.oid == arg.ty().oid) =>

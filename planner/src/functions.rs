@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aegis_types::functions::{SetFunction, Values};
-use aegis_types::{CallContext, Datum, Oid, SqlResult, TypeRef};
+use aegis_types::{CallContext, Collation, Datum, Oid, SqlResult, TypeRef};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::StreamExt;
 
@@ -28,6 +28,7 @@ pub(crate) struct SetCall {
     pub(crate) strict: bool,
     pub(crate) args: Vec<Arc<Scalar>>,
     pub(crate) result: TypeRef,
+    pub(crate) collation: Collation,
 }
 
 impl SetCall {
@@ -36,8 +37,12 @@ impl SetCall {
             return Ok(Box::new(std::iter::empty()));
         }
         let types: Vec<TypeRef> = self.args.iter().map(|arg| arg.ty).collect();
-        let context =
-            CallContext { eval: run.eval(), argument_types: &types, result_type: self.result };
+        let context = CallContext {
+            eval: run.eval(),
+            argument_types: &types,
+            result_type: self.result,
+            collation: self.collation,
+        };
         match self.source {
             SetSource::BuiltIn(function) => function(&context, args),
             SetSource::User(oid) => context.eval.host.rows_of_user(oid, &context, args),

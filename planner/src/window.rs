@@ -342,8 +342,12 @@ impl WindowTarget {
         run: &Run,
     ) -> SqlResult<Vec<Datum>> {
         let types: Vec<TypeRef> = self.args.iter().map(|arg| arg.ty).collect();
-        let context =
-            CallContext { eval: run.eval(), argument_types: &types, result_type: self.result };
+        let context = CallContext {
+            eval: run.eval(),
+            argument_types: &types,
+            result_type: self.result,
+            collation: aegis_types::Collation::Default,
+        };
         let mut values = Vec::with_capacity(part.rows.len());
         let mut accumulator = make(&context);
         let mut taken: Option<Range<usize>> = None;

@@ -24,6 +24,7 @@ mod constant;
 mod coerce;
 mod common_type;
 mod polymorphic;
+mod collation;
 mod operator;
 mod candidate;
 mod function;
@@ -40,6 +41,7 @@ mod grouping_check;
 
 mod fold;
 mod from;
+mod sample;
 mod join;
 mod range_function;
 mod recursion;
@@ -54,6 +56,7 @@ mod set_operation;
 mod locking;
 
 mod assignment;
+mod part;
 mod insert;
 mod conflict;
 mod updatable;

@@ -15,15 +15,16 @@ use aegis_types::builtin::{FunctionRow, Implementation, builtins};
 use aegis_types::functions::ScalarFunction;
 use aegis_types::user_type::UserType;
 use aegis_types::{
-    Array, CallContext, Datum, EvalContext, Host, Oid, Record, RecordKind, RecordShape, SqlError,
-    SqlResult, SqlState, TypeRef, compare, io, type_oid,
+    Array, CallContext, Collation, Datum, EvalContext, Host, Oid, Record, RecordKind, RecordShape,
+    SqlError, SqlResult, SqlState, TypeRef, compare, io, type_oid,
 };
 
 use crate::ast::{BoolTestType, SqlValueOp};
-use crate::bound::{Call, CallForm, Expr, RowCompareOp, Subscript};
+use crate::bound::{Call, CallForm, Expr, RowCompareOp, Subscript, collation};
 use crate::row::is_oid_like;
 
 mod array;
+mod assign;
 mod sql_value;
 
 /// A compiled expression.
@@ -152,6 +153,7 @@ enum Node {
         nested: bool,
         element_type: Oid,
     },
+    Assign(Box<assign::Assignment>),
     Subscript {
         arg: Box<Node>,
         subscripts: Vec<SubscriptNode>,
@@ -192,6 +194,7 @@ struct CallNode {
     args: Vec<Node>,
     argument_types: Box<[TypeRef]>,
     result_type: TypeRef,
+    collation: Collation,
     spreads: Spread,
 }
 
@@ -322,6 +325,7 @@ impl Compiler<'_> {
                     Node::Reinterpret(Box::new(node))
                 }
             }
+            Expr::Collate { arg, .. } => self.node(arg)?,
             Expr::ConvertArray { arg, element, ty, .. } => Node::ConvertArray {
                 arg: self.boxed(arg)?,
                 element: self.boxed(element)?,
@@ -371,6 +375,17 @@ impl Compiler<'_> {
                     .map(|subscript| self.subscript(subscript))
                     .collect::<SqlResult<_>>()?,
             },
+            Expr::SubscriptAssign { arg, subscripts, value, ty } => {
+                Node::Assign(Box::new(assign::Assignment {
+                    arg: self.node(arg)?,
+                    subscripts: subscripts
+                        .iter()
+                        .map(|subscript| self.subscript(subscript))
+                        .collect::<SqlResult<_>>()?,
+                    value: self.node(value)?,
+                    of: ty.oid,
+                }))
+            }
             Expr::Row { fields, names, ty } => {
                 Node::Row(self.nodes(fields)?, record_kind(fields, names, *ty))
             }
@@ -424,6 +439,7 @@ impl Compiler<'_> {
             args: self.nodes(&call.args)?,
             argument_types: call.args.iter().map(Expr::ty).collect(),
             result_type: call.ty,
+            collation: collation::of_arguments(row, &call.args, &|_, _, _| None)?,
             spreads: match (call.form, &*row.name) {
                 (CallForm::Variadic, "format") => Spread::OrNone,
                 (CallForm::Variadic, _) => Spread::Yes,
@@ -535,6 +551,7 @@ impl CallNode {
                     eval: context.eval,
                     argument_types,
                     result_type: self.result_type,
+                    collation: self.collation,
                 };
                 function(&call, args)
             }
@@ -544,6 +561,7 @@ impl CallNode {
                     eval: context.eval,
                     argument_types,
                     result_type: self.result_type,
+                    collation: self.collation,
                 };
                 context.eval.host.call_user(oid, &call, args)
             }
@@ -622,6 +640,7 @@ impl Node {
                 let values = evaluate_all(elements, frame, context)?;
                 array::build(values, *nested, actual_element(*element_type, context.eval.host))
             }
+            Self::Assign(assignment) => assignment.evaluate(frame, context),
             Self::Subscript { arg, subscripts, of } => {
                 array::subscript(arg, subscripts, *of, frame, context)
             }

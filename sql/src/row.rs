@@ -393,6 +393,7 @@ pub fn decode_datum(ty: TypeRef, bytes: &[u8]) -> SqlResult<Datum> {
         | type_oid::BPCHAR
         | type_oid::NAME
         | type_oid::JSON
+        | type_oid::JSONPATH
         | type_oid::UNKNOWN => Datum::text(std::str::from_utf8(bytes).map_err(|_| corrupted())?),
         type_oid::BYTEA | type_oid::INET | type_oid::CIDR => Datum::Bytea(bytes.into()),
         type_oid::NUMERIC => Datum::Numeric(Numeric::decode(bytes).map_err(|_| corrupted())?),

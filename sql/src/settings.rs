@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use aegis_types::context::{ByteaOutput, IntervalStyle};
 use aegis_types::timezone::TimeZone;
-use aegis_types::{FormatSettings, Oid, SqlError, SqlResult, SqlState};
+use aegis_types::{Ctype, FormatSettings, Oid, SqlError, SqlResult, SqlState};
 
 use crate::ast::SetValue;
 
@@ -225,7 +225,7 @@ pub static SETTINGS: &[Setting] = &[
     setting("jit_optimize_above_cost", "500000", Kind::Real, Context::User),
     setting("join_collapse_limit", "8", Kind::Integer(1, 2147483647, Unit::None), Context::User),
     setting("lc_collate", "C", Kind::Text, Context::Internal),
-    setting("lc_ctype", "C", Kind::Text, Context::Internal),
+    setting("lc_ctype", "C.UTF-8", Kind::Text, Context::Internal),
     setting("lc_messages", "C", Kind::Text, Context::Superuser),
     setting("lc_monetary", "C", Kind::Text, Context::User),
     setting("lc_numeric", "C", Kind::Text, Context::User),
@@ -715,6 +715,7 @@ impl SessionSettings {
                 "escape" => ByteaOutput::Escape,
                 _ => ByteaOutput::Hex,
             },
+            ctype: Ctype::named(self.get("lc_ctype")).unwrap_or_default(),
         });
         self.format = Some(format.clone());
         format

@@ -17,7 +17,9 @@ use crate::{text, type_oid as t};
 #[must_use]
 pub fn is_comparable(type_oid: Oid) -> bool {
     match type_oid {
-        t::JSON | t::XID | t::CID | t::POINT | t::VOID | t::UNKNOWN | t::CSTRING => false,
+        t::JSON | t::JSONPATH | t::XID | t::CID | t::POINT | t::VOID | t::UNKNOWN | t::CSTRING => {
+            false
+        }
         other => crate::io::element_type(other).is_none_or(is_comparable),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::ctype::{Collation, Ctype};
 use crate::datum::Datum;
 use crate::error::SqlResult;
 use crate::oid::{Oid, TypeRef};
@@ -72,6 +73,8 @@ pub struct FormatSettings {
     pub extra_float_digits: i32,
     /// `bytea_output`
     pub bytea_output: ByteaOutput,
+    /// `lc_ctype`: whose letters count in the database.
+    pub ctype: Ctype,
 }
 
 impl Default for FormatSettings {
@@ -83,6 +86,7 @@ impl Default for FormatSettings {
             time_zone: crate::timezone::TimeZone::utc(),
             extra_float_digits: 1,
             bytea_output: ByteaOutput::default(),
+            ctype: Ctype::default(),
         }
     }
 }
@@ -219,4 +223,14 @@ pub struct CallContext<'a> {
     pub argument_types: &'a [TypeRef],
     /// The actual type of the result.
     pub result_type: TypeRef,
+    /// The collation of the arguments.
+    pub collation: Collation,
+}
+
+impl CallContext<'_> {
+    /// Whose letters count.
+    #[must_use]
+    pub fn ctype(&self) -> Ctype {
+        self.collation.ctype(self.eval.settings.ctype)
+    }
 }

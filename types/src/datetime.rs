@@ -16,7 +16,7 @@ pub mod calendar;
 pub mod keywords;
 pub(crate) mod fields;
 pub(crate) mod decode;
-mod encode;
+pub(crate) mod encode;
 pub mod arithmetic;
 pub mod parts;
 pub mod template;

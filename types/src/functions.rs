@@ -60,7 +60,9 @@ mod support;
 mod text;
 
 pub use datetime::{abbreviation_rows, zone_rows};
+pub use json::jsonb_assigned;
 pub use misc::random::Generator;
+pub(crate) use text::like_regex;
 pub use text::{quote_ident, quote_literal};
 
 static SCALARS: LazyLock<HashMap<&'static str, ScalarFunction>> = LazyLock::new(|| {

@@ -17,6 +17,7 @@ use crate::datum::{Array, Datum, Dimension};
 use crate::error::{SqlError, SqlResult};
 use crate::integer::{invalid_syntax, is_space};
 use crate::jsonb::Jsonb;
+use crate::jsonpath::Path as JsonPath;
 use crate::network::{self, Network};
 use crate::numeric::Numeric;
 use crate::oid::{Oid, TypeRef};
@@ -38,7 +39,8 @@ pub const INCORRECT_BINARY_FORMAT: &str = "incorrect binary data format";
 #[must_use]
 pub fn element_type(array_oid: Oid) -> Option<Oid> {
     let row = builtins().type_row(array_oid)?;
-    (row.category == b'A' && row.length == -1 && row.element.is_some()).then_some(row.element)
+    let is_array = row.category == b'A' || array_oid == t::RECORD_ARRAY;
+    (is_array && row.length == -1 && row.element.is_some()).then_some(row.element)
 }
 
 /// The array type over a type of PostgreSQL's own.
@@ -115,7 +117,9 @@ pub fn text_in(type_ref: TypeRef, text: &str, ctx: &EvalContext<'_>) -> SqlResul
             Datum::text(text)
         }
         t::JSONB => Datum::Jsonb(Jsonb::parse(text)?),
+        t::JSONPATH => Datum::text(JsonPath::parse(text)?.stored()),
         t::RECORD => return Err(anonymous_record()),
+        t::ACLITEM => Datum::text(crate::access_item::read(text, ctx)?),
         oid if is_reg_type(oid) => Datum::Oid(ctx.host.reg_in(oid, text)?),
         oid => match element_type(oid) {
             Some(element) => {
@@ -331,6 +335,9 @@ pub fn text_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut V
         Datum::Int2(value) => integer::write_integer(i64::from(*value), out),
         Datum::Int4(value) => integer::write_integer(i64::from(*value), out),
         Datum::Int8(value) => long_out(type_oid, *value, out),
+        Datum::Text(value) if type_oid == t::JSONPATH => {
+            out.extend_from_slice(shown_path(value).as_bytes());
+        }
         Datum::Text(value) => out.extend_from_slice(value.as_bytes()),
         Datum::Float4(value) => float::write_float4(*value, ctx.settings.extra_float_digits, out),
         Datum::Float8(value) => float::write_float8(*value, ctx.settings.extra_float_digits, out),
@@ -460,6 +467,14 @@ pub fn usual_type(value: &Datum) -> Oid {
     }
 }
 
+/// The first byte of the binary form of `jsonpath`.
+const JSONPATH_VERSION: u8 = 1;
+
+/// A stored path as it is shown.
+fn shown_path(stored: &str) -> String {
+    JsonPath::remembered(stored).map_or_else(|_| stored.to_owned(), |path| path.shown())
+}
+
 /// Appends a value's binary form, as the type's send function makes it; nothing for NULL.
 pub fn binary_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut Vec<u8>) {
     let type_oid = shown_type(type_oid, value, ctx);
@@ -483,6 +498,10 @@ pub fn binary_out(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>, out: &mut
         }
         Datum::Float4(value) => out.extend_from_slice(&value.to_bits().to_be_bytes()),
         Datum::Float8(value) => out.extend_from_slice(&value.to_bits().to_be_bytes()),
+        Datum::Text(value) if type_oid == t::JSONPATH => {
+            out.push(JSONPATH_VERSION);
+            out.extend_from_slice(shown_path(value).as_bytes());
+        }
         Datum::Text(value) => out.extend_from_slice(value.as_bytes()),
         Datum::Bytea(value) => match network_value(type_oid, value) {
             Some(network) => out.extend_from_slice(&network.send(type_oid == t::CIDR)),
@@ -605,6 +624,17 @@ pub fn binary_in(type_ref: TypeRef, bytes: &[u8], ctx: &EvalContext<'_>) -> SqlR
             Datum::text(text)
         }
         t::JSONB => Datum::Jsonb(Jsonb::binary_in(reader.rest())?),
+        t::JSONPATH => {
+            let Some((version, text)) = reader.rest().split_first() else {
+                let message = "no data left in message";
+                return Err(SqlError::new(SqlState::ProtocolViolation, message));
+            };
+            if *version != JSONPATH_VERSION {
+                let message = format!("unsupported jsonpath version number: {version}");
+                return Err(SqlError::internal(message));
+            }
+            Datum::text(JsonPath::parse(text::from_utf8(text)?)?.stored())
+        }
         t::RECORD => return Err(anonymous_record()),
         oid if is_reg_type(oid) => Datum::Oid(reader.oid()?),
         oid => match element_type(oid) {

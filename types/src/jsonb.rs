@@ -81,6 +81,22 @@ impl Jsonb {
         Self(bytes.into())
     }
 
+    /// Whether both share their bytes.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Where a node of this value lies in its bytes.
+    pub(crate) fn place_of(&self, node: Node<'_>) -> std::ops::Range<usize> {
+        let start = node.bytes().as_ptr().addr().wrapping_sub(self.0.as_ptr().addr());
+        start..start + node.bytes().len()
+    }
+
+    /// The node at a place that [`Self::place_of`] gave.
+    pub(crate) fn part(&self, place: std::ops::Range<usize>) -> Node<'_> {
+        Node::validated(&self.0[place])
+    }
+
     /// The whole value, to be read.
     #[must_use]
     pub fn root(&self) -> Node<'_> {

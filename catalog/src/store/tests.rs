@@ -244,6 +244,8 @@ fn descriptor() -> impl Strategy<Value = Descriptor> {
                 allow_connections,
                 is_template,
                 connection_limit,
+                collate: "C".into(),
+                ctype: "C.UTF-8".into(),
             }))
         },
     );

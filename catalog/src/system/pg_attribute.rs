@@ -109,7 +109,11 @@ impl Attribute<'_> {
             self.dropped,
             true,
             0_i32,
-            self.collation.unwrap_or_else(|| form.map_or(Oid::NONE, |row| row.collation)),
+            match self.collation {
+                _ if self.dropped => Oid::NONE,
+                Some(collation) => collation,
+                None => form.map_or(Oid::NONE, |row| row.collation),
+            },
             NULL,
             NULL,
             NULL,
@@ -190,6 +194,7 @@ fn columns(context: &SystemContext<'_>, relation: &Relation, rows: &mut Vec<Vec<
     for column in &relation.columns {
         let attribute = Attribute {
             not_null: column.not_null && !column.dropped,
+            collation: column.collation.map(aegis_types::Collation::oid),
             has_default: has_default(column),
             has_missing: column.missing.is_some() && !column.dropped,
             identity: identity_letter(column.identity),

@@ -197,6 +197,8 @@ fn catalog() -> CatalogSnapshot {
             allow_connections: true,
             is_template: false,
             connection_limit: -1,
+            collate: "C".into(),
+            ctype: "C.UTF-8".into(),
         })),
         Descriptor::Role(Arc::new(Role {
             superuser: true,

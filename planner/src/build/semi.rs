@@ -158,7 +158,7 @@ fn matched(mut test: Expr, query: &Query, entry: usize) -> Option<Expr> {
 
 fn replace_slot(expr: &mut Expr, with: &Expr) {
     match expr {
-        Expr::Relabel { arg, .. } => replace_slot(arg, with),
+        Expr::Relabel { arg, .. } | Expr::Collate { arg, .. } => replace_slot(arg, with),
         other => *other = with.clone(),
     }
 }

@@ -86,6 +86,8 @@ impl Session {
         for (name, value) in instance.authentication.settings() {
             settings.fix(name, value);
         }
+        settings.fix("lc_collate", database.collate.clone());
+        settings.fix("lc_ctype", database.ctype.clone());
         let mut stored = stored_settings(&catalog, database.oid, role.oid);
         for (name, value) in &startup.parameters {
             // A role is taken on once there is a session that may ask for it.

@@ -12,11 +12,18 @@ use super::join::without_position;
 use super::node::{Node, null};
 use super::relation::ResolvedRelation;
 use super::scope::{Clause, EntryInfo, Scope};
-use crate::ast::{self, AssignTarget, Assignment, Expr as Ast, IndirectionElement, RangeVar};
+use crate::ast::{self, AssignTarget, Assignment, Expr as Ast, RangeVar};
 use crate::bound::{CallForm, Expr, RangeTableEntry, RteKind, SubqueryKind};
 use crate::parser;
 
 use super::from::{alias_name, relation_columns};
+
+/// A column that is set, and whether part by part.
+struct SetColumn {
+    number: i16,
+    value: Expr,
+    in_parts: bool,
+}
 
 /// A value on its way into a column.
 pub(super) enum Assigned {
@@ -233,7 +240,7 @@ impl Analyzer<'_> {
         entry: usize,
         assignments: &[Assignment],
     ) -> SqlResult<Vec<(i16, Expr)>> {
-        let mut set: Vec<(i16, Expr)> = Vec::with_capacity(assignments.len());
+        let mut set: Vec<SetColumn> = Vec::with_capacity(assignments.len());
         for assignment in assignments {
             match assignment {
                 Assignment::Single { target, value } => {
@@ -248,114 +255,45 @@ impl Analyzer<'_> {
                 }
             }
         }
-        Ok(set)
+        Ok(set.into_iter().map(|set| (set.number, set.value)).collect())
     }
 
-    /// One assignment, to a column or to a field of one.
+    /// One assignment, to a column or to a part of one.
     fn set_target(
         &mut self,
         relation: &Relation,
         entry: usize,
         target: &AssignTarget,
         node: Option<Node>,
-        set: &mut Vec<(i16, Expr)>,
+        set: &mut Vec<SetColumn>,
     ) -> SqlResult<()> {
         let column = self.target_column(relation, target)?.clone();
         if target.indirection.is_empty() {
             let value = self.set_column(relation, &column, node, target.location)?;
-            return add_assignment(set, &column, value);
+            if set.iter().any(|set| set.number == column.number) {
+                return Err(assigned_twice(&column));
+            }
+            set.push(SetColumn { number: column.number, value, in_parts: false });
+            return Ok(());
         }
-        let Some(node) = node else {
-            return Err(SqlError::new(
-                SqlState::FeatureNotSupported,
-                "cannot set a subfield to DEFAULT",
-            )
-            .at(target.location));
-        };
-        let before = set.iter().position(|(number, _)| *number == column.number);
+        let part = self.part_of(&column, target)?;
+        let node = node.ok_or_else(|| part.no_default())?;
+        let before = set.iter().position(|set| set.number == column.number);
         let base = match before {
-            Some(at) if matches!(set[at].1, Expr::Row { .. }) => set.remove(at).1,
+            Some(at) if set[at].in_parts => set.remove(at).value,
             Some(_) => return Err(assigned_twice(&column)),
             None => {
                 let (number, ty) = (column.number, column.ty);
                 Expr::Column { entry, column: number, levels_up: 0, ty }
             }
         };
-        let value = self.stored_into(base, &target.indirection, node, &column.name, target)?;
-        set.push((column.number, value));
-        Ok(())
-    }
-
-    /// A row with one of its fields replaced.
-    fn stored_into(
-        &mut self,
-        base: Expr,
-        steps: &[IndirectionElement],
-        node: Node,
-        path: &str,
-        target: &AssignTarget,
-    ) -> SqlResult<Expr> {
-        let ty = base.ty();
-        let (step, rest) = match steps.split_first() {
-            Some((IndirectionElement::Field(name), rest)) => (name, rest),
-            Some(_) => {
-                return Err(
-                    SqlError::unsupported("assignment to elements of an array").at(target.location)
-                );
-            }
-            None => return self.assign_field(node, ty, path, target),
-        };
-        let Some(fields) = self.composite_fields(ty.oid) else {
-            return Err(SqlError::new(
-                SqlState::DatatypeMismatch,
-                format!(
-                    "cannot assign to field \"{step}\" of column \"{path}\" because its type {} is \
-                     not a composite type",
-                    self.type_name(ty.oid)
-                ),
-            )
-            .at(target.location));
-        };
-        let Some(index) = fields.iter().position(|(name, _)| name == step) else {
-            return Err(SqlError::new(
-                SqlState::UndefinedColumn,
-                format!(
-                    "cannot assign to field \"{step}\" of column \"{path}\" because there is no such \
-                     column in data type {}",
-                    self.type_name(ty.oid)
-                ),
-            )
-            .at(target.location));
-        };
-        let mut values = self.fields_of_row(&base);
-        let inner = values[index].clone();
-        values[index] = self.stored_into(inner, rest, node, step, target)?;
-        let names = fields.into_iter().map(|(name, _)| name).collect();
-        Ok(Expr::Row { fields: values, names, ty })
-    }
-
-    fn assign_field(
-        &mut self,
-        node: Node,
-        ty: TypeRef,
-        field: &str,
-        target: &AssignTarget,
-    ) -> SqlResult<Expr> {
-        let (source, at) = (node.oid(), node.at);
-        let (context, form) = (CastContext::Assignment, CallForm::ImplicitCast);
-        match self.coerce_to_target(node, ty, context, form, None)? {
-            Some(node) => Ok(node.expr),
-            None => Err(SqlError::new(
-                SqlState::DatatypeMismatch,
-                format!(
-                    "subfield \"{field}\" is of type {} but expression is of type {}",
-                    self.type_name(ty.oid),
-                    self.type_name(source)
-                ),
-            )
-            .hint("You will need to rewrite or cast the expression.")
-            .at_opt(at.or(Some(target.location)))),
+        if column.generated || column.identity == Some(Identity::Always) {
+            self.set_column(relation, &column, Some(Node::unwritten(base)), target.location)?;
+            return Err(SqlError::internal("a column that is not to be set was set"));
         }
+        let value = self.store_part(base, &part, node)?;
+        set.push(SetColumn { number: column.number, value, in_parts: true });
+        Ok(())
     }
 
     fn set_value(&mut self, value: &Ast) -> SqlResult<Option<Node>> {
@@ -466,15 +404,6 @@ impl Analyzer<'_> {
         });
         Ok(values.collect())
     }
-}
-
-/// 42601 for a column that is assigned twice.
-fn add_assignment(set: &mut Vec<(i16, Expr)>, column: &Column, value: Expr) -> SqlResult<()> {
-    if set.iter().any(|(number, _)| *number == column.number) {
-        return Err(assigned_twice(column));
-    }
-    set.push((column.number, value));
-    Ok(())
 }
 
 /// 42601

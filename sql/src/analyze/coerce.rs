@@ -131,6 +131,16 @@ impl Analyzer<'_> {
             _ => {}
         }
         let at = node.at;
+        if let Expr::Collate { arg, collation, explicit } = node.expr {
+            // The conversion goes beneath it; what has no collations loses it.
+            let node = self.coerce(Node { expr: *arg, at }, target, context, form, location)?;
+            let keeps = builtins().type_row(target.oid).is_none_or(|row| row.collation.is_some());
+            let expr = match node.expr {
+                expr if keeps => Expr::Collate { arg: Box::new(expr), collation, explicit },
+                expr => expr,
+            };
+            return Ok(Node { expr, at });
+        }
         let unknown_parameter = matches!(node.expr, Expr::Param { .. }) && source == t::UNKNOWN;
         if !unknown_parameter && let Some(base) = self.domain_base(target.oid) {
             let node = self.coerce(node, base, context, CallForm::ImplicitCast, location)?;

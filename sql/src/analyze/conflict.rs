@@ -79,7 +79,7 @@ impl Analyzer<'_> {
                     }
                     let Some(name) = &element.name else { continue };
                     if !element.collation.is_empty() {
-                        self.check_collation(&element.collation)
+                        self.named_collation(&element.collation)
                             .map_err(|error| error.at(*location))?;
                     }
                     let column = table

@@ -1,7 +1,7 @@
 //! Expressions: from how they are written to typed trees (PostgreSQL's `parse_expr.c`).
 
 use aegis_types::builtin::CastContext;
-use aegis_types::{SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
+use aegis_types::{Collation, SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Analyzer;
 use super::coerce::returns_set;
@@ -249,12 +249,14 @@ impl Analyzer<'_> {
             )
             .at(at));
         }
-        self.check_collation(&collate.name).map_err(|error| error.at(at))?;
-        Ok(node)
+        let collation = self.named_collation(&collate.name).map_err(|error| error.at(at))?;
+        let location = leftmost(node.at, Some(at));
+        let arg = Box::new(node.expr);
+        Ok(Node { expr: Expr::Collate { arg, collation, explicit: true }, at: location })
     }
 
-    /// Accepts the collations that order by bytes, as everything here is ordered.
-    pub(super) fn check_collation(&self, name: &[String]) -> SqlResult<()> {
+    /// The collation of this name, one of those that order by bytes, as everything here is ordered.
+    pub(crate) fn named_collation(&self, name: &[String]) -> SqlResult<Collation> {
         let known = match name {
             [name] => Some(name),
             [schema, name] if schema == "pg_catalog" => Some(name),
@@ -264,9 +266,11 @@ impl Analyzer<'_> {
             }
             _ => None,
         };
+        if let Some(collation) = known.and_then(|name| Collation::named(name)) {
+            return Ok(collation);
+        }
         match known.map(String::as_str) {
-            Some("C" | "POSIX" | "default") => Ok(()),
-            Some("ucs_basic" | "unicode" | "en-x-icu" | "und-x-icu") => {
+            Some("unicode" | "en-x-icu" | "und-x-icu") => {
                 Err(SqlError::unsupported(format_args!("collation \"{}\"", name.join("."))))
             }
             _ => Err(SqlError::new(

@@ -245,6 +245,7 @@ impl Folder<'_> {
                 // A domain may refuse the value, and a row knows its type.
                 ty.oid < Oid::FIRST_USER && constant(arg).is_some()
             }
+            Expr::Collate { .. } => false,
             Expr::ConvertViaText { arg, ty, .. } => {
                 if ty.oid < Oid::FIRST_USER && matches!(constant(arg), Some(Datum::Null)) {
                     *expr = null(expr.ty());

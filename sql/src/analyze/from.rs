@@ -64,15 +64,13 @@ impl Analyzer<'_> {
             FromItem::Subselect(subselect) => self.subselect_entry(subselect)?,
             FromItem::Function(function) => self.function_entry(function)?,
             FromItem::Join(join) => return self.join(join),
-            FromItem::TableSample(sample) => {
-                return Err(SqlError::unsupported("TABLESAMPLE").at(sample.location));
-            }
+            FromItem::TableSample(sample) => self.sample_entry(sample)?,
         };
         let names = vec![self.entry_item(entry)];
         Ok((JoinTree::Entry(entry), names))
     }
 
-    fn relation_entry(&mut self, name: &RangeVar) -> SqlResult<usize> {
+    pub(super) fn relation_entry(&mut self, name: &RangeVar) -> SqlResult<usize> {
         if name.schema.is_none()
             && name.catalog.is_none()
             && let Some(entry) = self.cte_entry(name)?

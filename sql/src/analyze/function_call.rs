@@ -212,9 +212,11 @@ impl Analyzer<'_> {
                 if row.returns_set {
                     self.check_set_function(at)?;
                 }
+                let args = args.into_iter().map(|arg| arg.expr).collect();
+                let args = self.collated_arguments(row, args).map_err(|error| error.at(at))?;
                 let call = Call {
                     function: row.oid,
-                    args: args.into_iter().map(|arg| arg.expr).collect(),
+                    args,
                     ty,
                     form,
                     returns_set: row.returns_set,

@@ -81,7 +81,9 @@ fn carries_null(expr: &Expr, value: &Expr) -> bool {
         return true;
     }
     match expr {
-        Expr::Relabel { arg, .. } | Expr::ConvertViaText { arg, .. } => carries_null(arg, value),
+        Expr::Relabel { arg, .. }
+        | Expr::ConvertViaText { arg, .. }
+        | Expr::Collate { arg, .. } => carries_null(arg, value),
         Expr::Call(call) => {
             call.row().is_some_and(|function| function.strict)
                 && call.args.iter().any(|arg| carries_null(arg, value))

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use aegis_catalog::{Column, Relation};
-use aegis_types::{SqlError, SqlResult, SqlState, type_oid as t};
+use aegis_types::{SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Analyzer;
 use super::assignment::{Assigned, check_identity};
 use super::from::{alias_name, query_columns, relation_columns};
 use super::node::Node;
+use super::part::Part;
 use super::scope::{Clause, EntryInfo};
 use super::select::finished_ctes;
 use super::set_operation::target_places;
@@ -24,6 +25,25 @@ enum Rows {
     Many(Vec<Vec<Assigned>>),
     /// A query.
     Query(Box<Query>, Vec<u32>),
+}
+
+/// A column that gets a value, or a part of one.
+struct InsertTarget {
+    column: Column,
+    /// Where it is named.
+    at: Option<u32>,
+    part: Option<Part>,
+}
+
+impl InsertTarget {
+    fn whole(column: &Column) -> Self {
+        Self { column: column.clone(), at: None, part: None }
+    }
+
+    /// The type of the values that go into it.
+    fn ty(&self) -> TypeRef {
+        self.part.as_ref().map_or(self.column.ty, Part::ty)
+    }
 }
 
 impl Analyzer<'_> {
@@ -55,7 +75,8 @@ impl Analyzer<'_> {
             Rows::Many(rows) => rows.first().map_or(0, Vec::len),
             Rows::Query(query, _) => query.visible_targets().count(),
         };
-        let given: Vec<i16> = columns.iter().take(given).map(|(column, _)| column.number).collect();
+        let given: Vec<i16> =
+            columns.iter().take(given).map(|target| target.column.number).collect();
         self.scope().insert_target = None;
         let source = self.insert_source(&named, &columns, rows, insert.overriding)?;
 
@@ -90,54 +111,52 @@ impl Analyzer<'_> {
 
     /// The columns named, or all.
     fn insert_columns(
-        &self,
+        &mut self,
         table: &Arc<Relation>,
         insert: &InsertStmt,
         view: Option<&Updatable>,
-    ) -> SqlResult<Vec<(Column, Option<u32>)>> {
+    ) -> SqlResult<Vec<InsertTarget>> {
         if insert.columns.is_empty() {
             let Some(view) = view else {
-                return Ok(table.live_columns().map(|column| (column.clone(), None)).collect());
+                return Ok(table.live_columns().map(InsertTarget::whole).collect());
             };
             // As far as there are values, each column must be one of the table.
             let mut columns = Vec::new();
             for (name, base) in view.base_columns() {
                 match base.and_then(|number| table.column(number)) {
-                    Some(column) => columns.push((column.clone(), None)),
+                    Some(column) => columns.push(InsertTarget::whole(column)),
                     None if gives_less(insert, columns.len()) => break,
                     None => view.refuse_column(&name, &table.name, "INSERT")?,
                 }
             }
             return Ok(columns);
         }
-        let mut columns: Vec<(Column, Option<u32>)> = Vec::with_capacity(insert.columns.len());
+        let mut columns: Vec<InsertTarget> = Vec::with_capacity(insert.columns.len());
         for target in &insert.columns {
             if let Some(view) = view {
                 view.refuse_column(&target.name, &table.name, "INSERT")?;
             }
             let column = self.target_column(table, target)?;
-            if !target.indirection.is_empty() {
-                return Err(
-                    SqlError::unsupported("INSERT into a part of a column").at(target.location)
-                );
-            }
-            if columns.iter().any(|(other, _)| other.number == column.number) {
+            let is_part = !target.indirection.is_empty();
+            if columns.iter().any(|other| {
+                other.column.number == column.number && !(is_part && other.part.is_some())
+            }) {
                 return Err(SqlError::new(
                     SqlState::DuplicateColumn,
                     format!("column \"{}\" specified more than once", column.name),
                 )
                 .at(target.location));
             }
-            columns.push((column.clone(), Some(target.location)));
+            let part = match is_part {
+                true => Some(self.part_of(column, target)?),
+                false => None,
+            };
+            columns.push(InsertTarget { column: column.clone(), at: Some(target.location), part });
         }
         Ok(columns)
     }
 
-    fn insert_rows(
-        &mut self,
-        insert: &InsertStmt,
-        columns: &[(Column, Option<u32>)],
-    ) -> SqlResult<Rows> {
+    fn insert_rows(&mut self, insert: &InsertStmt, columns: &[InsertTarget]) -> SqlResult<Rows> {
         let Some(select) = &insert.source else {
             return Ok(Rows::One(Vec::new()));
         };
@@ -171,7 +190,7 @@ impl Analyzer<'_> {
         &mut self,
         rows: &[Vec<Ast>],
         insert: &InsertStmt,
-        columns: &[(Column, Option<u32>)],
+        columns: &[InsertTarget],
     ) -> SqlResult<Rows> {
         let clause = if rows.len() == 1 { Clause::ValuesSingle } else { Clause::Values };
         let mut bound = Vec::with_capacity(rows.len());
@@ -188,10 +207,11 @@ impl Analyzer<'_> {
             let place = row.get(columns.len()).map(Ast::location);
             check_count(nodes.len(), columns, insert, place)?;
             let mut assigned = Vec::with_capacity(nodes.len());
-            for (node, (column, at)) in nodes.into_iter().zip(columns) {
-                assigned.push(match node {
-                    None => Assigned::Default,
-                    Some(node) => Assigned::Value(self.assign(column, node, *at)?),
+            for (node, target) in nodes.into_iter().zip(columns) {
+                assigned.push(match (node, &target.part) {
+                    (None, None) => Assigned::Default,
+                    (None, Some(part)) => return Err(part.no_default()),
+                    (Some(node), _) => Assigned::Value(self.assign_to(target, node, target.at)?),
                 });
             }
             bound.push(assigned);
@@ -217,19 +237,18 @@ impl Analyzer<'_> {
     fn insert_source(
         &mut self,
         table: &Relation,
-        columns: &[(Column, Option<u32>)],
+        columns: &[InsertTarget],
         rows: Rows,
         overriding: OverridingKind,
     ) -> SqlResult<Query> {
-        let columns: Vec<Column> = columns.iter().map(|(column, _)| column.clone()).collect();
-        let mut given: Vec<(i16, Expr)> = Vec::new();
+        let mut given: Vec<(&InsertTarget, Expr)> = Vec::new();
         let mut query = Query::default();
         match rows {
             Rows::One(values) => {
-                for (assigned, column) in values.into_iter().zip(&columns) {
-                    check_identity(column, &assigned, overriding)?;
-                    if let Some(value) = overridden(column, assigned, overriding) {
-                        given.push((column.number, value));
+                for (assigned, target) in values.into_iter().zip(columns) {
+                    check_identity(&target.column, &assigned, overriding)?;
+                    if let Some(value) = overridden(&target.column, assigned, overriding) {
+                        given.push((target, value));
                     }
                 }
             }
@@ -238,11 +257,11 @@ impl Analyzer<'_> {
                 let mut bound = Vec::with_capacity(rows.len());
                 for row in rows {
                     let mut values = Vec::with_capacity(width);
-                    for (assigned, column) in row.into_iter().zip(&columns) {
-                        check_identity(column, &assigned, overriding)?;
-                        values.push(match overridden(column, assigned, overriding) {
+                    for (assigned, target) in row.into_iter().zip(columns) {
+                        check_identity(&target.column, &assigned, overriding)?;
+                        values.push(match overridden(&target.column, assigned, overriding) {
                             Some(value) => value,
-                            None => self.column_default(table, column)?,
+                            None => self.column_default(table, &target.column)?,
                         });
                     }
                     bound.push(values);
@@ -251,26 +270,27 @@ impl Analyzer<'_> {
                     .iter()
                     .take(width)
                     .enumerate()
-                    .map(|(at, column)| RteColumn {
+                    .map(|(at, target)| RteColumn {
                         name: format!("column{}", at + 1),
-                        ty: column.ty,
+                        ty: target.ty(),
                         dropped: false,
                     })
                     .collect();
                 let entry = self.source_entry("*VALUES*", RteKind::Values(bound), types);
                 query.from.push(JoinTree::Entry(entry));
-                for (at, column) in columns.iter().take(width).enumerate() {
-                    given.push((column.number, source_column(entry, at, column.ty)));
+                for (at, target) in columns.iter().take(width).enumerate() {
+                    given.push((target, source_column(entry, at, target.ty())));
                 }
             }
             Rows::Query(mut inner, places) => {
-                given = self.query_values(&columns, &mut inner, overriding, &places)?;
+                given = self.query_values(columns, &mut inner, overriding, &places)?;
                 let types = query_columns(&inner);
                 let kind = RteKind::Subquery(Arc::new(*inner));
                 let entry = self.source_entry("*SELECT*", kind, types);
                 query.from.push(JoinTree::Entry(entry));
             }
         }
+        let mut given = self.whole_columns(given)?;
         for column in table.live_columns() {
             let found = given.iter().position(|(number, _)| *number == column.number);
             let expr = match found {
@@ -285,13 +305,13 @@ impl Analyzer<'_> {
 
     /// The values of `INSERT … SELECT`: columns of the subquery, converted; its literals are typed
     /// by the columns that they go into.
-    fn query_values(
+    fn query_values<'t>(
         &mut self,
-        columns: &[Column],
+        columns: &'t [InsertTarget],
         inner: &mut Query,
         overriding: OverridingKind,
         places: &[u32],
-    ) -> SqlResult<Vec<(i16, Expr)>> {
+    ) -> SqlResult<Vec<(&'t InsertTarget, Expr)>> {
         let mut given = Vec::new();
         let entry = self.scope().range_table.len();
         let visible: Vec<usize> = inner
@@ -301,25 +321,54 @@ impl Analyzer<'_> {
             .filter(|(_, target)| !target.hidden)
             .map(|(number, _)| number)
             .collect();
-        for (at, (number, column)) in visible.into_iter().zip(columns).enumerate() {
+        for (at, (number, into)) in visible.into_iter().zip(columns).enumerate() {
             let target = &mut inner.targets[number];
             let place = places.get(at).copied();
             let expr = if target.expr.ty().oid == t::UNKNOWN {
                 let node = Node { expr: target.expr.clone(), at: place };
-                let value = self.assign(column, node, None)?;
+                let value = self.assign_to(into, node, None)?;
                 target.expr = value.clone();
                 value
             } else {
                 let read = source_column(entry, at, target.expr.ty());
-                self.assign(column, Node { expr: read, at: place }, None)?
+                self.assign_to(into, Node { expr: read, at: place }, None)?
             };
             let assigned = Assigned::Value(expr);
-            check_identity(column, &assigned, overriding)?;
-            if let Some(value) = overridden(column, assigned, overriding) {
-                given.push((column.number, value));
+            check_identity(&into.column, &assigned, overriding)?;
+            if let Some(value) = overridden(&into.column, assigned, overriding) {
+                given.push((into, value));
             }
         }
         Ok(given)
+    }
+
+    /// Converts a value to the type of what it goes into, a column or a part of one.
+    fn assign_to(&mut self, target: &InsertTarget, node: Node, at: Option<u32>) -> SqlResult<Expr> {
+        match &target.part {
+            None => self.assign(&target.column, node, at),
+            Some(part) => self.assign_part(part, node),
+        }
+    }
+
+    /// Puts the parts of columns together, each with what stands before it.
+    fn whole_columns(&mut self, given: Vec<(&InsertTarget, Expr)>) -> SqlResult<Vec<(i16, Expr)>> {
+        let mut whole: Vec<(i16, Expr)> = Vec::with_capacity(given.len());
+        for (target, value) in given {
+            let column = &target.column;
+            let value = match &target.part {
+                None => value,
+                Some(part) => {
+                    let before = whole.iter().position(|(number, _)| *number == column.number);
+                    let base = match before {
+                        Some(at) => whole.remove(at).1,
+                        None => super::node::null(column.ty),
+                    };
+                    self.store_part(base, part, Node { expr: value, at: target.at })?
+                }
+            };
+            whole.push((column.number, value));
+        }
+        Ok(whole)
     }
 
     fn source_entry(&mut self, alias: &str, kind: RteKind, columns: Vec<RteColumn>) -> usize {
@@ -338,7 +387,7 @@ impl Analyzer<'_> {
     }
 }
 
-fn source_column(entry: usize, at: usize, ty: aegis_types::TypeRef) -> Expr {
+fn source_column(entry: usize, at: usize, ty: TypeRef) -> Expr {
     let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
     Expr::Column { entry, column, levels_up: 0, ty }
 }
@@ -358,7 +407,7 @@ fn gives_less(insert: &InsertStmt, at: usize) -> bool {
 /// 42601 for more values than columns, or fewer than are named.
 fn check_count(
     given: usize,
-    columns: &[(Column, Option<u32>)],
+    columns: &[InsertTarget],
     insert: &InsertStmt,
     surplus: Option<u32>,
 ) -> SqlResult<()> {
@@ -374,7 +423,7 @@ fn check_count(
             SqlState::SyntaxError,
             "INSERT has more target columns than expressions",
         )
-        .at_opt(columns[given].1));
+        .at_opt(columns[given].at));
     }
     Ok(())
 }

@@ -85,6 +85,18 @@ pub(super) fn same(a: &Expr, b: &Expr) -> bool {
         | (E::Relabel { arg: a, .. }, E::Relabel { arg: b, .. })
         | (E::Not(a), E::Not(b)) => same(a, b),
         (
+            E::SubscriptAssign { arg: a, subscripts: sa, value: va, .. },
+            E::SubscriptAssign { arg: b, subscripts: sb, value: vb, .. },
+        ) => {
+            same(a, b)
+                && same(va, vb)
+                && sa.len() == sb.len()
+                && sa.iter().zip(sb).all(|(a, b)| same_subscript(a, b))
+        }
+        (E::Collate { arg: a, collation, .. }, E::Collate { arg: b, collation: other, .. }) => {
+            collation == other && same(a, b)
+        }
+        (
             E::ConvertArray { arg: a, element: ea, .. },
             E::ConvertArray { arg: b, element: eb, .. },
         ) => same(a, b) && same(ea, eb),

@@ -53,9 +53,16 @@ impl Analyzer<'_> {
         let actual: Vec<Oid> = nodes.iter().map(Node::oid).collect();
         let result = self.resolve_generic_types(&actual, &mut declared, row.result)?;
         let args = self.coerce_arguments(nodes, &declared)?;
+        let args = args.into_iter().map(|node| node.expr).collect();
+        let args = match builtins().function(row.function) {
+            Some(function) => {
+                self.collated_arguments(function, args).map_err(|error| error.at(location))?
+            }
+            None => args,
+        };
         Ok(Call {
             function: row.function,
-            args: args.into_iter().map(|node| node.expr).collect(),
+            args,
             ty: TypeRef::plain(result),
             form: CallForm::Operator(row.oid),
             returns_set: false,

@@ -256,7 +256,8 @@ pub(super) fn strip_implicit(expr: &Expr) -> &Expr {
         }
         Expr::Relabel { arg, form: ImplicitCast, .. }
         | Expr::ConvertViaText { arg, form: ImplicitCast, .. }
-        | Expr::ConvertArray { arg, form: ImplicitCast, .. } => strip_implicit(arg),
+        | Expr::ConvertArray { arg, form: ImplicitCast, .. }
+        | Expr::Collate { arg, explicit: false, .. } => strip_implicit(arg),
         other => other,
     }
 }

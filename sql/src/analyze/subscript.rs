@@ -204,9 +204,21 @@ impl Analyzer<'_> {
 
     fn subscripts(&mut self, node: Node, steps: &[IndirectionElement]) -> SqlResult<Node> {
         let node = self.undomained(node);
-        let (oid, at) = (node.oid(), node.at);
+        let at = node.at;
+        let (subscripts, ty) = self.subscripts_of(node.ty(), at, steps)?;
+        Ok(Node { expr: Expr::Subscript { arg: Box::new(node.expr), subscripts, ty }, at })
+    }
+
+    /// Subscripts of a value of a type that is no domain, and the type of what they lead to.
+    pub(super) fn subscripts_of(
+        &mut self,
+        of: TypeRef,
+        at: Option<u32>,
+        steps: &[IndirectionElement],
+    ) -> SqlResult<(Vec<Subscript>, TypeRef)> {
+        let oid = of.oid;
         if oid == t::JSONB {
-            return self.jsonb_subscripts(node, steps);
+            return Ok((self.jsonb_subscripts(at, steps)?, TypeRef::plain(t::JSONB)));
         }
         let element = if oid == t::NAME { Some(t::CHAR) } else { self.element_type(oid) };
         let Some(element) = element else {
@@ -257,8 +269,7 @@ impl Analyzer<'_> {
             t::OIDVECTOR => t::OID_ARRAY,
             other => other,
         };
-        let ty = TypeRef::with_typmod(if slice { array } else { element }, node.ty().typmod);
-        Ok(Node { expr: Expr::Subscript { arg: Box::new(node.expr), subscripts, ty }, at })
+        Ok((subscripts, TypeRef::with_typmod(if slice { array } else { element }, of.typmod)))
     }
 
     fn integer_subscript(&mut self, subscript: &ast::Expr) -> SqlResult<Expr> {
@@ -273,7 +284,11 @@ impl Analyzer<'_> {
             })
     }
 
-    fn jsonb_subscripts(&mut self, node: Node, steps: &[IndirectionElement]) -> SqlResult<Node> {
+    fn jsonb_subscripts(
+        &mut self,
+        place: Option<u32>,
+        steps: &[IndirectionElement],
+    ) -> SqlResult<Vec<Subscript>> {
         let mut subscripts = Vec::with_capacity(steps.len());
         for step in steps {
             match step {
@@ -282,18 +297,17 @@ impl Analyzer<'_> {
                     subscripts.push(Subscript::Index(self.jsonb_key(index)?));
                 }
                 IndirectionElement::Slice { lower, upper } => {
-                    let at = lower.as_ref().or(upper.as_ref()).map(ast::Expr::location);
+                    let at = upper.as_ref().or(lower.as_ref()).map(ast::Expr::location);
                     return Err(SqlError::new(
                         SqlState::DatatypeMismatch,
                         "jsonb subscript does not support slices",
                     )
-                    .at_opt(at.or(node.at)));
+                    .at_opt(at.or(place)));
                 }
                 _ => return Err(SqlError::internal("a field among subscripts")),
             }
         }
-        let ty = TypeRef::plain(t::JSONB);
-        Ok(Node { expr: Expr::Subscript { arg: Box::new(node.expr), subscripts, ty }, at: node.at })
+        Ok(subscripts)
     }
 
     /// A subscript of jsonb: an integer or a text, whichever it can become by itself.

@@ -161,6 +161,8 @@ fn catalog() -> Arc<CatalogSnapshot> {
             allow_connections: true,
             is_template: false,
             connection_limit: -1,
+            collate: "C".into(),
+            ctype: "C.UTF-8".into(),
         })),
         Descriptor::Schema(Arc::new(Schema {
             oid: PUBLIC,

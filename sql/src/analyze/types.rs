@@ -66,7 +66,9 @@ impl Analyzer<'_> {
     /// The element type of a true array type.
     pub(super) fn element_type(&self, oid: Oid) -> Option<Oid> {
         if let Some(row) = builtins().type_row(oid) {
-            let is_array = row.category == b'A' && row.length == -1 && row.element.is_some();
+            let is_array = (row.category == b'A' || oid == t::RECORD_ARRAY)
+                && row.length == -1
+                && row.element.is_some();
             return is_array.then_some(row.element);
         }
         self.context.catalog.element_of(oid)

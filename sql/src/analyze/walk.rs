@@ -20,6 +20,7 @@ pub(super) fn children_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         Expr::ConvertViaText { arg, .. }
         | Expr::Relabel { arg, .. }
         | Expr::ConvertArray { arg, .. }
+        | Expr::Collate { arg, .. }
         | Expr::Not(arg)
         | Expr::IsNull { arg, .. }
         | Expr::BooleanTest { arg, .. }
@@ -56,6 +57,18 @@ pub(super) fn children_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
                     }
                 }
             }
+        }
+        Expr::SubscriptAssign { arg, subscripts, value, .. } => {
+            visit(arg);
+            for subscript in subscripts {
+                match subscript {
+                    Subscript::Index(index) => visit(index),
+                    Subscript::Slice(lower, upper) => {
+                        lower.iter_mut().chain(upper).for_each(&mut *visit);
+                    }
+                }
+            }
+            visit(value);
         }
         Expr::RowCompare { fields, .. } => {
             for field in fields {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aegis_catalog::{ConstraintKind, Relation, RelationBody};
 use aegis_storage::TableLockMode;
 use aegis_types::functions::quote_ident;
-use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
+use aegis_types::{Collation, Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Ddl;
 use super::create_table::is_system_column;
@@ -28,6 +28,7 @@ pub(super) struct TypeChange<'a> {
 
 /// How a column's values are made.
 struct Conversion {
+    collation: Option<Collation>,
     at: usize,
     ty: TypeRef,
     program: Program,
@@ -57,6 +58,7 @@ impl Ddl<'_> {
         for conversion in &conversions {
             let column = &mut changed.columns[conversion.at];
             column.ty = conversion.ty;
+            column.collation = conversion.collation;
             column.missing = None;
             column.default.clone_from(&conversion.default);
         }
@@ -107,15 +109,8 @@ impl Ddl<'_> {
             }
             return Err(super::alter_table::missing_column(old, name));
         };
-        if let Some(collation) = change.collation
-            && !collation.name.last().is_some_and(|name| {
-                matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic")
-            })
-        {
-            let collation = collation.name.join(".");
-            return Err(SqlError::unsupported(format!("collation \"{collation}\"")));
-        }
         let ty = self.column_type(change.type_name, name)?;
+        let collation = self.column_collation(change.collation, ty)?;
         if column.identity.is_some() && !matches!(ty.oid, t::INT2 | t::INT4 | t::INT8) {
             return Err(SqlError::new(
                 SqlState::InvalidParameterValue,
@@ -173,7 +168,7 @@ impl Ddl<'_> {
             }
         };
         let at = usize::try_from(column.number - 1).unwrap_or_default();
-        Ok(Conversion { at, ty, program, default })
+        Ok(Conversion { at, ty, collation, program, default })
     }
 
     /// What makes the new values of the old row.

@@ -8,7 +8,8 @@ use aegis_catalog::{
     Relation, RelationBody, TableBody,
 };
 use aegis_storage::TableLockMode;
-use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
+use aegis_types::builtin::builtins;
+use aegis_types::{Collation, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::Ddl;
 use super::index::NewIndex;
@@ -16,8 +17,8 @@ use super::name::relation_exists;
 use super::sequence::OwnedSequence;
 use crate::analyze::ExprPlace;
 use crate::ast::{
-    ColumnDef, Constraint, ConstraintKind, CreateTableStmt, DefElem, Expr, IdentityKind,
-    SequenceOption, TableElement, TableLikeClause, TypeName,
+    CollationName, ColumnDef, Constraint, ConstraintKind, CreateTableStmt, DefElem, Expr,
+    IdentityKind, SequenceOption, TableElement, TableLikeClause, TypeName,
 };
 
 /// PostgreSQL's limit of columns.
@@ -188,6 +189,28 @@ impl Ddl<'_> {
         self.put_relation(changed)
     }
 
+    /// The collation that a column is declared with, if it is not its type's.
+    pub(super) fn column_collation(
+        &self,
+        written: Option<&CollationName>,
+        ty: TypeRef,
+    ) -> SqlResult<Option<Collation>> {
+        let Some(written) = written else { return Ok(None) };
+        let collation = self
+            .analyzer()
+            .named_collation(&written.name)
+            .map_err(|error| error.at(written.location))?;
+        let own = builtins().type_row(ty.oid).map(|row| row.collation);
+        if own.is_some_and(|own| !own.is_some()) {
+            return Err(SqlError::new(
+                SqlState::DatatypeMismatch,
+                format!("collations are not supported by type {}", self.type_name(ty.oid)),
+            )
+            .at(written.location));
+        }
+        Ok(Some(collation).filter(|collation| own != Some(collation.oid())))
+    }
+
     /// What a column definition says, names and types looked up.
     pub(super) fn new_column<'b>(
         &self,
@@ -198,16 +221,6 @@ impl Ddl<'_> {
         let name = &definition.name;
         if definition.compression.is_some() {
             return Err(SqlError::unsupported("COMPRESSION"));
-        }
-        if let Some(collation) = &definition.collation {
-            let known = ["C", "POSIX", "default", "ucs_basic"];
-            if !collation.name.last().is_some_and(|name| known.contains(&name.as_str())) {
-                return Err(SqlError::unsupported(format!(
-                    "collation \"{}\"",
-                    collation.name.join(".")
-                ))
-                .at(collation.location));
-            }
         }
         let type_name = definition
             .type_name
@@ -223,6 +236,7 @@ impl Ddl<'_> {
                 number: column_number(before)?,
                 name: name.clone(),
                 ty,
+                collation: self.column_collation(definition.collation.as_ref(), ty)?,
                 not_null: serial.is_some(),
                 default: None,
                 identity: None,
@@ -335,6 +349,7 @@ impl Ddl<'_> {
                     number,
                     name: column.name.clone(),
                     ty: column.ty,
+                    collation: column.collation,
                     not_null: column.not_null,
                     default: column.default.clone().filter(|_| {
                         if column.generated {
@@ -667,15 +682,21 @@ pub(super) fn stored_options(options: &[DefElem]) -> SqlResult<Vec<String>> {
             return Err(bad_value(format!("unrecognized parameter \"{plain}\"")));
         }
         let value = option.value.as_ref().map_or_else(|| "true".to_owned(), |value| value.text());
-        if plain == "fillfactor" {
+        let bounds = match plain {
+            "fillfactor" => Some((10, 100)),
+            "toast_tuple_target" => Some((128, 8160)),
+            "parallel_workers" => Some((0, 1024)),
+            _ => None,
+        };
+        if let Some((least, most)) = bounds {
             let number: i64 = value.parse().map_err(|_| {
-                bad_value(format!("invalid value for integer option \"fillfactor\": {value}"))
+                bad_value(format!("invalid value for integer option \"{plain}\": {value}"))
             })?;
-            if !(10..=100).contains(&number) {
+            if !(least..=most).contains(&number) {
                 return Err(bad_value(format!(
-                    "value {number} out of bounds for option \"fillfactor\""
+                    "value {number} out of bounds for option \"{plain}\""
                 ))
-                .detail("Valid values are between \"10\" and \"100\"."));
+                .detail(format!("Valid values are between \"{least}\" and \"{most}\".")));
             }
         }
         let space = option.namespace.as_ref().map(|space| format!("{space}.")).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aegis_catalog::snapshot::PG_NAMESPACE;
 use aegis_catalog::{Comment, Database, Descriptor, DescriptorKey, Privileges, Schema};
-use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+use aegis_types::{Ctype, Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
 use super::role::refused;
@@ -26,6 +26,8 @@ impl Ddl<'_> {
             allow_connections: true,
             is_template: false,
             connection_limit: -1,
+            collate: String::new(),
+            ctype: String::new(),
         };
         let mut template = "template1".to_owned();
         for option in &create.options {
@@ -52,6 +54,26 @@ impl Ddl<'_> {
         })?;
         if catalog.relations_of(template.oid).next().is_some() {
             return Err(SqlError::unsupported("a template database that has relations"));
+        }
+        let is_empty = template.name == "template0";
+        for (what, own, theirs) in [
+            ("collation", &mut new.collate, &template.collate),
+            ("LC_CTYPE", &mut new.ctype, &template.ctype),
+        ] {
+            if own.is_empty() {
+                own.clone_from(theirs);
+            } else if own != theirs && !is_empty {
+                return Err(SqlError::new(
+                    SqlState::InvalidParameterValue,
+                    format!(
+                        "new {what} ({own}) is incompatible with the {what} of the template \
+                         database ({theirs})"
+                    ),
+                )
+                .hint(format!(
+                    "Use the same {what} as in the template database, or use template0 as template."
+                )));
+            }
         }
         new.oid = self.counters.next_oid()?;
         let database = new.oid;
@@ -98,10 +120,21 @@ impl Ddl<'_> {
                         .at(option.location)),
                 }
             }
-            "locale" | "lc_collate" | "lc_ctype" => match option.string()?.as_str() {
-                "C" | "POSIX" | "C.UTF-8" | "C.utf8" => Ok(()),
-                other => Err(SqlError::unsupported(format!("locale \"{other}\""))),
-            },
+            "locale" | "lc_collate" | "lc_ctype" => {
+                let locale = option.string()?;
+                if Ctype::named(&locale).is_none() {
+                    return Err(SqlError::unsupported(format!("locale \"{locale}\"")));
+                }
+                // As the C library names it.
+                let locale = if locale == "POSIX" { "C".to_owned() } else { locale };
+                if option.name != "lc_ctype" {
+                    new.collate.clone_from(&locale);
+                }
+                if option.name != "lc_collate" {
+                    new.ctype = locale;
+                }
+                Ok(())
+            }
             "tablespace" => super::create_table::check_storage(None, Some(&option.string()?)),
             "allow_connections" => {
                 new.allow_connections = option.boolean()?;

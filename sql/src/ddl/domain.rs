@@ -32,15 +32,11 @@ impl Ddl<'_> {
             )
             .at(create.type_name.location));
         }
-        if let Some(collation) = &create.collation {
-            let known = ["C", "POSIX", "default", "ucs_basic"];
-            if !collation.name.last().is_some_and(|name| known.contains(&name.as_str())) {
-                return Err(SqlError::unsupported(format!(
-                    "collation \"{}\"",
-                    collation.name.join(".")
-                ))
+        if let Some(collation) = &create.collation
+            && self.column_collation(Some(collation), base)?.is_some()
+        {
+            return Err(SqlError::unsupported("a domain with a collation of its own")
                 .at(collation.location));
-            }
         }
         let mut body = DomainBody { base, not_null: false, default: None, checks: Vec::new() };
         let mut said_null = None;

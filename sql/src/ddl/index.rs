@@ -190,7 +190,7 @@ impl Ddl<'_> {
         param: &IndexElem,
         method: &str,
     ) -> SqlResult<IndexPart> {
-        let known = ["C", "POSIX", "default"];
+        let known = ["C", "POSIX", "default", "ucs_basic", "C.utf8"];
         let collation = param.collation.last();
         if collation.is_some_and(|name| !known.contains(&name.as_str())) {
             return Err(SqlError::unsupported("COLLATE in an index"));

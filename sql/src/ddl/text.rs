@@ -68,7 +68,8 @@ impl Ddl<'_> {
             text: &AsStored,
         };
         let host = CatalogHost { names, session: &*self.context.host };
-        Around { settings: FormatSettings::default(), host }
+        let ctype = self.context.eval().settings.ctype;
+        Around { settings: FormatSettings { ctype, ..FormatSettings::default() }, host }
     }
 
     fn stored_eval<'b>(&'b self, around: &'b Around<'b>) -> EvalContext<'b> {

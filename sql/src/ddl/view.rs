@@ -226,15 +226,6 @@ fn view_columns(output: &[OutputColumn], aliases: &[String]) -> SqlResult<Vec<Co
         ));
     }
     let columns = output_columns(output, aliases)?;
-    for column in &columns {
-        let row = builtins().type_row(column.ty.oid);
-        if let Some(row) = row.filter(|row| row.kind == b'p') {
-            return Err(SqlError::new(
-                SqlState::InvalidTableDefinition,
-                format!("column \"{}\" has pseudo-type {}", column.name, row.name),
-            ));
-        }
-    }
     check_columns(columns.iter().map(|column| column.name.as_str()))?;
     Ok(columns)
 }
@@ -252,9 +243,21 @@ pub(super) fn output_columns(
                 type_oid::UNKNOWN => TypeRef::plain(type_oid::TEXT),
                 _ => column.ty,
             };
+            let name = aliases.get(at).unwrap_or(&column.name).clone();
+            let row = builtins().type_row(ty.oid);
+            if let Some(row) = row.filter(|row| row.kind == b'p') {
+                let shown = match row.name.strip_prefix('_') {
+                    Some(element) => format!("{element}[]"),
+                    None => row.name.to_owned(),
+                };
+                return Err(SqlError::new(
+                    SqlState::InvalidTableDefinition,
+                    format!("column \"{name}\" has pseudo-type {shown}"),
+                ));
+            }
             Ok(Column {
                 number: column_number(at)?,
-                name: aliases.get(at).unwrap_or(&column.name).clone(),
+                name,
                 ty,
                 not_null: false,
                 default: None,

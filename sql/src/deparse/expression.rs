@@ -1,5 +1,6 @@
 //! Expressions (`get_rule_expr`). `implicit` says whether casts that nobody wrote are shown.
 
+use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, SqlResult, TypeRef, type_oid as t};
 
 use super::buffer::{INDENT_BROKEN, Printer};
@@ -28,6 +29,13 @@ impl<'a> Printer<'a> {
                 }
                 self.cast(arg, *ty, expr)
             }
+            Expr::Collate { arg, explicit: false, .. } => self.within(arg, implicit, expr),
+            Expr::Collate { arg, collation, .. } => self.enclosed(|printer| {
+                printer.within(arg, implicit, expr)?;
+                printer.put(" COLLATE ");
+                printer.put(&quote_ident(collation.name()));
+                Ok(())
+            }),
             Expr::And(args) => self.connective(args, " AND ", expr),
             Expr::Or(args) => self.connective(args, " OR ", expr),
             Expr::Not(arg) => self.enclosed(|printer| {
@@ -73,6 +81,12 @@ impl<'a> Printer<'a> {
                 Ok(())
             }
             Expr::Subscript { arg, subscripts, .. } => self.subscripts(arg, subscripts),
+            // Only EXPLAIN shows it.
+            Expr::SubscriptAssign { arg, subscripts, value, .. } => {
+                self.subscripts(arg, subscripts)?;
+                self.put(" := ");
+                self.expression(value, implicit)
+            }
             Expr::Row { fields, ty, .. } => {
                 self.row(fields)?;
                 if ty.oid != t::RECORD {
@@ -511,7 +525,8 @@ fn is_case_argument(expr: &Expr) -> bool {
         }
         Expr::Relabel { arg, form: CallForm::ImplicitCast, .. }
         | Expr::ConvertViaText { arg, form: CallForm::ImplicitCast, .. }
-        | Expr::ConvertArray { arg, form: CallForm::ImplicitCast, .. } => is_case_argument(arg),
+        | Expr::ConvertArray { arg, form: CallForm::ImplicitCast, .. }
+        | Expr::Collate { arg, explicit: false, .. } => is_case_argument(arg),
         _ => false,
     }
 }

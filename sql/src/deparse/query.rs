@@ -440,7 +440,8 @@ pub(super) fn without_implicit(expr: &Expr) -> &Expr {
         }
         Expr::Relabel { arg, form: CallForm::ImplicitCast, .. }
         | Expr::ConvertViaText { arg, form: CallForm::ImplicitCast, .. }
-        | Expr::ConvertArray { arg, form: CallForm::ImplicitCast, .. } => without_implicit(arg),
+        | Expr::ConvertArray { arg, form: CallForm::ImplicitCast, .. }
+        | Expr::Collate { arg, explicit: false, .. } => without_implicit(arg),
         expr => expr,
     }
 }

@@ -37,6 +37,7 @@ fn shape(expr: &Expr) -> Shape<'_> {
         | Expr::Slot { .. }
         | Expr::CaseArgument { .. }
         | Expr::Subscript { .. }
+        | Expr::SubscriptAssign { .. }
         | Expr::Array { .. }
         | Expr::Row { .. }
         | Expr::Coalesce { .. }
@@ -56,6 +57,8 @@ fn shape(expr: &Expr) -> Shape<'_> {
         Expr::ConvertViaText { arg, .. }
         | Expr::Relabel { arg, .. }
         | Expr::ConvertArray { arg, .. } => Shape::Cast(arg),
+        Expr::Collate { arg, explicit: false, .. } => Shape::Cast(arg),
+        Expr::Collate { .. } => Shape::Open,
         Expr::Subquery(_) | Expr::IsNull { .. } | Expr::BooleanTest { .. } => Shape::Test,
         Expr::Distinct { negated: false, .. } => Shape::Test,
         Expr::Distinct { negated: true, .. } | Expr::Not(_) => Shape::Connective(Connective::Not),

@@ -7,7 +7,7 @@ use aegis_types::{Array, Datum, Dimension, Oid, SqlError, SqlResult, SqlState, t
 use super::{Evaluation, Frame, Node, SubscriptNode, as_array};
 
 /// Most dimensions that an array can have (PostgreSQL's MAXDIM).
-const DIMENSIONS_MAX: usize = 6;
+pub(super) const DIMENSIONS_MAX: usize = 6;
 
 /// Converts each element.
 pub(super) fn convert(
@@ -124,12 +124,12 @@ fn byte_of_name(
     Ok(at.map_or(Datum::Null, |at| Datum::Char(name.as_bytes().get(at).copied().unwrap_or(0))))
 }
 
-fn length(dimension: Dimension) -> usize {
+pub(super) fn length(dimension: Dimension) -> usize {
     usize::try_from(dimension.length).unwrap_or_default()
 }
 
 /// Where a subscript lies in its dimension, from 0.
-fn place(index: i32, dimension: Dimension) -> Option<usize> {
+pub(super) fn place(index: i32, dimension: Dimension) -> Option<usize> {
     let at = i64::from(index) - i64::from(dimension.lower);
     usize::try_from(at).ok().filter(|at| *at < length(dimension))
 }
@@ -234,6 +234,7 @@ fn jsonb_subscript(
         eval: context.eval,
         argument_types: &[],
         result_type: aegis_types::TypeRef::plain(type_oid::JSONB),
+        collation: aegis_types::Collation::Default,
     };
     extract(&call, &[value, Datum::Array(Arc::new(path))])
 }

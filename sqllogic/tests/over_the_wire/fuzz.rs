@@ -61,7 +61,8 @@ impl PostgreSql {
         // Who runs as root hands the directory to the server's own user.
         let _not_root = Command::new("chown").arg("postgres").arg(&data).output().unwrap();
         let text = data.to_str().unwrap();
-        let encoding = ["-E", "UTF8", "--locale=C", "-U", "postgres", "--auth=trust"];
+        let encoding =
+            ["-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8", "-U", "postgres", "--auth=trust"];
         run(&programs.join("initdb"), &[&["-D", text, "--no-sync"], &encoding[..]].concat());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let options = format!("-p {port} -k {text} -c listen_addresses=127.0.0.1 -c fsync=off");

@@ -100,7 +100,7 @@ fn clock(moment: &Moment, out: &mut Vec<u8>) {
 }
 
 /// `+hh`, `+hh:mm` or `+hh:mm:ss`, minutes always if so wanted.
-fn numeric_zone(west: i32, always_minutes: bool, out: &mut Vec<u8>) {
+pub(crate) fn numeric_zone(west: i32, always_minutes: bool, out: &mut Vec<u8>) {
     out.push(if west <= 0 { b'+' } else { b'-' });
     let size = west.unsigned_abs();
     digits((size / 3600).into(), 2, out);
@@ -216,6 +216,14 @@ pub fn timestamptz_out_iso(value: i64, settings: &FormatSettings, out: &mut Vec<
         return infinite(value > 0, out);
     }
     let (moment, west) = in_zone(value, settings);
+    iso_with_t(&moment, out);
+    numeric_zone(west, true, out);
+    era(&moment, out);
+}
+
+/// `timestamptz` likewise, in a zone of so many seconds west.
+pub(crate) fn timestamptz_out_iso_in(value: i64, west: i32, out: &mut Vec<u8>) {
+    let moment = Moment::from_microseconds(value.saturating_sub(i64::from(west) * 1_000_000));
     iso_with_t(&moment, out);
     numeric_zone(west, true, out);
     era(&moment, out);

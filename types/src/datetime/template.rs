@@ -4,9 +4,13 @@
 
 use std::borrow::Cow;
 
+use crate::error::{SqlError, SqlResult};
+use crate::sqlstate::SqlState;
+
 mod output;
 mod input;
 
+pub(crate) use input::{Read, read};
 pub use input::{to_date, to_timestamp};
 pub use output::{interval_to_char, timestamp_to_char, timestamptz_to_char};
 
@@ -170,8 +174,37 @@ fn pattern(text: &str) -> Option<(Key, Case, usize)> {
     })
 }
 
+/// What the SQL standard lets stand between the fields of a template.
+const STANDARD_SEPARATORS: &str = "-./,':; ";
+
+/// Cuts a template as the SQL standard has them: what is between its fields is one of few separators,
+/// or in double quotes.
+///
+/// # Errors
+/// 22007
+fn parse_standard(template: &str) -> SqlResult<Vec<Node<'_>>> {
+    let mut wrong = None;
+    let nodes = cut(template, &mut |character| {
+        if !STANDARD_SEPARATORS.contains(character) {
+            wrong.get_or_insert(character);
+        }
+    });
+    match wrong {
+        None => Ok(nodes),
+        Some(character) => Err(SqlError::new(
+            SqlState::InvalidDatetimeFormat,
+            format!("invalid datetime format separator: \"{character}\""),
+        )),
+    }
+}
+
 /// Cuts a template.
 fn parse(template: &str) -> Vec<Node<'_>> {
+    cut(template, &mut |_| {})
+}
+
+/// Cuts a template, with every character that is of no field and not quoted shown to somebody.
+fn cut<'a>(template: &'a str, plain: &mut dyn FnMut(char)) -> Vec<Node<'a>> {
     let mut nodes = Vec::new();
     let mut rest = template;
     while !rest.is_empty() {
@@ -201,6 +234,7 @@ fn parse(template: &str) -> Vec<Node<'_>> {
                 rest = &rest[1..];
             }
             let Some(character) = rest.chars().next() else { break };
+            plain(character);
             rest = &rest[character.len_utf8()..];
             nodes.push(if is_separator(character) {
                 Node::Separator(character)

@@ -177,6 +177,7 @@ fn call(settings: &FormatSettings, signature: &str, arguments: &[&str]) -> Strin
         eval: context,
         argument_types: &[],
         result_type: crate::TypeRef::plain(row.result),
+        collation: crate::Collation::Default,
     };
     if row.strict && values.iter().any(Datum::is_null) {
         return "NULL".to_owned();
@@ -244,6 +245,7 @@ fn series_keep_the_time_of_day_over_a_change_of_clocks() {
             eval: context,
             argument_types: &[],
             result_type: crate::TypeRef::plain(crate::type_oid::TIMESTAMPTZ),
+            collation: crate::Collation::Default,
         };
         let function = crate::functions::set_returning("generate_series_timestamptz").unwrap();
         let rows: Vec<String> =

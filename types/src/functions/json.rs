@@ -2,7 +2,7 @@
 //!
 //! [`access`] reads parts, [`modify`] makes changed copies, [`convert`] turns any datum into JSON,
 //! [`construct`] and [`aggregate`] build on it, [`sets`] are the set-returning functions, [`populate`]
-//! makes rows of objects. Not here, and so 0A000: jsonpath.
+//! makes rows of objects, [`path`] asks paths.
 
 use super::{ScalarTable, SetTable};
 use crate::datum::Datum;
@@ -11,16 +11,19 @@ use crate::jsonb::Jsonb;
 use crate::sqlstate::SqlState;
 
 mod access;
+mod assign;
 mod modify;
 mod convert;
 mod construct;
 mod aggregate;
+mod path;
 mod sets;
 pub(super) mod populate;
 #[cfg(test)]
 mod tests;
 
 pub(super) use aggregate::AGGREGATES;
+pub use assign::jsonb_assigned;
 pub(super) use sets::SETS;
 
 /// 22023 with a message.
@@ -96,6 +99,17 @@ pub(super) static SCALARS: ScalarTable = &[
         let keys = texts(&a[1]);
         Ok(Datum::Bool(keys.iter().flatten().all(|key| access::exists(a[0].as_jsonb(), key))))
     }),
+    // Paths.
+    ("jsonb_path_exists", |c, a| path::exists(c, a, false)),
+    ("jsonb_path_exists_tz", |c, a| path::exists(c, a, true)),
+    ("jsonb_path_exists_opr", |c, a| path::exists(c, a, false)),
+    ("jsonb_path_match", |c, a| path::matches(c, a, false)),
+    ("jsonb_path_match_tz", |c, a| path::matches(c, a, true)),
+    ("jsonb_path_match_opr", |c, a| path::matches(c, a, false)),
+    ("jsonb_path_query_array", |c, a| path::array(c, a, false)),
+    ("jsonb_path_query_array_tz", |c, a| path::array(c, a, true)),
+    ("jsonb_path_query_first", |c, a| path::first(c, a, false)),
+    ("jsonb_path_query_first_tz", |c, a| path::first(c, a, true)),
     // Casts.
     ("jsonb_bool", access::jsonb_bool),
     ("jsonb_numeric", access::jsonb_numeric),

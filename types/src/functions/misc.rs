@@ -10,6 +10,7 @@ use crate::datum::Datum;
 use crate::error::{SqlError, SqlResult};
 use crate::sqlstate::SqlState;
 use crate::type_oid as t;
+use crate::user_type::UserType;
 
 pub(super) mod random;
 
@@ -26,6 +27,7 @@ pub(super) static SCALARS: ScalarTable = &[
     ("pg_typeof", |context, _| {
         Ok(context.argument_types.first().map_or(Datum::Null, |type_ref| Datum::Oid(type_ref.oid)))
     }),
+    ("pg_collation_for", collation_for),
     ("pg_num_nulls", |context, a| Ok(count_nulls(context, a, true))),
     ("pg_num_nonnulls", |context, a| Ok(count_nulls(context, a, false))),
     ("record_eq", compare_records!(is_eq)),
@@ -39,6 +41,24 @@ pub(super) static SCALARS: ScalarTable = &[
     ("pg_client_encoding", |_, _| Ok(Datum::text("UTF8"))),
     ("getdatabaseencoding", |_, _| Ok(Datum::text("UTF8"))),
 ];
+
+/// The name of an expression's collation; NULL for a literal of no type.
+fn collation_for(context: &CallContext<'_>, _: &[Datum]) -> SqlResult<Datum> {
+    let mut ty = context.argument_types.first().map_or(t::UNKNOWN, |type_ref| type_ref.oid);
+    while let Some(UserType::Domain(base)) = context.eval.host.user_type(ty) {
+        ty = base.oid;
+    }
+    if ty == t::UNKNOWN {
+        return Ok(Datum::Null);
+    }
+    if !builtins().type_row(ty).is_some_and(|row| row.collation.is_some()) {
+        return Err(SqlError::new(
+            SqlState::DatatypeMismatch,
+            format!("collations are not supported by type {}", sql_name(ty)),
+        ));
+    }
+    Ok(Datum::text(super::text::quote_ident(context.collation.name())))
+}
 
 /// The order of two rows, whose columns are compared one by one up to the first that differ: none
 /// of these may be of two types.

@@ -66,6 +66,7 @@ pub(super) const SCALARS: ScalarTable = &[
     ("inetand", |_, a| combined(a, "AND", |one, other| one & other)),
     ("inetor", |_, a| combined(a, "OR", |one, other| one | other)),
     ("inetpl", |_, a| moved(&a[0], i128::from(a[1].as_int8()))),
+    ("int8pl_inet(int8,inet)", |_, a| moved(&a[1], i128::from(a[0].as_int8()))),
     ("inetmi_int8", |_, a| moved(&a[0], -i128::from(a[1].as_int8()))),
     ("inetmi", |_, a| {
         let (one, other) = (network(&a[0])?, network(&a[1])?);

@@ -47,8 +47,12 @@ fn functions_answer_as_postgresql_does() {
             panic!("{line}: has no implementation");
         };
         let result_type = type_oid(result_type);
-        let context =
-            CallContext { eval, argument_types: &types, result_type: TypeRef::plain(result_type) };
+        let context = CallContext {
+            eval,
+            argument_types: &types,
+            result_type: TypeRef::plain(result_type),
+            collation: crate::Collation::Default,
+        };
         let answer = match function(&context, &values) {
             Err(error) => format!("ERROR {} {}", error.code().code(), error.fields().message),
             Ok(value) => {

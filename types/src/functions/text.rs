@@ -1,12 +1,13 @@
 //! Strings: text, varchar, char(n), name, "char", patterns.
 //!
-//! Collation and character type are `C`: order is by bytes, and only ASCII letters have case.
+//! Order is by bytes; which letters have case is the collation's to say.
 
 use std::cmp::Ordering;
 
 use super::bytea::difference;
 use super::{ScalarTable, SetTable};
 use crate::context::CallContext;
+use crate::ctype::Ctype;
 use crate::datum::Datum;
 use crate::error::SqlResult;
 use crate::integer::out_of_range;
@@ -38,15 +39,24 @@ macro_rules! compare_bpchar {
 }
 
 macro_rules! like {
-    ($matcher:ident, $outcome:literal) => {
-        |_, a| like::$matcher(a[0].as_text(), a[1].as_text()).map(|is| Datum::Bool(is == $outcome))
+    ($outcome:literal) => {
+        |_, a| like::matches(a[0].as_text(), a[1].as_text()).map(|is| Datum::Bool(is == $outcome))
+    };
+}
+
+macro_rules! like_ignoring_case {
+    ($outcome:literal) => {
+        |context, a| {
+            like::matches_ignoring_case(a[0].as_text(), a[1].as_text(), context.ctype())
+                .map(|is| Datum::Bool(is == $outcome))
+        }
     };
 }
 
 macro_rules! matches_regex {
     ($ignore_case:literal, $outcome:literal) => {
-        |_, a| {
-            regex::is_match(a[0].as_text(), a[1].as_text(), $ignore_case)
+        |context, a| {
+            regex::is_match(a[0].as_text(), a[1].as_text(), $ignore_case, context.ctype())
                 .map(|is| Datum::Bool(is == $outcome))
         }
     };
@@ -135,9 +145,9 @@ pub(super) static SCALARS: ScalarTable = &[
     ("bpcharoctetlen", |_, a| length(a[0].as_text().len())),
     ("bit_length(text)", |_, a| length(a[0].as_text().len().saturating_mul(8))),
     // Pieces.
-    ("lower", |_, a| Ok(Datum::text(a[0].as_text().to_ascii_lowercase()))),
-    ("upper", |_, a| Ok(Datum::text(a[0].as_text().to_ascii_uppercase()))),
-    ("initcap", |_, a| Ok(Datum::text(basic::initcap(a[0].as_text())))),
+    ("lower", |context, a| checked_text(context.ctype().lower(a[0].as_text()))),
+    ("upper", |context, a| checked_text(context.ctype().upper(a[0].as_text()))),
+    ("initcap", |context, a| checked_text(basic::initcap(a[0].as_text(), context.ctype()))),
     ("lpad", |_, a| basic::pad(a[0].as_text(), a[1].as_int4(), a[2].as_text(), true)),
     ("rpad", |_, a| basic::pad(a[0].as_text(), a[1].as_int4(), a[2].as_text(), false)),
     ("lpad(text,int4)", |_, a| basic::pad(a[0].as_text(), a[1].as_int4(), " ", true)),
@@ -218,14 +228,14 @@ pub(super) static SCALARS: ScalarTable = &[
     ("text_to_array", |_, a| Ok(split::to_array(a))),
     ("text_to_array_null", |_, a| Ok(split::to_array(a))),
     // Patterns.
-    ("textlike", like!(matches, true)),
-    ("textnlike", like!(matches, false)),
-    ("texticlike", like!(matches_ignoring_case, true)),
-    ("texticnlike", like!(matches_ignoring_case, false)),
-    ("namelike", like!(matches, true)),
-    ("namenlike", like!(matches, false)),
-    ("nameiclike", like!(matches_ignoring_case, true)),
-    ("nameicnlike", like!(matches_ignoring_case, false)),
+    ("textlike", like!(true)),
+    ("textnlike", like!(false)),
+    ("texticlike", like_ignoring_case!(true)),
+    ("texticnlike", like_ignoring_case!(false)),
+    ("namelike", like!(true)),
+    ("namenlike", like!(false)),
+    ("nameiclike", like_ignoring_case!(true)),
+    ("nameicnlike", like_ignoring_case!(false)),
     ("like_escape", |_, a| like::escape(a[0].as_text(), a[1].as_text()).map(Datum::text)),
     ("similar_to_escape_1", |_, a| like::similar(a[0].as_text(), Some("\\")).map(Datum::text)),
     ("similar_to_escape_2", |_, a| {
@@ -246,10 +256,10 @@ pub(super) static SCALARS: ScalarTable = &[
     ("nameregexne", matches_regex!(false, false)),
     ("nameicregexeq", matches_regex!(true, true)),
     ("nameicregexne", matches_regex!(true, false)),
-    ("textregexsubstr", |_, a| pattern::substring(a[0].as_text(), a[1].as_text())),
-    ("substring(text,text,text)", |_, a| {
+    ("textregexsubstr", |context, a| pattern::substring(context, a[0].as_text(), a[1].as_text())),
+    ("substring(text,text,text)", |context, a| {
         let pattern = like::similar(a[1].as_text(), Some(a[2].as_text()))?;
-        pattern::substring(a[0].as_text(), &pattern)
+        pattern::substring(context, a[0].as_text(), &pattern)
     }),
     ("textregexreplace_noopt", pattern::replace),
     ("textregexreplace", pattern::replace),
@@ -289,6 +299,32 @@ pub(super) static SETS: SetTable = &[
 
 fn checked_text(text: String) -> SqlResult<Datum> {
     if text.len() > VALUE_LENGTH_MAX { Err(too_long()) } else { Ok(Datum::text(text)) }
+}
+
+/// Whether a text is like a pattern of jsonpath's `like_regex`; without a text, whether it is a pattern.
+///
+/// # Errors
+/// 2201B
+pub(crate) fn like_regex(
+    text: Option<&str>,
+    pattern: &str,
+    flags: crate::jsonpath::RegexFlags,
+    ctype: Ctype,
+) -> SqlResult<bool> {
+    // As XQuery has them: what `q` takes literally has no lines and no dots.
+    let flags = regex::Flags {
+        ignore_case: flags.ignore_case,
+        newline_stops: !flags.quoted && !flags.dot_all,
+        newline_anchors: !flags.quoted && flags.multi_line,
+        quoted: flags.quoted,
+        ctype,
+        ..regex::Flags::default()
+    };
+    let regex = regex::compile(pattern, flags)?;
+    match text {
+        Some(text) => Ok(regex.over(text)?.find(0)?.is_some()),
+        None => Ok(true),
+    }
 }
 
 /// A length or a position as an `int4`.

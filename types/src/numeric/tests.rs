@@ -43,7 +43,12 @@ fn call(key: &str, arguments: &[&str]) -> String {
         host: &NoHost,
     };
     let result_type = TypeRef::plain(crate::type_oid::NUMERIC);
-    let context = CallContext { eval, argument_types: &[], result_type };
+    let context = CallContext {
+        eval,
+        argument_types: &[],
+        result_type,
+        collation: crate::Collation::Default,
+    };
     let arguments: SqlResult<Vec<Datum>> =
         arguments.iter().map(|text| Numeric::parse(text).map(Datum::Numeric)).collect();
     show(arguments.and_then(|arguments| functions::scalar(key).unwrap()(&context, &arguments)))

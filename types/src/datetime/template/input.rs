@@ -2,7 +2,7 @@
 //!
 //! As lenient as PostgreSQL: characters between fields need not be those of the template.
 
-use super::{Key, MONTHS, Node, ROMAN, Suffix, WEEKDAYS, parse};
+use super::{Key, MONTHS, Node, ROMAN, Suffix, WEEKDAYS, parse, parse_standard};
 use crate::context::EvalContext;
 use crate::datetime::calendar::{self, EPOCH_JULIAN, Moment, SECOND, days_from_civil, is_leap};
 use crate::datetime::decode::Fault;
@@ -39,6 +39,75 @@ pub fn to_date(text: &str, template: &str) -> SqlResult<i32> {
     checked_date(&moment).ok_or_else(|| {
         SqlError::new(SqlState::DatetimeFieldOverflow, format!("date out of range: \"{text}\""))
     })
+}
+
+/// What a text is that was read by a template of the SQL standard's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Read {
+    Date(i32),
+    Time(i64),
+    /// With seconds west of UTC.
+    Timetz(i64, i32),
+    Timestamp(i64),
+    /// With seconds west of UTC.
+    Timestamptz(i64, i32),
+}
+
+/// Reads a text by a template as the SQL standard has it: separators must be those of the template,
+/// which says what type the value is of.
+///
+/// # Errors
+/// 22007, 22008, 0A000.
+pub(crate) fn read(text: &str, template: &str) -> SqlResult<Read> {
+    let nodes = parse_standard(template)?;
+    let (mut dated, mut timed, mut zoned) = (false, false, false);
+    for node in &nodes {
+        let Node::Pattern { key, .. } = node else { continue };
+        match key {
+            Key::Exact => {}
+            Key::Meridian { .. }
+            | Key::Hour12
+            | Key::Hour24
+            | Key::Minute
+            | Key::Second
+            | Key::Milliseconds
+            | Key::Microseconds
+            | Key::Fraction(_)
+            | Key::SecondsOfDay => timed = true,
+            Key::Zone | Key::ZoneHour | Key::ZoneMinute | Key::Offset => zoned = true,
+            _ => dated = true,
+        }
+    }
+    let found = Found::read_standard(text, &nodes)?;
+    let moment = found.moment(text)?;
+    let west = found.west(text)?;
+    let precision = if found.precision == 0 { -1 } else { found.precision };
+    let missing = |of: &str| invalid(format!("missing time zone in input string for type {of}"));
+    match (dated, timed, zoned) {
+        (true, true, zoned) => {
+            let west = match (zoned, west) {
+                (true, None) => return Err(missing("timestamptz")),
+                (true, Some(west)) => west,
+                (false, _) => 0,
+            };
+            let timestamp = moment.timestamp(west).ok_or_else(timestamp_out_of_range)?;
+            let timestamp = round_timestamp(timestamp, precision)?;
+            Ok(if zoned { Read::Timestamptz(timestamp, west) } else { Read::Timestamp(timestamp) })
+        }
+        (true, false, true) => Err(invalid("datetime format is zoned but not timed".to_owned())),
+        (true, false, false) => checked_date(&moment).map(Read::Date).ok_or_else(|| {
+            SqlError::new(SqlState::DatetimeFieldOverflow, format!("date out of range: \"{text}\""))
+        }),
+        (false, true, zoned) => {
+            let time = crate::datetime::round_time(moment.time(), precision);
+            match (zoned, west) {
+                (true, None) => Err(missing("timetz")),
+                (true, Some(west)) => Ok(Read::Timetz(time, west)),
+                (false, _) => Ok(Read::Time(time)),
+            }
+        }
+        (false, false, _) => Err(invalid("datetime format is not dated and not timed".to_owned())),
+    }
 }
 
 /// Which calendar the patterns of a date belong to.
@@ -295,12 +364,7 @@ impl Found {
                 Node::Literal(_) => reader.skip_character(),
                 Node::Pattern { key: Key::Exact, .. } => exact = true,
                 Node::Pattern { key, text: name, suffix, .. } => {
-                    let is_open = suffix.ordinal.is_some()
-                        || match nodes.get(at + 1) {
-                            Some(Node::Pattern { key, .. }) => !key.is_digit(),
-                            Some(Node::Literal(c)) => !c.is_ascii_digit(),
-                            _ => true,
-                        };
+                    let is_open = suffix.ordinal.is_some() || is_open(nodes.get(at + 1));
                     let pattern = Pattern { key: *key, name, suffix: *suffix, is_open };
                     found.field(&mut reader, &pattern)?;
                     if !exact {
@@ -309,6 +373,45 @@ impl Found {
                     }
                 }
             }
+        }
+        Ok(found)
+    }
+
+    /// Likewise by the SQL standard: nothing may be left of the text or of the template.
+    fn read_standard(text: &str, nodes: &[Node<'_>]) -> SqlResult<Self> {
+        let mut found = Self::default();
+        if nodes.is_empty() {
+            return Ok(found);
+        }
+        let mut reader = Reader { text, at: 0, extra_skip: 0 };
+        for (at, node) in nodes.iter().enumerate() {
+            let Some(next) = reader.rest().chars().next() else {
+                let short = "input string is too short for datetime format";
+                return Err(invalid(short.to_owned()));
+            };
+            match node {
+                Node::Space(mark) | Node::Separator(mark) if next == *mark => {
+                    reader.skip_character();
+                }
+                Node::Space(mark) | Node::Separator(mark) => {
+                    return Err(invalid(format!("unmatched format separator \"{mark}\"")));
+                }
+                Node::Literal(mark) if next == *mark => reader.skip_character(),
+                Node::Literal(mark) => {
+                    return Err(invalid(format!("unmatched format character \"{mark}\"")));
+                }
+                Node::Pattern { key: Key::Exact, .. } => {}
+                Node::Pattern { key, text: name, suffix, .. } => {
+                    let is_open = suffix.ordinal.is_some() || is_open(nodes.get(at + 1));
+                    let pattern = Pattern { key: *key, name, suffix: *suffix, is_open };
+                    found.field(&mut reader, &pattern)?;
+                }
+            }
+        }
+        let rest = reader.rest();
+        if !rest.trim_start_matches(|c| u8::try_from(c).is_ok_and(is_space)).is_empty() {
+            let more = "trailing characters remain in input string after datetime format";
+            return Err(invalid(more.to_owned()));
         }
         Ok(found)
     }
@@ -601,6 +704,15 @@ impl Found {
             }
         }
         Ok((year, month, day))
+    }
+}
+
+/// Whether what follows cannot begin with a digit.
+fn is_open(next: Option<&Node<'_>>) -> bool {
+    match next {
+        Some(Node::Pattern { key, .. }) => !key.is_digit(),
+        Some(Node::Literal(character)) => !character.is_ascii_digit(),
+        _ => true,
     }
 }
 

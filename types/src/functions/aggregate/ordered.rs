@@ -171,8 +171,12 @@ fn between(context: &CallContext<'_>, low: &Datum, high: &Datum, part: f64) -> S
         let function = crate::functions::scalar(name)
             .ok_or_else(|| SqlError::internal(format!("no function {name}")))?;
         let types = [interval, interval];
-        let context =
-            CallContext { eval: context.eval, argument_types: &types, result_type: interval };
+        let context = CallContext {
+            eval: context.eval,
+            argument_types: &types,
+            result_type: interval,
+            collation: crate::Collation::Default,
+        };
         function(&context, a)
     };
     let way = call("interval_mi", &[high.clone(), low.clone()])?;

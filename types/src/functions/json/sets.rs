@@ -1,7 +1,7 @@
 //! The set-returning functions. Those of jsonb read as they are asked, by place; those of json,
 //! whose text has no places, are read at once.
 
-use super::{SetTable, invalid_parameter, text_or_null};
+use super::{SetTable, invalid_parameter, path, text_or_null};
 use crate::context::CallContext;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlResult};
@@ -31,6 +31,8 @@ pub(in crate::functions) static SETS: SetTable = &[
         json_fields(a, |key, json| record(key, text_or_null(json.as_text())))
     }),
     ("json_object_keys", json_object_keys),
+    ("jsonb_path_query", |c, a| path::query(c, a, false)),
+    ("jsonb_path_query_tz", |c, a| path::query(c, a, true)),
 ];
 
 fn whole(node: Node<'_>) -> Datum {

@@ -17,7 +17,12 @@ fn with_context<T>(types: &[TypeRef], test: impl FnOnce(&CallContext<'_>) -> T) 
         statement_timestamp: 0,
         host: &NoHost,
     };
-    test(&CallContext { eval, argument_types: types, result_type: TypeRef::plain(t::JSON) })
+    test(&CallContext {
+        eval,
+        argument_types: types,
+        result_type: TypeRef::plain(t::JSON),
+        collation: crate::Collation::Default,
+    })
 }
 
 /// A datum's JSON or text, `NULL` for none, `CODE message` for an error.

@@ -15,7 +15,12 @@ fn with_context<T>(run: impl FnOnce(&CallContext<'_>) -> T) -> T {
         host: &NoHost,
     };
     let result_type = TypeRef::plain(crate::type_oid::TEXT);
-    run(&CallContext { eval, argument_types: &[], result_type })
+    run(&CallContext {
+        eval,
+        argument_types: &[],
+        result_type,
+        collation: crate::Collation::Default,
+    })
 }
 
 fn show_error(error: &SqlError) -> String {

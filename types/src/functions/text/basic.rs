@@ -2,22 +2,20 @@
 
 use super::cut::{overlay_range, range};
 use super::length;
+use crate::ctype::Ctype;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlResult};
 use crate::sqlstate::SqlState;
 use crate::text::{VALUE_LENGTH_MAX, byte_offset, character_count, too_long};
 
-/// Each word's first letter upper, the others lower; a word is of ASCII letters and digits.
-pub(super) fn initcap(text: &str) -> String {
+/// Each word's first letter upper, the others lower; a word is of letters and digits.
+pub(super) fn initcap(text: &str, ctype: Ctype) -> String {
     let mut inside = false;
     text.chars()
         .map(|character| {
-            let changed = if inside {
-                character.to_ascii_lowercase()
-            } else {
-                character.to_ascii_uppercase()
-            };
-            inside = character.is_ascii_alphanumeric();
+            let changed =
+                if inside { ctype.to_lower(character) } else { ctype.to_upper(character) };
+            inside = ctype.is_alphanumeric(changed);
             changed
         })
         .collect()

@@ -1,5 +1,6 @@
 //! LIKE, and what SIMILAR TO's patterns are as regular expressions.
 
+use crate::ctype::Ctype;
 use crate::error::{SqlError, SqlResult};
 use crate::sqlstate::SqlState;
 
@@ -11,9 +12,9 @@ pub(in crate::functions) fn matches(text: &str, pattern: &str) -> SqlResult<bool
     run(text.as_bytes(), pattern.as_bytes(), character_length)
 }
 
-/// Likewise, ASCII letters of either case alike.
-pub(super) fn matches_ignoring_case(text: &str, pattern: &str) -> SqlResult<bool> {
-    let (text, pattern) = (text.to_ascii_lowercase(), pattern.to_ascii_lowercase());
+/// Likewise, letters of either case alike.
+pub(super) fn matches_ignoring_case(text: &str, pattern: &str, ctype: Ctype) -> SqlResult<bool> {
+    let (text, pattern) = (ctype.lower(text), ctype.lower(pattern));
     run(text.as_bytes(), pattern.as_bytes(), character_length)
 }
 

@@ -18,8 +18,8 @@ fn invalid(message: impl Into<String>) -> SqlError {
 }
 
 /// The options of a `flags` argument, and whether `g` was among them.
-fn flags(letters: Option<&Datum>) -> SqlResult<(Flags, bool)> {
-    let mut flags = Flags::default();
+fn flags(context: &CallContext<'_>, letters: Option<&Datum>) -> SqlResult<(Flags, bool)> {
+    let mut flags = Flags { ctype: context.ctype(), ..Flags::default() };
     let mut global = false;
     for letter in letters.map_or("", Datum::as_text).chars() {
         if letter == 'g' {
@@ -32,8 +32,12 @@ fn flags(letters: Option<&Datum>) -> SqlResult<(Flags, bool)> {
 }
 
 /// Likewise where `g` has no meaning.
-fn flags_without_global(letters: Option<&Datum>, function: &str) -> SqlResult<Flags> {
-    match flags(letters)? {
+fn flags_without_global(
+    context: &CallContext<'_>,
+    letters: Option<&Datum>,
+    function: &str,
+) -> SqlResult<Flags> {
+    match flags(context, letters)? {
         (_, true) => Err(no_global(function)),
         (flags, false) => Ok(flags),
     }
@@ -69,10 +73,11 @@ fn matches(
     global: bool,
     degenerate: bool,
 ) -> SqlResult<Vec<Vec<Span>>> {
+    let subject = regex.over(text)?;
     let mut found = Vec::new();
     let mut at = from;
     let mut previous_end = 0;
-    while let Some(spans) = regex.find(text, at)? {
+    while let Some(spans) = subject.find(at)? {
         let (start, end) = spans[0].expect("the whole of a match is always there");
         if degenerate || (start < text.len() && end > previous_end) {
             found.push(spans);
@@ -109,16 +114,16 @@ fn parts(text: &str, spans: &[Span]) -> Datum {
 }
 
 /// `substring(text from pattern)`: the first group, or the whole if there is none.
-pub(super) fn substring(text: &str, pattern: &str) -> SqlResult<Datum> {
-    let regex = compile(pattern, Flags::default())?;
-    Ok(match regex.find(text, 0)? {
+pub(super) fn substring(context: &CallContext<'_>, text: &str, pattern: &str) -> SqlResult<Datum> {
+    let regex = compile(pattern, Flags { ctype: context.ctype(), ..Flags::default() })?;
+    Ok(match regex.over(text)?.find(0)? {
         None => Datum::Null,
         Some(spans) => part(text, *spans.get(1).unwrap_or(&spans[0])),
     })
 }
 
 /// `regexp_replace(text, pattern, replacement [, flags])`.
-pub(super) fn replace(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
+pub(super) fn replace(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
     let letters = a.get(3);
     if let Some(first) = letters.and_then(|letters| letters.as_text().chars().next())
         && first.is_ascii_digit()
@@ -127,17 +132,17 @@ pub(super) fn replace(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
             "If you meant to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly.",
         ));
     }
-    let (flags, global) = flags(letters)?;
+    let (flags, global) = flags(context, letters)?;
     let regex = compile(a[1].as_text(), flags)?;
     replaced(&regex, &a[0], a[2].as_text(), 0, if global { 0 } else { 1 })
 }
 
 /// `regexp_replace(text, pattern, replacement, start [, n [, flags]])`: the match number `n`, all
 /// for 0.
-pub(super) fn replace_extended(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
+pub(super) fn replace_extended(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
     let start = number(a, 3, "start", 1, 1)?;
     let count = number(a, 4, "n", 1, 0)?;
-    let (flags, global) = flags(a.get(5))?;
+    let (flags, global) = flags(context, a.get(5))?;
     let count = if a.len() <= 4 && global { 0 } else { count };
     let regex = compile(a[1].as_text(), flags)?;
     match start_offset(a[0].as_text(), start) {
@@ -154,11 +159,12 @@ fn replaced(
     count: i32,
 ) -> SqlResult<Datum> {
     let text = source.as_text();
+    let subject = regex.over(text)?;
     let mut out = String::new();
     let mut copied = 0;
     let mut at = from;
     let mut seen = 0_i32;
-    while let Some(spans) = regex.find(text, at)? {
+    while let Some(spans) = subject.find(at)? {
         let (start, end) = spans[0].expect("the whole of a match is always there");
         seen = seen.saturating_add(1);
         if count == 0 || seen == count {
@@ -211,18 +217,18 @@ fn expand(replacement: &str, text: &str, spans: &[Span], out: &mut String) {
     out.push_str(rest);
 }
 
-pub(super) fn regexp_match(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
-    let (flags, global) = flags(a.get(2))?;
+pub(super) fn regexp_match(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
+    let (flags, global) = flags(context, a.get(2))?;
     if global {
         return Err(no_global("regexp_match").hint("Use the regexp_matches function instead."));
     }
     let regex = compile(a[1].as_text(), flags)?;
     let text = a[0].as_text();
-    Ok(regex.find(text, 0)?.map_or(Datum::Null, |spans| parts(text, &spans)))
+    Ok(regex.over(text)?.find(0)?.map_or(Datum::Null, |spans| parts(text, &spans)))
 }
 
-pub(super) fn regexp_matches(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Rows> {
-    let (flags, global) = flags(a.get(2))?;
+pub(super) fn regexp_matches(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Rows> {
+    let (flags, global) = flags(context, a.get(2))?;
     let regex = compile(a[1].as_text(), flags)?;
     let text = a[0].as_text();
     let rows: Vec<Datum> =
@@ -230,16 +236,16 @@ pub(super) fn regexp_matches(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Rows
     Ok(Box::new(rows.into_iter().map(Ok)))
 }
 
-pub(super) fn regexp_like(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
-    let flags = flags_without_global(a.get(2), "regexp_like")?;
+pub(super) fn regexp_like(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
+    let flags = flags_without_global(context, a.get(2), "regexp_like")?;
     let regex = compile(a[1].as_text(), flags)?;
-    Ok(Datum::Bool(regex.find(a[0].as_text(), 0)?.is_some()))
+    Ok(Datum::Bool(regex.over(a[0].as_text())?.find(0)?.is_some()))
 }
 
 /// `regexp_count(text, pattern [, start [, flags]])`.
-pub(super) fn regexp_count(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
+pub(super) fn regexp_count(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
     let start = number(a, 2, "start", 1, 1)?;
-    let flags = flags_without_global(a.get(3), "regexp_count")?;
+    let flags = flags_without_global(context, a.get(3), "regexp_count")?;
     let regex = compile(a[1].as_text(), flags)?;
     match start_offset(a[0].as_text(), start) {
         None => Ok(Datum::Int4(0)),
@@ -254,8 +260,9 @@ fn nth_match(regex: &Rc<Regex>, text: &str, start: i32, n: i32, group: i32) -> S
         return Ok(None);
     }
     let Some(mut at) = start_offset(text, start) else { return Ok(None) };
+    let subject = regex.over(text)?;
     let mut seen = 0;
-    while let Some(spans) = regex.find(text, at)? {
+    while let Some(spans) = subject.find(at)? {
         seen += 1;
         if seen == n {
             return Ok(spans[group]);
@@ -270,7 +277,7 @@ fn nth_match(regex: &Rc<Regex>, text: &str, start: i32, n: i32, group: i32) -> S
 }
 
 /// `regexp_instr(text, pattern [, start [, n [, endoption [, flags [, subexpr]]]]])`.
-pub(super) fn regexp_instr(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
+pub(super) fn regexp_instr(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
     let start = number(a, 2, "start", 1, 1)?;
     let n = number(a, 3, "n", 1, 1)?;
     let end_option = number(a, 4, "endoption", 0, 0)?;
@@ -278,7 +285,7 @@ pub(super) fn regexp_instr(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum>
         return Err(invalid(format!("invalid value for parameter \"endoption\": {end_option}")));
     }
     let group = number(a, 6, "subexpr", 0, 0)?;
-    let flags = flags_without_global(a.get(5), "regexp_instr")?;
+    let flags = flags_without_global(context, a.get(5), "regexp_instr")?;
     let regex = compile(a[1].as_text(), flags)?;
     let text = a[0].as_text();
     match nth_match(&regex, text, start, n, group)? {
@@ -291,18 +298,18 @@ pub(super) fn regexp_instr(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum>
 }
 
 /// `regexp_substr(text, pattern [, start [, n [, flags [, subexpr]]]])`.
-pub(super) fn regexp_substr(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
+pub(super) fn regexp_substr(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
     let start = number(a, 2, "start", 1, 1)?;
     let n = number(a, 3, "n", 1, 1)?;
     let group = number(a, 5, "subexpr", 0, 0)?;
-    let flags = flags_without_global(a.get(4), "regexp_substr")?;
+    let flags = flags_without_global(context, a.get(4), "regexp_substr")?;
     let regex = compile(a[1].as_text(), flags)?;
     let text = a[0].as_text();
     Ok(part(text, nth_match(&regex, text, start, n, group)?))
 }
 
-fn split(a: &[Datum], function: &str) -> SqlResult<Vec<Datum>> {
-    let flags = flags_without_global(a.get(2), function)?;
+fn split(context: &CallContext<'_>, a: &[Datum], function: &str) -> SqlResult<Vec<Datum>> {
+    let flags = flags_without_global(context, a.get(2), function)?;
     let regex = compile(a[1].as_text(), flags)?;
     let text = a[0].as_text();
     let mut pieces = Vec::new();
@@ -316,11 +323,11 @@ fn split(a: &[Datum], function: &str) -> SqlResult<Vec<Datum>> {
     Ok(pieces)
 }
 
-pub(super) fn split_to_array(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
-    let pieces = split(a, "regexp_split_to_array")?;
+pub(super) fn split_to_array(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
+    let pieces = split(context, a, "regexp_split_to_array")?;
     Ok(Datum::Array(Array::one_dimensional(t::TEXT, pieces).into()))
 }
 
-pub(super) fn split_to_table(_: &CallContext<'_>, a: &[Datum]) -> SqlResult<Rows> {
-    Ok(Box::new(split(a, "regexp_split_to_table")?.into_iter().map(Ok)))
+pub(super) fn split_to_table(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Rows> {
+    Ok(Box::new(split(context, a, "regexp_split_to_table")?.into_iter().map(Ok)))
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use regex_automata::meta;
 
-use super::{Span, build, invalid};
+use super::{Flags, Span, build, too_complex};
 use crate::error::SqlResult;
 
 /// How many steps one search may take.
@@ -49,7 +49,7 @@ enum Kind {
     /// A character of a set.
     Set(Set),
     /// A place: `^`, `\y` and their like.
-    Place(meta::Regex),
+    Place(Place),
     Look {
         inner: usize,
         ahead: bool,
@@ -64,6 +64,19 @@ enum Kind {
         least: usize,
         most: Option<usize>,
     },
+}
+
+/// A place between two characters.
+#[derive(Clone, Copy)]
+enum Place {
+    TextStart,
+    TextEnd,
+    LineStart,
+    LineEnd,
+    WordStart,
+    WordEnd,
+    WordEdge,
+    NoWordEdge,
 }
 
 /// The characters that a piece of the translation matches, found out as they are asked for.
@@ -104,7 +117,7 @@ impl Pattern {
         &self,
         text: &str,
         from: usize,
-        ignore_case: bool,
+        flags: Flags,
     ) -> SqlResult<Option<Vec<Span>>> {
         let (mut characters, mut bytes): (Vec<char>, Vec<usize>) = (Vec::new(), Vec::new());
         for (byte, character) in text.char_indices() {
@@ -116,10 +129,9 @@ impl Pattern {
         let first = bytes.partition_point(|byte| *byte < from);
         let mut search = Search {
             pattern: self,
-            text,
             characters,
             bytes,
-            ignore_case,
+            flags,
             groups: vec![None; self.groups + 1],
             known: HashMap::new(),
             steps: 0,
@@ -150,10 +162,6 @@ struct Parser<'a> {
     nodes: Vec<Node>,
     groups: usize,
     depth: usize,
-}
-
-fn too_complex() -> crate::error::SqlError {
-    invalid("regular expression is too complex")
 }
 
 impl Parser<'_> {
@@ -233,19 +241,18 @@ impl Parser<'_> {
     }
 
     fn atom(&mut self) -> SqlResult<usize> {
-        for place in [
-            "(?m:^)",
-            "(?m:$)",
-            "(?-u:\\b{start})",
-            "(?-u:\\b{end})",
-            "(?-u:\\b)",
-            "(?-u:\\B)",
-            "\\A",
-            "\\z",
+        for (written, place) in [
+            ("(?m:^)", Place::LineStart),
+            ("(?m:$)", Place::LineEnd),
+            ("(?-u:\\b{start})", Place::WordStart),
+            ("(?-u:\\b{end})", Place::WordEnd),
+            ("(?-u:\\b)", Place::WordEdge),
+            ("(?-u:\\B)", Place::NoWordEdge),
+            ("\\A", Place::TextStart),
+            ("\\z", Place::TextEnd),
         ] {
-            if self.accept(place) {
-                let regex = build(place)?;
-                return Ok(self.add(Kind::Place(regex)));
+            if self.accept(written) {
+                return Ok(self.add(Kind::Place(place)));
             }
         }
         if self.accept("(?s:.)") {
@@ -347,11 +354,10 @@ fn bracket_length(text: &str) -> usize {
 /// One search.
 struct Search<'a> {
     pattern: &'a Pattern,
-    text: &'a str,
     characters: Vec<char>,
     /// Where each character begins, and the end.
     bytes: Vec<usize>,
-    ignore_case: bool,
+    flags: Flags,
     groups: Vec<Option<(usize, usize)>>,
     /// What does not depend on groups and has none: whether it matches there.
     known: HashMap<(usize, usize, usize), bool>,
@@ -395,13 +401,7 @@ impl Search<'_> {
         match &pattern.nodes[at].kind {
             Kind::Empty => Ok(true),
             Kind::Set(set) => Ok(set.has(self.characters[from])),
-            Kind::Place(place) => {
-                let byte = self.bytes[from];
-                let input = regex_automata::Input::new(self.text)
-                    .range(byte..byte)
-                    .anchored(regex_automata::Anchored::Yes);
-                Ok(place.is_match(input))
-            }
+            Kind::Place(place) => Ok(self.is_at(*place, from)),
             Kind::Look { inner, ahead, negated } => {
                 let count = self.characters.len();
                 let mut found = false;
@@ -445,14 +445,31 @@ impl Search<'_> {
         }
     }
 
+    fn is_at(&self, place: Place, at: usize) -> bool {
+        let before = at.checked_sub(1).map(|before| self.characters[before]);
+        let behind = self.characters.get(at).copied();
+        let is_word = |c: Option<char>| c.is_some_and(|c| self.flags.ctype.is_word(c));
+        let (left, right) = (is_word(before), is_word(behind));
+        match place {
+            Place::TextStart => before.is_none(),
+            Place::TextEnd => behind.is_none(),
+            Place::LineStart => before.is_none_or(|c| c == '\n'),
+            Place::LineEnd => behind.is_none_or(|c| c == '\n'),
+            Place::WordStart => !left && right,
+            Place::WordEnd => left && !right,
+            Place::WordEdge => left != right,
+            Place::NoWordEdge => left == right,
+        }
+    }
+
     fn repeats(&self, number: usize, from: usize, to: usize) -> bool {
         let Some(Some((start, end))) = self.groups.get(number) else { return false };
         let (before, here) = (&self.characters[*start..*end], &self.characters[from..to]);
-        before.len() == here.len()
-            && before
-                .iter()
-                .zip(here)
-                .all(|(a, b)| if self.ignore_case { a.eq_ignore_ascii_case(b) } else { a == b })
+        let ctype = self.flags.ctype;
+        let same = |a: char, b: char| {
+            a == b || self.flags.ignore_case && ctype.to_lower(a) == ctype.to_lower(b)
+        };
+        before.len() == here.len() && before.iter().zip(here).all(|(a, b)| same(*a, *b))
     }
 
     /// The places at which a part that begins at `from` may end, those that it prefers first.

@@ -1,7 +1,11 @@
 //! Bracket expressions, `[^a-z[:digit:]\s]`, and the classes that escapes stand for.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::invalid;
 use super::translate::{Flags, character_escape};
+use crate::ctype::{self, Ctype};
 use crate::error::{SqlError, SqlResult};
 
 /// A class of characters, as it stands inside brackets of Rust's syntax.
@@ -11,29 +15,35 @@ pub(super) struct Class {
 }
 
 /// The class that `\d`, `\s`, `\w` or one of their negations stands for.
-pub(super) fn class_escape(rest: &str) -> Option<Class> {
-    let (members, negated) = match rest.as_bytes().first()? {
-        b'd' => ("0-9", false),
-        b's' => ("\\t-\\r\\x20", false),
-        b'w' => ("0-9A-Za-z_", false),
-        b'D' => ("0-9", true),
-        b'S' => ("\\t-\\r\\x20", true),
-        b'W' => ("0-9A-Za-z_", true),
+pub(super) fn class_escape(rest: &str, flags: Flags) -> Option<Class> {
+    let (name, negated) = match rest.as_bytes().first()? {
+        b'd' => ("digit", false),
+        b's' => ("space", false),
+        b'w' => ("word", false),
+        b'D' => ("digit", true),
+        b'S' => ("space", true),
+        b'W' => ("word", true),
         _ => return None,
     };
-    Some(Class { members, negated })
+    Some(Class { members: named_class(name, Flags { ignore_case: false, ..flags })?, negated })
 }
 
-/// The members of a named class in locale `C`.
-fn named_class(name: &str, ignore_case: bool) -> Option<&'static str> {
+/// The members of a named class.
+fn named_class(name: &str, flags: Flags) -> Option<&'static str> {
+    // Where case does not matter, neither case is a class of its own.
+    let name = if flags.ignore_case && matches!(name, "lower" | "upper") { "alpha" } else { name };
+    if flags.ctype == Ctype::Unicode
+        && !flags.ascii_only
+        && let Some(members) = UNICODE.get(name)
+    {
+        return Some(members);
+    }
     Some(match name {
-        // Where case does not matter, neither case is a class of its own.
-        "lower" | "upper" if ignore_case => "A-Za-z",
         "alnum" => "0-9A-Za-z",
         "alpha" => "A-Za-z",
         "ascii" => "\\x00-\\x7f",
         "blank" => "\\t\\x20",
-        "cntrl" => "\\x00-\\x1f\\x7f",
+        "cntrl" => "\\x00-\\x1f\\x7f-\\x{9f}",
         "digit" => "0-9",
         "graph" => "!-~",
         "lower" => "a-z",
@@ -45,6 +55,34 @@ fn named_class(name: &str, ignore_case: bool) -> Option<&'static str> {
         "xdigit" => "0-9A-Fa-f",
         _ => return None,
     })
+}
+
+/// The classes that have members outside of ASCII.
+static UNICODE: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
+    let written = |class: ctype::Class| {
+        let mut out = String::new();
+        class.ranges().iter().for_each(|(low, high)| push_range(*low, *high, &mut out));
+        out
+    };
+    [
+        ("alnum", ctype::Class::Alnum),
+        ("alpha", ctype::Class::Alpha),
+        ("graph", ctype::Class::Graph),
+        ("lower", ctype::Class::Lower),
+        ("print", ctype::Class::Print),
+        ("punct", ctype::Class::Punct),
+        ("space", ctype::Class::Space),
+        ("upper", ctype::Class::Upper),
+        ("word", ctype::Class::Word),
+    ]
+    .into_iter()
+    .map(|(name, class)| (name, written(class)))
+    .collect()
+});
+
+/// The members of the class `\w` in Unicode.
+pub(super) fn word_members() -> &'static str {
+    &UNICODE["word"]
 }
 
 /// One thing inside brackets.
@@ -123,8 +161,7 @@ fn item(rest: &mut &str, flags: Flags) -> SqlResult<Item> {
         let end = rest.find(":]").ok_or_else(unbalanced)?;
         let name = &rest[..end];
         *rest = &rest[end + 2..];
-        let members = named_class(name, flags.ignore_case)
-            .ok_or_else(|| invalid("invalid character class"))?;
+        let members = named_class(name, flags).ok_or_else(|| invalid("invalid character class"))?;
         return Ok(Item::Class(Class { members, negated: false }));
     }
     for (open, close) in [("[.", ".]"), ("[=", "=]")] {
@@ -142,7 +179,7 @@ fn item(rest: &mut &str, flags: Flags) -> SqlResult<Item> {
         }
     }
     if strip(rest, "\\") {
-        if let Some(class) = class_escape(rest) {
+        if let Some(class) = class_escape(rest, flags) {
             *rest = &rest[1..];
             return Ok(Item::Class(class));
         }
@@ -153,20 +190,11 @@ fn item(rest: &mut &str, flags: Flags) -> SqlResult<Item> {
     Ok(Item::Character(character))
 }
 
-/// Appends a range and, where case does not matter, what its ASCII letters are in the other case.
+/// Appends a range and, where case does not matter, what its letters are in the other case.
 fn range(low: char, high: char, flags: Flags, out: &mut String) {
     push_range(low, high, out);
-    if !flags.ignore_case {
-        return;
-    }
-    for (first, last, change) in [
-        ('a', 'z', char::to_ascii_uppercase as fn(&char) -> char),
-        ('A', 'Z', char::to_ascii_lowercase),
-    ] {
-        let (from, to) = (low.max(first), high.min(last));
-        if from <= to {
-            push_range(change(&from), change(&to), out);
-        }
+    if flags.ignore_case {
+        flags.ctype.other_cases(low, high, &mut |other| push_range(other, other, out));
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// The whole and the groups, `-` for those that took no part; or the error.
 fn found(pattern: &str, text: &str) -> String {
-    let spans = compile(pattern, Flags::default()).and_then(|regex| regex.find(text, 0));
+    let spans = compile(pattern, Flags::default()).and_then(|regex| regex.over(text)?.find(0));
     match spans {
         Err(error) => error.fields().message.clone(),
         Ok(None) => "none".to_owned(),
@@ -41,6 +41,27 @@ fn matches_are_leftmost_and_as_long_as_the_pattern_prefers() {
         ("(?x) a b # comment", "ab", "ab"),
         ("()", "a", "|"),
         ("(b)|a", "a", "a|-"),
+    ] {
+        assert_eq!(found(pattern, text), expected, "{pattern}");
+    }
+}
+
+#[test]
+fn letters_are_unicodes() {
+    for (pattern, text, expected) in [
+        ("(?i)École", "l'ÉCOLE", "ÉCOLE"),
+        ("[[:alpha:]]+", "1 naïveté!", "naïveté"),
+        ("\\w+", "é_ß2 x", "é_ß2"),
+        ("[[:upper:]]", "aÉ", "É"),
+        ("(?i)[[:upper:]]", "-é", "é"),
+        ("(?i)[à-é]+", "xÈÉ", "ÈÉ"),
+        ("\\mé\\M", "été é", "é"),
+        ("\\yété\\y", "pété été", "été"),
+        ("(\\y\\w+?\\y) (\\w+)\\M", "où étés", "où étés|où|étés"),
+        // A combining accent is a letter of words to Unicode, and none to the C library.
+        ("e\\M", "e\u{301}é e", "e"),
+        ("(?i)(é)\\1", "éÉ", "éÉ|é"),
+        ("\\s", "a\u{3000}b", "\u{3000}"),
     ] {
         assert_eq!(found(pattern, text), expected, "{pattern}");
     }

@@ -1,13 +1,14 @@
 //! An advanced regular expression of PostgreSQL in Rust's syntax.
 //!
 //! One pass over the characters with a stack of open parentheses, no recursion. Every literal
-//! comes out as `\x{…}`, so that nothing has a second meaning. Letters have case in ASCII alone,
-//! and the classes are ASCII's: the locale is `C`.
+//! comes out as `\x{…}`, so that nothing has a second meaning. What letters are is the collation's to
+//! say.
 
 use std::fmt::Write;
 
-use super::{bracket, invalid};
-use crate::error::{SqlError, SqlResult};
+use super::{backtrack, basic, bracket, invalid};
+use crate::ctype::Ctype;
+use crate::error::SqlResult;
 
 /// Most repetitions in `{m,n}`.
 const REPETITIONS_MAX: u32 = 255;
@@ -25,8 +26,12 @@ pub(in super::super) struct Flags {
     pub(in super::super) expanded: bool,
     /// `q`: the pattern is a literal string.
     pub(in super::super) quoted: bool,
-    /// `b` or `e`: an older syntax, which is not supported.
-    pub(in super::super) other_syntax: Option<&'static str>,
+    /// `b` or `e`: the basic syntax.
+    pub(in super::super) basic: bool,
+    /// Whose letters count.
+    pub(in super::super) ctype: Ctype,
+    /// Only ASCII is matched: classes need no other members.
+    pub(in super::super) ascii_only: bool,
 }
 
 impl Flags {
@@ -42,8 +47,7 @@ impl Flags {
             't' => self.expanded = false,
             'x' => self.expanded = true,
             'q' => self.quoted = true,
-            'b' => self.other_syntax = Some("basic regular expression syntax"),
-            'e' => self.other_syntax = Some("extended regular expression syntax"),
+            'b' | 'e' => self.basic = true,
             _ => return false,
         }
         true
@@ -58,7 +62,17 @@ pub(super) struct Translated {
     pub(super) shortest: bool,
     /// There are back references or lookaround: only `backtrack` reads the pattern.
     pub(super) backtracks: bool,
-    pub(super) ignore_case: bool,
+    pub(super) flags: Flags,
+}
+
+impl Translated {
+    /// The same to be matched by trying.
+    ///
+    /// # Errors
+    /// 2201B where it is too complex.
+    pub(super) fn backtracking(&self) -> SqlResult<backtrack::Pattern> {
+        backtrack::Pattern::new(&self.pattern, self.groups, self.shortest)
+    }
 }
 
 /// Translates a pattern.
@@ -67,10 +81,13 @@ pub(super) struct Translated {
 /// 2201B, 0A000.
 pub(super) fn translate(pattern: &str, flags: Flags) -> SqlResult<Translated> {
     let mut flags = flags;
-    let rest = options(pattern, &mut flags)?;
-    if let Some(syntax) = flags.other_syntax {
-        return Err(SqlError::unsupported(syntax));
-    }
+    let converted;
+    let rest = if flags.basic && !flags.quoted {
+        converted = basic::advanced(pattern)?;
+        converted.as_str()
+    } else {
+        options(pattern, &mut flags)?
+    };
     let mut translation = Translation {
         flags,
         rest,
@@ -92,7 +109,7 @@ pub(super) fn translate(pattern: &str, flags: Flags) -> SqlResult<Translated> {
         groups: translation.groups,
         shortest,
         backtracks: translation.backtracks,
-        ignore_case: translation.flags.ignore_case,
+        flags: translation.flags,
     })
 }
 
@@ -126,11 +143,16 @@ fn options<'a>(pattern: &'a str, flags: &mut Flags) -> SqlResult<&'a str> {
 /// Appends a character that stands for itself.
 pub(super) fn literal(character: char, flags: Flags, out: &mut String) {
     let code = u32::from(character);
-    let written = if flags.ignore_case && character.is_ascii_alphabetic() {
-        let (lower, upper) = (character.to_ascii_lowercase(), character.to_ascii_uppercase());
-        write!(out, "[{lower}{upper}]")
-    } else {
+    let mut cases = String::new();
+    if flags.ignore_case {
+        flags.ctype.other_cases(character, character, &mut |other| {
+            cases.push_str(&format!("\\x{{{:x}}}", u32::from(other)));
+        });
+    }
+    let written = if cases.is_empty() {
         write!(out, "\\x{{{code:x}}}")
+    } else {
+        write!(out, "[\\x{{{code:x}}}{cases}]")
     };
     written.expect("a String takes whatever is written");
 }
@@ -430,7 +452,7 @@ impl Translation<'_> {
             self.constraint(constraint)?;
             return Ok(true);
         }
-        if let Some(class) = bracket::class_escape(self.rest) {
+        if let Some(class) = bracket::class_escape(self.rest, self.flags) {
             self.rest = &self.rest[1..];
             let negative = if class.negated { "^" } else { "" };
             // \D and \W keep off newlines where negated brackets do.
@@ -442,7 +464,7 @@ impl Translation<'_> {
         if let Some((number, length)) = self.back_reference()? {
             self.rest = &self.rest[length..];
             self.backtracks = true;
-            write!(self.out, "{}{{{number}}}", super::backtrack::BACK_REFERENCE)
+            write!(self.out, "{}{{{number}}}", backtrack::BACK_REFERENCE)
                 .expect("a String takes whatever is written");
             return Ok(false);
         }
