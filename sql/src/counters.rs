@@ -17,7 +17,7 @@ use aegis_catalog::store::COUNTER_TREE;
 use aegis_catalog::{Relation, SequenceBody};
 use aegis_storage::{Store, TxnOptions};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 
 /// Values that one reservation of a sequence covers beyond the one asked for, as PostgreSQL's.
@@ -58,7 +58,7 @@ impl Counters {
     /// # Errors
     /// What committing the reservation raises; 54000 once all are used.
     pub fn next_oid(&self) -> SqlResult<Oid> {
-        let mut oids = self.oids.lock();
+        let mut oids = hold(&self.oids);
         if oids.is_empty() {
             let stored = self.read(OID_KEY)?;
             let first = stored
@@ -83,7 +83,7 @@ impl Counters {
     pub fn next_value(&self, relation: &Relation) -> SqlResult<i64> {
         let body = sequence(relation)?;
         let position = self.position(relation.oid, body)?;
-        let mut position = position.lock();
+        let mut position = hold(&position);
         let value = if position.is_called {
             successor(position.last_value, body, &relation.name)?
         } else {
@@ -117,7 +117,7 @@ impl Counters {
             ));
         }
         let position = self.position(relation.oid, body)?;
-        let mut position = position.lock();
+        let mut position = hold(&position);
         self.write_position(relation.oid, body, value, is_called)?;
         *position = Position { last_value: value, is_called, ahead: 0 };
         Ok(())
@@ -129,7 +129,9 @@ impl Counters {
     /// What reading raises.
     pub fn current(&self, relation: &Relation) -> SqlResult<Position> {
         let body = sequence(relation)?;
-        Ok(*self.position(relation.oid, body)?.lock())
+        let position = self.position(relation.oid, body)?;
+        let position = hold(&position);
+        Ok(*position)
     }
 
     fn position(&self, oid: Oid, body: &SequenceBody) -> SqlResult<Arc<Mutex<Position>>> {
@@ -174,6 +176,12 @@ impl Counters {
         tokio::task::block_in_place(|| self.runtime.block_on(txn.commit()))?;
         Ok(())
     }
+}
+
+/// Takes what may be held by somebody who commits. Whoever waits for it gives its place in the runtime
+/// to another thread meanwhile: with all of them waiting here, nobody would be left to commit.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.try_lock().unwrap_or_else(|| tokio::task::block_in_place(|| mutex.lock()))
 }
 
 fn sequence(relation: &Relation) -> SqlResult<&SequenceBody> {
