@@ -14,15 +14,44 @@ pub struct KnownExtension {
     pub version: &'static str,
     /// What it is for.
     pub comment: &'static str,
+    /// Whether whoever may make objects in a database may create it; superusers alone otherwise.
+    pub trusted: bool,
+    /// What is run once its functions are there: `@extschema@` is its schema. The views that it makes
+    /// belong to the extension.
+    pub script: &'static [&'static str],
 }
 
 /// All of them, by name.
 pub static EXTENSIONS: &[KnownExtension] = &[
-    KnownExtension { name: "pgcrypto", version: "1.3", comment: "cryptographic functions" },
+    KnownExtension {
+        name: "pg_stat_statements",
+        version: "1.10",
+        comment: "track planning and execution statistics of all SQL statements executed",
+        trusted: false,
+        script: &[
+            "CREATE VIEW @extschema@.pg_stat_statements_info AS \
+             SELECT * FROM @extschema@.pg_stat_statements_info()",
+            "GRANT SELECT ON @extschema@.pg_stat_statements_info TO PUBLIC",
+            "CREATE VIEW @extschema@.pg_stat_statements AS \
+             SELECT * FROM @extschema@.pg_stat_statements(true)",
+            "GRANT SELECT ON @extschema@.pg_stat_statements TO PUBLIC",
+            "REVOKE ALL ON FUNCTION @extschema@.pg_stat_statements_reset(oid, oid, bigint) \
+             FROM PUBLIC",
+        ],
+    },
+    KnownExtension {
+        name: "pgcrypto",
+        version: "1.3",
+        comment: "cryptographic functions",
+        trusted: true,
+        script: &[],
+    },
     KnownExtension {
         name: "uuid-ossp",
         version: "1.1",
         comment: "generate universally unique identifiers (UUIDs)",
+        trusted: true,
+        script: &[],
     },
 ];
 
@@ -41,16 +70,22 @@ impl KnownExtension {
     }
 }
 
-/// extension, name, types of arguments, their names, result, symbol, volatility, strict
+/// extension, name, types of parameters, their names, result, symbol, volatility, strict; and where
+/// they are not the usual ones, the modes of the parameters, the defaults of all inputs, and the rows
+/// of a set
 fn function(row: &[&str]) -> Function {
     let oid = |text: &str| Oid(text.parse().expect("the table has OIDs for types"));
+    let further = |at: usize| row.get(at).copied().unwrap_or_default();
     let mut names = row[3].split(',');
+    let mut modes = further(8).bytes();
+    let mut defaults = further(9).split_ascii_whitespace();
     let parameters = row[2].split_ascii_whitespace().map(|ty| FunctionParameter {
         name: names.next().unwrap_or_default().to_owned(),
         ty: oid(ty),
-        mode: b'i',
-        default: None,
+        mode: modes.next().unwrap_or(b'i'),
+        default: defaults.next().map(str::to_owned),
     });
+    let rows: f32 = further(10).parse().unwrap_or_default();
     Function {
         name: row[1].to_owned(),
         parameters: parameters.collect(),
@@ -60,6 +95,8 @@ fn function(row: &[&str]) -> Function {
         strict: row[7] == "t",
         parallel: b's',
         cost: 1.0,
+        rows,
+        returns_set: rows > 0.0,
         ..Function::default()
     }
 }

@@ -359,6 +359,11 @@ impl CatalogSnapshot {
         self.extensions.get(&oid)
     }
 
+    /// The extensions of all databases.
+    pub fn extensions(&self) -> impl Iterator<Item = &Arc<Extension>> {
+        self.extensions.values()
+    }
+
     /// The extensions of a database, by OID.
     pub fn extensions_of(&self, database: Oid) -> impl Iterator<Item = &Arc<Extension>> {
         self.extensions.values().filter(move |extension| extension.database == database)

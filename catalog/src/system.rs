@@ -208,6 +208,8 @@ pub struct SessionRow {
     pub state: &'static str,
     /// `query`: what it runs, or ran last
     pub query: std::sync::Arc<str>,
+    /// `query_id`: what that is known by
+    pub query_id: Option<i64>,
     /// How it is encrypted, if it is.
     pub encryption: Option<EncryptionRow>,
 }

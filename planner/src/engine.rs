@@ -87,7 +87,8 @@ impl QueryEngine for DataFusionEngine {
         query: &Arc<Query>,
         context: &StatementContext,
     ) -> SqlResult<Arc<dyn QueryPlan>> {
-        let began = context.measure.as_ref().map(|_| std::time::Instant::now());
+        let is_timed = context.measure.is_some() || context.planned.is_some();
+        let began = is_timed.then(std::time::Instant::now);
         let query = &fold_constants(query, &context.evaluation())?;
         let mut builder = Builder::new(context);
         let plan = builder.query(query, 0)?;
@@ -106,6 +107,10 @@ impl QueryEngine for DataFusionEngine {
             io: self.io.clone(),
             measure: measure.as_ref().map(Arc::downgrade),
         });
+        if let (Some(clock), Some(began)) = (&context.planned, began) {
+            let nanoseconds = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            clock.fetch_add(nanoseconds, std::sync::atomic::Ordering::Relaxed);
+        }
         if let (Some(measure), Some(began)) = (&measure, began) {
             measure.planned(began.elapsed());
             measure.keep(plan.clone());

@@ -190,6 +190,7 @@ impl Database {
             cancel: CancelFlag::default(),
             system_relations: Arc::new(NoRelations),
             measure: None,
+            planned: None,
         }
     }
 

@@ -11,6 +11,7 @@ use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
 use crate::auth::AuthenticationFiles;
+use crate::statement_statistics::StatisticsOptions;
 use crate::tls::TlsFiles;
 
 /// A PostgreSQL-compatible database: rows, documents, time series, streams and key-values under one
@@ -52,6 +53,12 @@ pub struct Arguments {
     /// How many seconds a client may take to be let in [default: 60]
     #[arg(long, env = "AEGIS_AUTHENTICATION_TIMEOUT", value_name = "SECONDS")]
     authentication_timeout: Option<u64>,
+    /// How many statements are counted at most, of 100 and more [default: 5000]
+    #[arg(long, env = "AEGIS_PG_STAT_STATEMENTS_MAX", value_name = "NUMBER")]
+    pg_stat_statements_max: Option<usize>,
+    /// Whether what statements cost outlives the server [default: true]
+    #[arg(long, env = "AEGIS_PG_STAT_STATEMENTS_SAVE", value_name = "BOOLEAN")]
+    pg_stat_statements_save: Option<bool>,
     /// How log lines look [default: text]
     #[arg(long, env = "AEGIS_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -85,6 +92,8 @@ struct File {
     ssl_key_file: Option<PathBuf>,
     ssl_ca_file: Option<PathBuf>,
     authentication_timeout: Option<u64>,
+    pg_stat_statements_max: Option<usize>,
+    pg_stat_statements_save: Option<bool>,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
 }
@@ -102,6 +111,8 @@ pub struct Config {
     pub memory_bytes: u64,
     /// What decides who is let in.
     pub authentication: AuthenticationFiles,
+    /// How much is kept of what statements cost.
+    pub statistics: StatisticsOptions,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged, in directives of `tracing`.
@@ -194,6 +205,22 @@ impl Config {
             },
             timeout: seconds.map(Duration::from_secs),
         };
+        let statistics = StatisticsOptions::default();
+        let statements_max = arguments
+            .pg_stat_statements_max
+            .or(file.pg_stat_statements_max)
+            .unwrap_or(statistics.statements_max);
+        if !(100..=1_073_741_823).contains(&statements_max) {
+            return Err(ConfigError::Invalid {
+                name: "pg_stat_statements_max",
+                value: statements_max.to_string(),
+                expected: "100 to 1073741823",
+            });
+        }
+        let save = arguments
+            .pg_stat_statements_save
+            .or(file.pg_stat_statements_save)
+            .unwrap_or(statistics.save);
         let memory = arguments.memory.or(file.memory).unwrap_or_else(|| "1GB".to_owned());
         Ok(Self {
             data_dir: arguments.data_dir.or(file.data_dir).unwrap_or_else(|| "aegis-data".into()),
@@ -205,6 +232,7 @@ impl Config {
                 expected: "at least 64MB, in B, kB, MB, GB or TB",
             })?,
             authentication,
+            statistics: StatisticsOptions { statements_max, save },
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
             log_level: arguments
                 .log_level

@@ -24,6 +24,7 @@ use crate::auth::Authentication;
 use crate::cancel::StopHandle;
 use crate::notify::NotificationHub;
 use crate::statement_cache::StatementCache;
+use crate::statement_statistics::{StatementStatistics, StatisticsOptions};
 use crate::tls::TlsSession;
 
 /// What starting a server can fail with.
@@ -79,6 +80,9 @@ pub struct Instance {
     query_runtime: Mutex<Option<tokio::runtime::Runtime>>,
     /// Texts that come again.
     pub(crate) statements: StatementCache,
+    /// What statements cost.
+    pub(crate) statistics: StatementStatistics,
+    disk: Arc<dyn Disk>,
     /// What sessions run on.
     pub runtime: tokio::runtime::Handle,
 }
@@ -119,6 +123,8 @@ pub struct Activity {
     pub state_change: Option<i64>,
     /// What it runs, or ran last, cut to a length.
     pub query: Arc<str>,
+    /// What that is known by.
+    pub query_id: Option<i64>,
     /// When that began.
     pub query_start: Option<i64>,
     /// When its open transaction began.
@@ -133,6 +139,7 @@ impl Default for Activity {
             state: SessionState::Idle,
             state_change: None,
             query: Arc::from(""),
+            query_id: None,
             query_start: None,
             transaction_start: None,
             application_name: String::new(),
@@ -192,7 +199,7 @@ impl Instance {
         let query_memory_bytes =
             usize::try_from(store_options.memory.query_bytes).unwrap_or(usize::MAX);
         let log_folder = Folder::open(disk.clone(), Path::new(LOG_FOLDER))?;
-        let store = Store::open(store_options, disk)?;
+        let store = Store::open(store_options, disk.clone())?;
         let told = on_fatal.clone();
         store.on_fatal(Box::new(move |reason| told(reason.to_owned())));
         store.set_catalog_builder(Box::new(|tree| tree == CATALOG_TREE), builder())?;
@@ -223,9 +230,12 @@ impl Instance {
             sessions: Mutex::default(),
             query_runtime: Mutex::new(Some(query_runtime)),
             statements: StatementCache::default(),
+            statistics: StatementStatistics::default(),
+            disk: disk.clone(),
             runtime: tokio::runtime::Handle::current(),
             store,
         });
+        instance.statistics.load(&*disk);
         instance.bootstrap_once().await?;
         instance.remove_temporary().await?;
         Ok(instance)
@@ -327,8 +337,14 @@ impl Instance {
         self.sessions.lock().values().filter(|entry| entry.database == database).count()
     }
 
+    /// Sets how much is kept of what statements cost.
+    pub fn configure_statistics(&self, options: StatisticsOptions) {
+        self.statistics.configure(options);
+    }
+
     /// Stops: whatever is committed is in the log, and the log is closed.
     pub async fn shutdown(&self) {
+        self.statistics.save(&*self.disk);
         if let Err(error) = self.log.shutdown().await {
             tracing::error!(%error, "the commit log did not shut down cleanly");
         }

@@ -17,4 +17,5 @@ pub mod wire;
 pub mod session;
 pub mod notify;
 mod statement_cache;
+pub mod statement_statistics;
 pub mod instance;

@@ -81,6 +81,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         Some(reason) = fatal.recv() => return Err(reason.into()),
     };
     instance.authentication.configure(&config.data_dir, config.authentication.clone())?;
+    instance.configure_statistics(config.statistics);
     drop(task::spawn("reload", reload_on_signal(Arc::clone(&instance))));
     let server = Server::new(
         Arc::clone(&instance),

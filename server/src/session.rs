@@ -59,6 +59,12 @@ pub struct Prepared {
     catalog: Arc<CatalogSnapshot>,
     /// What it means under the catalog that it was last run with, if that is another one.
     newest: Mutex<Option<(Arc<Analyzed>, Arc<CatalogSnapshot>)>>,
+    /// Where it stands in `source`.
+    place: Place,
+    /// As it was written, where some of its literals have become parameters since.
+    written: Option<Arc<Statement>>,
+    /// What statistics know it by.
+    identity: tracking::KeptIdentity,
 }
 
 impl Prepared {
@@ -153,10 +159,12 @@ pub mod repeated;
 mod role;
 mod run;
 mod temporary;
+mod tracking;
 mod startup;
 mod utility;
 
 pub use startup::Startup;
+pub use tracking::Place;
 
 /// A session.
 pub struct Session {
@@ -180,6 +188,12 @@ pub struct Session {
     statement_timestamp: i64,
     /// Counts what plans do, while a statement is explained.
     measure: Option<Arc<Measure>>,
+    /// What is gathered of its statements.
+    tracking: tracking::Tracking,
+    /// How long plans took to make, while a statement is counted.
+    planned: Option<tracking::PlanningClock>,
+    /// When that statement began to run.
+    execution_began: Option<std::time::Instant>,
     /// The statement is one of several of a simple query: they share a transaction.
     several_statements: bool,
     /// Whether the session has, or had, temporary relations.

@@ -22,4 +22,5 @@ pub mod ddl;
 pub mod copy;
 pub mod routine;
 pub mod template;
+pub mod query_id;
 pub mod spool;

@@ -117,6 +117,11 @@ pub fn tokens_of(text: &str) -> Option<Vec<Token>> {
     tokens.notices.is_empty().then_some(tokens.tokens)
 }
 
+/// The tokens of a text, as far as it can be cut.
+pub(crate) fn all_tokens(text: &str) -> Vec<Token> {
+    lexer::tokenize(text).tokens
+}
+
 /// A single expression, such as a stored default.
 pub fn parse_expr(text: &str) -> SqlResult<Expr> {
     let mut tokens = TokenStream::new(text, &mut Vec::new())?;

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_storage::ReadView;
@@ -48,6 +49,8 @@ pub struct StatementContext {
     pub system_relations: Arc<dyn SystemRelations>,
     /// Counts what plans do, where `EXPLAIN` asks for it.
     pub measure: Option<Arc<Measure>>,
+    /// Adds up how long plans take to make, in nanoseconds, where that is counted.
+    pub planned: Option<Arc<AtomicU64>>,
 }
 
 /// A flag that a CancelRequest, a timeout or a shutdown sets, with the error to raise.

@@ -122,6 +122,12 @@ pub static SETTINGS: &[Setting] = &[
         ]),
         Context::User,
     ),
+    setting(
+        "compute_query_id",
+        "auto",
+        Kind::Enum(&["auto", "regress", "on", "off"]),
+        Context::Superuser,
+    ),
     setting("cluster_name", "", Kind::Text, Context::Postmaster),
     setting(
         "constraint_exclusion",
@@ -296,6 +302,21 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Enum(&["md5", "scram-sha-256"]),
         Context::User,
     ),
+    setting(
+        "pg_stat_statements.max",
+        "5000",
+        Kind::Integer(100, 1073741823, Unit::None),
+        Context::Postmaster,
+    ),
+    setting("pg_stat_statements.save", "on", Kind::Bool, Context::Reload),
+    setting(
+        "pg_stat_statements.track",
+        "top",
+        Kind::Enum(&["none", "top", "all"]),
+        Context::Superuser,
+    ),
+    setting("pg_stat_statements.track_planning", "off", Kind::Bool, Context::Superuser),
+    setting("pg_stat_statements.track_utility", "on", Kind::Bool, Context::Superuser),
     setting(
         "plan_cache_mode",
         "auto",

@@ -30,6 +30,8 @@ mod data_directory;
 mod hostile;
 #[path = "over_the_wire/functions.rs"]
 mod functions;
+#[path = "over_the_wire/statistics.rs"]
+mod statistics;
 #[path = "over_the_wire/access.rs"]
 mod access;
 #[path = "over_the_wire/house.rs"]

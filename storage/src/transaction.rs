@@ -103,6 +103,8 @@ pub struct Transaction {
     snapshot: Option<Arc<Snapshot>>,
     writes: Arc<WriteSet>,
     has_written: bool,
+    /// How often it wrote, and how many bytes of keys and values.
+    written: (u64, u64),
     savepoints: Vec<SavepointState>,
     next_savepoint: u64,
     serializable: Option<Serializable>,
@@ -130,6 +132,7 @@ impl Transaction {
             command: CommandId(0),
             snapshot: None,
             has_written: false,
+            written: (0, 0),
             savepoints: Vec::new(),
             next_savepoint: 1,
             serializable,
@@ -181,6 +184,18 @@ impl Transaction {
     #[must_use]
     pub fn has_writes(&self) -> bool {
         self.has_written && !self.writes.is_empty()
+    }
+
+    /// How often it has written since it began, and how many bytes of keys and values: what it took
+    /// back since is counted too.
+    #[must_use]
+    pub fn written(&self) -> (u64, u64) {
+        self.written
+    }
+
+    fn count_write(&mut self, bytes: usize) {
+        self.written.0 += 1;
+        self.written.1 += bytes as u64;
     }
 
     /// The command that writes now.
@@ -299,6 +314,7 @@ impl Transaction {
 
     fn write(&mut self, tree: TreeId, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         self.check_can_write()?;
+        self.count_write(key.len() + value.map_or(0, <[u8]>::len));
         self.writes.put(tree, key, value, self.command, &self.marks())?;
         self.spill_if_large()
     }
@@ -325,6 +341,7 @@ impl Transaction {
     /// Errors: 25006, 53100, 54000.
     pub fn put_new(&mut self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<()> {
         self.check_can_write()?;
+        self.count_write(key.len() + value.len());
         self.writes.put_new(tree, key, value, self.command, &self.marks())?;
         self.spill_if_large()
     }
@@ -338,6 +355,7 @@ impl Transaction {
     /// The transaction itself does not see it. Errors: 25006, 53100, 54000.
     pub fn append(&mut self, tree: TreeId, value: &[u8]) -> Result<()> {
         self.check_can_write()?;
+        self.count_write(value.len());
         self.writes.append(tree, value, self.command)
     }
 

@@ -102,6 +102,16 @@ pub trait Host: Send + Sync {
     /// Whatever that function raises.
     fn call(&self, function: Oid, arguments: &[Datum]) -> SqlResult<Datum>;
 
+    /// Calls a function of an extension by its symbol; the rows of one that returns a set come as an
+    /// array.
+    ///
+    /// # Errors
+    /// Whatever that function raises.
+    fn call_symbol(&self, symbol: &str, arguments: &[Datum]) -> SqlResult<Datum> {
+        let _ = arguments;
+        Err(crate::SqlError::internal(format!("function {symbol} was called without a session")))
+    }
+
     /// Calls a function that users wrote, which returns one value.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! PostgreSQL's hash of bytes: Bob Jenkins' lookup3 (2006, public domain) with PostgreSQL's start
-//! values, the same on every machine. For functions that show hashes to clients; nothing is stored
-//! by them here.
+//! values, the same on every machine. For functions that show hashes to clients, and for what
+//! statements are known by; nothing is looked up by them here.
 
 /// What the three words begin with besides the length.
 const START: u32 = 0x9e37_79b9_u32.wrapping_add(3_923_095);

@@ -181,4 +181,7 @@ pub struct Extension {
     pub schema: Oid,
     /// `extversion`
     pub version: String,
+    /// The views that belong to it.
+    #[serde(default)]
+    pub relations: Vec<Oid>,
 }

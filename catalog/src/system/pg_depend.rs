@@ -68,6 +68,10 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     }
     for extension in context.catalog().extensions_of(context.names.database) {
         rows.push((PG_EXTENSION, extension.oid, 0), schema_object(extension.schema), NORMAL);
+        for relation in &extension.relations {
+            let extension = (PG_EXTENSION, extension.oid, 0);
+            rows.push(relation_object(*relation), extension, EXTENSION);
+        }
     }
     rows.found
 }

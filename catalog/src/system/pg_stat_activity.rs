@@ -55,7 +55,7 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 session.state,
                 NULL,
                 NULL,
-                NULL,
+                session.query_id,
                 &*session.query,
                 "client backend",
             ]

@@ -40,6 +40,7 @@ impl ServerState for NoServer {
             encryption: None,
             state: "active",
             query: "SELECT 1".into(),
+            query_id: None,
         }]
     }
 

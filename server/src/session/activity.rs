@@ -12,7 +12,7 @@ const QUERY_BYTES_MAX: usize = 1023;
 
 impl Session {
     /// A statement begins.
-    pub(super) fn note_active(&self, source: &Arc<str>) {
+    pub(super) fn note_active(&self, source: &Arc<str>, query_id: Option<i64>) {
         let now = clock::now();
         let query = cut(source);
         let transaction_start =
@@ -22,6 +22,7 @@ impl Session {
             activity.state = SessionState::Active;
             activity.state_change = Some(now);
             activity.query = query;
+            activity.query_id = query_id;
             activity.query_start = Some(now);
             activity.transaction_start = Some(transaction_start);
         });

@@ -20,6 +20,7 @@ use aegis_sql::explain::{
     self, Actual, Estimate, ExplainOptions, ExplainRequest, Explained, Measure, PlanNode,
 };
 use aegis_sql::query_engine::DatumRows;
+use aegis_sql::query_id;
 use aegis_sql::settings::EXPLAINED;
 use aegis_types::builtin::builtins;
 use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, TypeRef, type_oid};
@@ -156,6 +157,9 @@ impl Session {
         let mut explained =
             self.show_plan(&analyzed, &catalog, options, &measure, ran.as_ref(), &values)?;
         explained.planning_ms = measure.planning_ms();
+        if options.verbose && self.tracking.explains {
+            explained.query_id = Some(query_id::of_meaning(&analyzed.statement).id);
+        }
         explained.execution_ms = ran.map(|ran| ran.milliseconds);
         Ok(explained)
     }

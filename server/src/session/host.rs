@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 
 use super::PreparedStatements;
 use super::role::Roles;
+use super::tracking::Tracking;
 use crate::cancel::StopHandle;
 use crate::instance::Instance;
 use crate::notify::Channels;
@@ -45,6 +46,7 @@ mod sequence;
 mod setting;
 mod size;
 mod sleep;
+mod statistics;
 pub(super) mod stored_text;
 mod system;
 mod visibility;
@@ -113,6 +115,8 @@ struct Observed {
     roles: Roles,
     /// Whether the transaction is read-only.
     read_only: bool,
+    /// What is gathered of its statements.
+    tracking: Tracking,
 }
 
 /// What `currval` and `lastval` remember.
@@ -220,9 +224,10 @@ impl SessionHost {
         settings: &SessionSettings,
         roles: Roles,
         read_only: bool,
+        tracking: Tracking,
     ) {
         let settings = settings.clone();
-        let observed = Observed { catalog, search_path, settings, roles, read_only };
+        let observed = Observed { catalog, search_path, settings, roles, read_only, tracking };
         *self.observed.lock() = Arc::new(observed);
     }
 
@@ -356,6 +361,11 @@ impl Host for SessionHost {
         arguments: &[Datum],
     ) -> SqlResult<Values> {
         self.rows_of_routine(function, call, arguments)
+    }
+
+    fn call_symbol(&self, symbol: &str, arguments: &[Datum]) -> SqlResult<Datum> {
+        let answer = self.statistics_function(symbol, arguments);
+        answer.unwrap_or_else(|| Err(SqlError::internal(format!("no function {symbol}"))))
     }
 
     fn random(&self) -> &aegis_types::functions::Generator {

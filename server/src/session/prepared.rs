@@ -49,7 +49,7 @@ impl Session {
     pub(super) fn prepare_statement(
         &mut self,
         prepare: &PrepareStmt,
-        source: &Arc<str>,
+        around: &Prepared,
     ) -> SqlResult<Outcome> {
         if prepare.name.is_empty() {
             return Err(SqlError::new(
@@ -68,8 +68,10 @@ impl Session {
             Ok(())
         })?;
         let statement = Some(Arc::new(prepare.query.clone()));
-        let mut prepared = self.analyze_as_prepared(statement, Arc::clone(source), Some(&types))?;
+        let source = Arc::clone(&around.source);
+        let mut prepared = self.analyze_as_prepared(statement, source, Some(&types))?;
         prepared.from_sql = true;
+        prepared.place = around.place;
         self.store_statement(&prepare.name, Arc::new(prepared))?;
         Ok(Outcome::Done("PREPARE".to_owned()))
     }

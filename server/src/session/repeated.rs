@@ -118,14 +118,14 @@ impl Session {
 
     /// Makes a statement ready for texts that differ from its own in literals: with parameters in
     /// their places. What cannot be made ready is left as it is.
-    pub fn make_ready(&mut self, unready: &Unready, statement: &Statement, source: &Arc<str>) {
+    pub fn make_ready(&mut self, unready: &Unready, statement: &Arc<Statement>, source: &Arc<str>) {
         let Unready { key, template } = unready;
         let (lifted_statement, lifted) = template.lift(statement);
         let types: Vec<_> = lifted.iter().map(|one| one.ty.unwrap_or_default()).collect();
-        let statement = Some(Arc::new(lifted_statement));
-        let Ok(prepared) = self.analyze_as_prepared(statement, source.clone(), Some(&types)) else {
-            return;
-        };
+        let lifted_statement = Some(Arc::new(lifted_statement));
+        let prepared = self.analyze_as_prepared(lifted_statement, source.clone(), Some(&types));
+        let Ok(mut prepared) = prepared else { return };
+        prepared.written = Some(Arc::clone(statement));
         let Some(analyzed) = &prepared.analyzed else { return };
         if prepared.parameter_types.len() != lifted.len()
             || has_partial_index(&prepared.catalog, &analyzed.statement)

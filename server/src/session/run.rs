@@ -7,6 +7,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::analyze::{Analyzed, Analyzer, AnalyzerContext};
@@ -21,7 +22,8 @@ use parking_lot::Mutex;
 use super::block::{SharedTransaction, in_failed_block};
 use super::bound_relations::locks_of;
 use super::host::Running;
-use super::{Outcome, Prepared, ResultColumn, Session, utility};
+use super::tracking::Tracking;
+use super::{Outcome, Place, Prepared, ResultColumn, Session, utility};
 
 /// How often a statement is analyzed anew because its relations change while it waits for locks.
 const ANALYSES_MAX: usize = 16;
@@ -37,6 +39,7 @@ impl Session {
         statement: Option<Arc<Statement>>,
         source: Arc<str>,
         parameter_types: Option<&[Oid]>,
+        place: Place,
     ) -> SqlResult<Arc<Prepared>> {
         if let Some(statement) = &statement
             && !matches!(&**statement, Statement::Transaction(_))
@@ -44,7 +47,7 @@ impl Session {
             self.refuse_in_failed_block()?;
         }
         let prepared = self.analyze_as_prepared(statement, source, parameter_types)?;
-        Ok(Arc::new(prepared))
+        Ok(Arc::new(Prepared { place, ..prepared }))
     }
 
     pub(super) fn refuse_in_failed_block(&self) -> SqlResult<()> {
@@ -71,6 +74,9 @@ impl Session {
             analyzed: None,
             catalog: catalog.clone(),
             newest: Mutex::default(),
+            place: Place::default(),
+            written: None,
+            identity: Mutex::default(),
         };
         let Some(statement) = prepared.statement.clone() else {
             return Ok(prepared);
@@ -114,7 +120,8 @@ impl Session {
         let roles = self.roles();
         self.settings.is_superuser = catalog.role(roles.current).is_some_and(|it| it.superuser);
         let path = self.search_path(&catalog);
-        self.host.observe(catalog.clone(), path, &self.settings, roles, read_only);
+        self.tracking = Tracking::of(&self.settings, &catalog);
+        self.host.observe(catalog.clone(), path, &self.settings, roles, read_only, self.tracking);
         catalog
     }
 
@@ -223,12 +230,28 @@ impl Session {
             return Ok(Outcome::Empty);
         };
         self.measure = None;
-        self.note_active(source);
+        let identity = self.identity_of(prepared);
+        self.note_active(source, identity.map(|identity| identity.id));
         self.run_prepared(prepared, &statement, parameters).await
     }
 
     /// Runs a statement within what is noted as active.
     pub(super) async fn run_prepared(
+        &mut self,
+        prepared: &Prepared,
+        statement: &Arc<Statement>,
+        parameters: Vec<Datum>,
+    ) -> SqlResult<Outcome> {
+        match self.watch(prepared, statement).await {
+            None => self.run_unwatched(prepared, statement, parameters).await,
+            Some(watch) => {
+                let outcome = self.run_unwatched(prepared, statement, parameters).await?;
+                Ok(self.watched(watch, outcome).await)
+            }
+        }
+    }
+
+    async fn run_unwatched(
         &mut self,
         prepared: &Prepared,
         statement: &Arc<Statement>,
@@ -249,13 +272,17 @@ impl Session {
             return self.explain(explain, known, parameters).await;
         }
         if !utility::is_plannable(statement) {
-            return self.run_utility(statement, &prepared.source).await;
+            return self.run_utility(statement, prepared).await;
         }
         let (analyzed, catalog) = self.settled_analysis(prepared, statement, &known).await?;
         if let Some(columns) = &prepared.columns {
             refuse_changed_result(columns, &analyzed)?;
         }
         self.check_allowed(&analyzed, &catalog)?;
+        if let Some(began) = &mut self.execution_began {
+            // What came before is analysis, and waiting for locks.
+            *began = Instant::now();
+        }
         let context = self.statement_context(catalog, parameters.into()).await?;
         let outcome = self.run_bound(&analyzed, context).await?;
         match (&**statement, outcome) {
@@ -406,6 +433,7 @@ impl Session {
             cancel: self.cancel.clone(),
             system_relations: self.host.system_relations(),
             measure: self.measure.clone(),
+            planned: self.planned.clone(),
         };
         match self.shared_transaction() {
             Ok(transaction) => {

@@ -86,6 +86,9 @@ impl Session {
         for (name, value) in instance.authentication.settings() {
             settings.fix(name, value);
         }
+        let statistics = instance.statistics.options();
+        settings.fix("pg_stat_statements.max", statistics.statements_max.to_string());
+        settings.fix("pg_stat_statements.save", on_or_off(statistics.save).to_owned());
         settings.fix("lc_collate", database.collate.clone());
         settings.fix("lc_ctype", database.ctype.clone());
         let mut stored = stored_settings(&catalog, database.oid, role.oid);
@@ -136,6 +139,9 @@ impl Session {
             cancel: CancelFlag::default(),
             statement_timestamp: aegis_types::clock::now(),
             measure: None,
+            tracking: super::tracking::Tracking::default(),
+            planned: None,
+            execution_began: None,
             several_statements: false,
             uses_temporary: false,
             instance,
@@ -177,6 +183,10 @@ impl Session {
         }
         self.current_catalog();
     }
+}
+
+const fn on_or_off(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
 }
 
 /// The settings that sessions of a role in a database begin with: the most general first, each name

@@ -13,7 +13,7 @@ use aegis_storage::{LockWait, TableLockMode, Transaction};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::run::{table_lock_id, transaction_over};
-use super::{Outcome, ResultColumn, Session};
+use super::{Outcome, Prepared, ResultColumn, Session};
 use crate::instance::Instance;
 
 /// Whether the analyzer makes a bound tree of the statement.
@@ -71,11 +71,11 @@ impl Session {
         })
     }
 
-    /// Runs a statement that has no bound tree; `source` is the text that it was parsed from.
+    /// Runs a statement that has no bound tree.
     pub(super) async fn run_utility(
         &mut self,
         statement: &Arc<Statement>,
-        source: &Arc<str>,
+        prepared: &Prepared,
     ) -> SqlResult<Outcome> {
         match &**statement {
             Statement::VariableSet(set) => self.set_variable(set).await,
@@ -133,7 +133,7 @@ impl Session {
             Statement::SetConstraints(set) => self.set_constraints(set).await,
             Statement::Fetch(fetch) => self.fetch(fetch).await,
             Statement::ClosePortal(name) => self.close_cursor(name.as_deref()).await,
-            Statement::Prepare(prepare) => self.prepare_statement(prepare, source),
+            Statement::Prepare(prepare) => self.prepare_statement(prepare, prepared),
             Statement::Execute(execute) => self.execute_statement(execute).await,
             Statement::Deallocate(name) => self.deallocate(name.as_deref()),
             Statement::CreateTableAs(create) => match &create.query {

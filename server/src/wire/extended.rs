@@ -15,7 +15,7 @@ use super::portal::{ends_transaction, leaves_failed_block, transaction_is_aborte
 use super::rows::{RowCursor, describe_rows};
 use crate::session::cursor::Fetched;
 use crate::session::portal::{Format, Formats, Portal, PortalState, cannot_run, no_such_portal};
-use crate::session::{Outcome, Prepared};
+use crate::session::{Outcome, Place, Prepared};
 
 impl Connection<'_> {
     /// `P`
@@ -38,7 +38,12 @@ impl Connection<'_> {
         }
         let mut statements = self.session.parse(parse.query)?.into_iter();
         self.send_notices();
-        let statement = statements.next().map(|raw| Arc::new(raw.statement));
+        let first = statements.next();
+        let place = first.as_ref().map_or_else(Place::default, |raw| Place {
+            location: raw.location,
+            length: raw.length,
+        });
+        let statement = first.map(|raw| Arc::new(raw.statement));
         if statements.next().is_some() {
             return Err(SqlError::new(
                 SqlState::SyntaxError,
@@ -47,7 +52,8 @@ impl Connection<'_> {
             .into());
         }
         let flag = self.flag();
-        let prepare = self.session.prepare(statement, Arc::clone(&self.source), Some(&parse.types));
+        let (source, types) = (Arc::clone(&self.source), Some(&*parse.types));
+        let prepare = self.session.prepare(statement, source, types, place);
         let prepared = watched(self.socket, &flag, prepare).await?;
         self.send_notices();
         if let Some(repeated) = repeated {

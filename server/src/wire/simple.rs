@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use aegis_sql::ast::RawStatement;
+use aegis_sql::ast::Statement;
 use aegis_types::Datum;
 
 use super::Failure;
@@ -12,7 +12,7 @@ use super::message::one_string;
 use super::rows::{RowCursor, describe_rows};
 use crate::session::portal::Formats;
 use crate::session::repeated::Repeated;
-use crate::session::{Outcome, Prepared};
+use crate::session::{Outcome, Place, Prepared};
 
 impl Connection<'_> {
     /// `Q`
@@ -35,25 +35,28 @@ impl Connection<'_> {
             self.socket.output.empty_query_response();
         }
         let mut statements = statements.into_iter();
-        while let Some(statement) = statements.next() {
+        while let Some(raw) = statements.next() {
             let is_last = statements.as_slice().is_empty();
+            let place = Place { location: raw.location, length: raw.length };
+            let statement = Arc::new(raw.statement);
             if let Repeated::Again(unready) = &repeated {
-                self.session.make_ready(unready, &statement.statement, &source);
+                self.session.make_ready(unready, &statement, &source);
             }
-            self.simple_statement(statement, &source, is_last).await?;
+            self.simple_statement(statement, &source, place, is_last).await?;
         }
         self.ready().await
     }
 
     async fn simple_statement(
         &mut self,
-        raw: RawStatement,
+        statement: Arc<Statement>,
         source: &Arc<str>,
+        place: Place,
         is_last: bool,
     ) -> Result<(), Failure> {
         self.arm();
         let flag = self.flag();
-        let prepare = self.session.prepare(Some(Arc::new(raw.statement)), Arc::clone(source), None);
+        let prepare = self.session.prepare(Some(statement), Arc::clone(source), None, place);
         let prepared = watched(self.socket, &flag, prepare).await?;
         self.send_notices();
         self.run_simple(&prepared, Vec::new(), source, is_last).await

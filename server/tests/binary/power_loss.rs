@@ -23,7 +23,7 @@ use std::time::Duration;
 use aegis_raft::RaftLogOptions;
 use aegis_server::cancel::StopHandle;
 use aegis_server::instance::{Instance, StartError};
-use aegis_server::session::{Outcome, Session, Startup};
+use aegis_server::session::{Outcome, Place, Session, Startup};
 use aegis_server::task::spawn;
 use aegis_storage::{Fault, FaultDisk, StoreOptions};
 use aegis_types::{Datum, SqlResult, SqlState};
@@ -116,7 +116,9 @@ async fn run_statements(session: &mut Session, sql: &str) -> SqlResult<Vec<Vec<D
     let mut answer = Vec::new();
     for raw in session.parse(sql)? {
         session.arm_cancel();
-        let prepared = session.prepare(Some(Arc::new(raw.statement)), sql.into(), None).await?;
+        let prepared = session
+            .prepare(Some(Arc::new(raw.statement)), sql.into(), None, Place::default())
+            .await?;
         answer = match session.execute(&prepared, Vec::new()).await? {
             Outcome::Rows { mut rows, .. } | Outcome::Returned { mut rows, .. } => {
                 let mut all = Vec::new();

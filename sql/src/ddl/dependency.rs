@@ -127,8 +127,12 @@ impl Ddl<'_> {
                     .filter(|relation| relation.as_index().is_none())
                     .collect();
                 relations.sort_by_key(|relation| relation.oid);
-                found
-                    .extend(relations.iter().map(|relation| (Item::Relation(relation.oid), false)));
+                found.extend(relations.iter().map(
+                    |relation| match self.extension_of(relation.oid) {
+                        Some(extension) => (Item::Extension(extension), false),
+                        None => (Item::Relation(relation.oid), false),
+                    },
+                ));
                 let types = catalog.user_types_of(self.context.database);
                 let types = types.filter(|ty| ty.schema == schema);
                 found.extend(types.map(|ty| (Item::Type(ty.oid), false)));
@@ -147,6 +151,8 @@ impl Ddl<'_> {
                 let functions = catalog.user_functions_of(self.context.database);
                 let functions = functions.filter(|function| function.extension == Some(oid));
                 found.extend(functions.map(|function| (Item::Function(function.oid), true)));
+                let relations = catalog.extension(oid).map_or(&[][..], |it| &it.relations);
+                found.extend(relations.iter().map(|relation| (Item::Relation(*relation), true)));
             }
             Item::Relation(oid) => self.relation_dependents(oid, &mut found)?,
             Item::Constraint(table, constraint) => {

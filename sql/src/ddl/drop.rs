@@ -158,6 +158,9 @@ impl Ddl<'_> {
         if !self.access().owns(self.role, Kind::Schema, relation.schema) {
             self.check_owns(&relation)?;
         }
+        if let Some(extension) = self.extension_of(relation.oid) {
+            return Err(self.required_by_extension(Item::Relation(relation.oid), extension));
+        }
         if let Some(index) = relation.as_index() {
             self.lock(index.table, mode).await?;
             let table = self.relation(index.table)?;

@@ -11,7 +11,7 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 use super::Ddl;
 use super::dependency::Item;
 use super::ownership::not_owner;
-use crate::ast::{AlterObjectSchemaStmt, CreateExtensionStmt, DropStmt, ObjectName};
+use crate::ast::{AlterObjectSchemaStmt, CreateExtensionStmt, DropStmt, ObjectName, Statement};
 
 /// What the claim of an extension's name begins with.
 const NAME_CLAIM: u8 = u8::MAX - 6;
@@ -55,14 +55,21 @@ impl Ddl<'_> {
                 ),
             ));
         }
-        // The extensions here are trusted: who may make objects in the database may create them.
         let privilege = aegis_catalog::access::Privilege::CREATE;
         let kind = aegis_catalog::access::Kind::Database;
-        if !self.access().allows(self.role, kind, self.context.database, privilege) {
-            return Err(super::role::refused(format!(
-                "permission denied to create extension \"{name}\""
-            ))
-            .hint("Must have CREATE privilege on current database to create this extension."));
+        let (may, hint) = match extension.trusted {
+            true => (
+                self.access().allows(self.role, kind, self.context.database, privilege),
+                "Must have CREATE privilege on current database to create this extension.",
+            ),
+            false => (
+                self.access().is_superuser(self.role),
+                "Must be superuser to create this extension.",
+            ),
+        };
+        if !may {
+            let message = format!("permission denied to create extension \"{name}\"");
+            return Err(super::role::refused(message).hint(hint));
         }
         let schema = match &create.schema {
             Some(schema) => self.schema(schema)?,
@@ -79,14 +86,16 @@ impl Ddl<'_> {
     async fn put_extension(&mut self, known: &KnownExtension, schema: Oid) -> SqlResult<()> {
         let oid = self.counters.next_oid()?;
         let (database, owner) = (self.context.database, self.role);
-        self.put(Descriptor::Extension(Arc::new(Extension {
+        let mut extension = Extension {
             oid,
             database,
             name: known.name.to_owned(),
             owner,
             schema,
             version: known.version.to_owned(),
-        })))?;
+            relations: Vec::new(),
+        };
+        self.put(Descriptor::Extension(Arc::new(extension.clone())))?;
         self.put(Descriptor::Comment(Arc::new(Comment {
             class: PG_EXTENSION,
             object: oid,
@@ -98,7 +107,28 @@ impl Ddl<'_> {
             function.extension = Some(oid);
             self.put_extension_function(function).await?;
         }
-        Ok(())
+        if known.script.is_empty() {
+            return Ok(());
+        }
+        let name = self.context.catalog.schema(schema).map(|schema| schema.name.clone());
+        let name = aegis_types::functions::quote_ident(&name.unwrap_or_default());
+        for text in known.script {
+            for raw in crate::parser::parse(&text.replace("@extschema@", &name))? {
+                Box::pin(self.run(&raw.statement)).await?;
+                if let Statement::CreateView(create) = &raw.statement {
+                    let catalog = &self.context.catalog;
+                    let view = catalog.relation_named(schema, &create.view.name);
+                    extension.relations.extend(view.map(|view| view.oid));
+                }
+            }
+        }
+        self.put(Descriptor::Extension(Arc::new(extension)))
+    }
+
+    /// The extension that a relation belongs to.
+    pub(super) fn extension_of(&self, relation: Oid) -> Option<Oid> {
+        let mut all = self.context.catalog.extensions_of(self.context.database);
+        all.find(|extension| extension.relations.contains(&relation)).map(|found| found.oid)
     }
 
     fn extension_named(&self, name: &str) -> Option<Arc<Extension>> {
@@ -152,6 +182,12 @@ impl Ddl<'_> {
         for function in own.filter(|function| function.extension == Some(extension.oid)) {
             let changed = aegis_catalog::Function { schema, ..(**function).clone() };
             self.put(Descriptor::Function(Arc::new(changed)))?;
+        }
+        for oid in &extension.relations {
+            if let Some(view) = catalog.relation(*oid) {
+                self.claim(schema, &view.name).await?;
+                self.put_relation(aegis_catalog::Relation { schema, ..(**view).clone() })?;
+            }
         }
         self.put(Descriptor::Extension(Arc::new(Extension { schema, ..(*extension).clone() })))?;
         self.reprint(&catalog).await?;

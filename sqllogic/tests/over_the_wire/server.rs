@@ -63,6 +63,13 @@ impl Server {
         Client::connect(&self.address, "postgres", "postgres", Protocol::Simple).unwrap()
     }
 
+    /// SIGTERM: it stops in order.
+    pub fn stop(mut self) {
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success(), "it says that it stopped in order");
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.process.kill().unwrap();

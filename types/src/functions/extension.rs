@@ -1,4 +1,5 @@
-//! The functions of extensions that are built in: pgcrypto and uuid-ossp.
+//! The functions of extensions that are built in: pgcrypto and uuid-ossp. Those of
+//! pg_stat_statements are the host's.
 //!
 //! A version 1 UUID names no network card: its node is a number by chance, marked as one (RFC 4122,
 //! 4.5). DES in `crypt` is not there.
@@ -17,6 +18,10 @@ use crate::error::{SqlError, SqlResult};
 use crate::sqlstate::SqlState;
 
 pub(super) static SCALARS: ScalarTable = &[
+    ("pg_stat_statements_info", |c, a| c.eval.host.call_symbol("pg_stat_statements_info", a)),
+    ("pg_stat_statements_reset_1_7", |c, a| {
+        c.eval.host.call_symbol("pg_stat_statements_reset_1_7", a)
+    }),
     ("pg_digest", |_, a| digest(bytes(&a[0]), a[1].as_text())),
     ("pg_hmac", |_, a| keyed(bytes(&a[0]), bytes(&a[1]), a[2].as_text())),
     ("pg_crypt", |_, a| crypt(a[0].as_text(), a[1].as_text()).map(Datum::text)),

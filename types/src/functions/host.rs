@@ -145,6 +145,9 @@ pub(super) static SETS: SetTable = &[
     ("pg_get_keywords", |context, a| from_host(context, PG_GET_KEYWORDS, a)),
     ("pg_listening_channels", |context, a| from_host(context, PG_LISTENING_CHANNELS, a)),
     ("aclexplode", |context, a| from_host(context, ACLEXPLODE, a)),
+    ("pg_stat_statements_1_10", |context, a| {
+        Ok(elements(context.eval.host.call_symbol("pg_stat_statements_1_10", a)?))
+    }),
     // No table here is partitioned, and of others PostgreSQL gives no rows either.
     ("pg_partition_tree", |_, _| Ok(Box::new(std::iter::empty()))),
     ("pg_partition_ancestors", |_, _| Ok(Box::new(std::iter::empty()))),
@@ -152,11 +155,15 @@ pub(super) static SETS: SetTable = &[
 ];
 
 fn from_host(context: &CallContext<'_>, function: Oid, arguments: &[Datum]) -> Rows {
-    let rows = match context.eval.host.call(function, arguments)? {
+    Ok(elements(context.eval.host.call(function, arguments)?))
+}
+
+fn elements(rows: Datum) -> Box<dyn Iterator<Item = SqlResult<Datum>> + Send> {
+    let rows = match rows {
         Datum::Array(rows) => rows.elements.clone(),
         _ => Vec::new(),
     };
-    Ok(Box::new(rows.into_iter().map(Ok)))
+    Box::new(rows.into_iter().map(Ok))
 }
 
 /// Options `name=value` as rows of both.

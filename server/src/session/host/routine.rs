@@ -11,9 +11,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aegis_catalog::{CatalogSnapshot, Function};
+use aegis_catalog::{CatalogSnapshot, Function, FunctionBody};
 use aegis_sql::analyze::{Analyzed, AnalyzerContext, RoutineResult};
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::dml::Changes;
@@ -36,6 +36,10 @@ use crate::session::block::SharedTransaction;
 use crate::session::bound_relations::locks_of;
 use crate::session::role::Roles;
 use crate::session::run::{table_lock_id, transaction_over};
+use crate::session::tracking::{
+    Identity, Whose, identities_of_body, is_one_expression, watched_batches,
+};
+use crate::statement_statistics::Sample;
 
 /// How deep functions may call each other.
 const DEPTH_MAX: usize = 200;
@@ -88,6 +92,8 @@ struct Body {
     function: Arc<Function>,
     analyzed: AnalyzedBody,
     plans: Vec<OnceLock<Arc<dyn QueryPlan>>>,
+    /// What its statements are known by, once they are counted.
+    identities: OnceLock<Vec<Option<Arc<Identity>>>>,
 }
 
 /// One call.
@@ -208,7 +214,8 @@ impl SessionHost {
             error.context(format!("SQL function \"{}\" during startup", function.name))
         })?;
         let plans = analyzed.statements.iter().map(|_| OnceLock::new()).collect();
-        let body = Arc::new(Body { function: function.clone(), analyzed, plans });
+        let identities = OnceLock::new();
+        let body = Arc::new(Body { function: function.clone(), analyzed, plans, identities });
         self.routines.0.lock().bodies.insert(key, body.clone());
         Ok(body)
     }
@@ -306,6 +313,36 @@ impl Activation {
     }
 
     fn statement(&self, at: usize) -> SqlResult<Batches> {
+        let seen = self.host.seen();
+        let identity = if seen.tracking.nested { self.identity(at) } else { None };
+        let mut cost = None;
+        let Some(identity) = identity else { return self.run_statement(at, &mut cost) };
+        let began = Instant::now();
+        let batches = self.run_statement(at, &mut cost)?;
+        let whose = Whose {
+            role: seen.roles.current,
+            database: self.host.identity.database,
+            top_level: false,
+        };
+        let instance = self.host.identity.instance.clone();
+        Ok(watched_batches(batches, identity, instance, whose, (began, cost)))
+    }
+
+    /// What a statement of the body is known by; none if it is not counted.
+    fn identity(&self, at: usize) -> Option<Arc<Identity>> {
+        let identities = self.body.identities.get_or_init(|| {
+            let FunctionBody::Text(text) = &self.body.function.body else { return Vec::new() };
+            let statements = &self.body.analyzed.statements;
+            if !self.body.function.returns_set && is_one_expression(statements) {
+                return Vec::new();
+            }
+            identities_of_body(text, statements)
+        });
+        identities.get(at)?.clone()
+    }
+
+    /// Starts a statement; of one that changes data, `cost` is what it did.
+    fn run_statement(&self, at: usize, cost: &mut Option<Sample>) -> SqlResult<Batches> {
         let statement = &self.body.analyzed.statements[at].statement;
         let catalog = &self.running.context.catalog;
         let role = self.host.seen().roles.current;
@@ -325,7 +362,7 @@ impl Activation {
                 };
                 plan.execute_here(&context)
             }
-            changing => self.change(changing),
+            changing => self.change(changing, cost),
         }
     }
 
@@ -378,7 +415,7 @@ impl Activation {
     }
 
     /// INSERT, UPDATE, DELETE, and queries that lock rows.
-    fn change(&self, statement: &BoundStatement) -> SqlResult<Batches> {
+    fn change(&self, statement: &BoundStatement, cost: &mut Option<Sample>) -> SqlResult<Batches> {
         if self.host.seen().read_only {
             return Err(crate::session::run::in_read_only(word_of(statement)));
         }
@@ -392,10 +429,18 @@ impl Activation {
                 ));
             };
             let engine = &*instance.engine;
+            let before = transaction.written();
             let mut changes =
                 Changes::new(transaction, &context, engine, &instance.row_ids, lock_timeout);
             let changed = changes.run(statement).await?;
             transaction.next_command()?;
+            let after = transaction.written();
+            *cost = Some(Sample {
+                rows: changed.rows,
+                records: after.0 - before.0,
+                bytes: after.1 - before.1,
+                ..Sample::default()
+            });
             Ok(changed)
         })?;
         let mut rows = changed.returned.into_stream()?;

@@ -89,6 +89,7 @@ impl ServerState for SessionRelations {
                 state_change: session.activity.state_change,
                 state: session.activity.state.name(),
                 query: session.activity.query,
+                query_id: session.activity.query_id,
                 encryption: session.tls.map(|tls| EncryptionRow {
                     version: tls.version,
                     cipher: tls.cipher,
