@@ -106,6 +106,7 @@ impl<'a> SystemContext<'a> {
         let catalog = self.names.catalog;
         let own = catalog.user_functions_of(self.names.database);
         let own = own.filter_map(|function| catalog.function(function.oid));
+        let own = own.filter(|row| !matches!(row.implementation, Implementation::Missing));
         builtins()
             .functions
             .iter()

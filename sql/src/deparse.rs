@@ -78,6 +78,18 @@ impl Deparser<'_> {
         Ok(printer.finish())
     }
 
+    /// An expression over parameters alone, in one line: what a function returns, or a default of its
+    /// parameters.
+    ///
+    /// # Errors
+    /// 0A000 for what cannot be printed.
+    pub fn expression_in_line(&self, expr: &Expr) -> SqlResult<String> {
+        let mut printer = Printer::new(self);
+        printer.one_line = true;
+        printer.expression(expr, false)?;
+        Ok(printer.finish())
+    }
+
     /// The relations that an expression names as constants, each with column 0.
     ///
     /// # Errors

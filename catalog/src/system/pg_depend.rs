@@ -63,8 +63,10 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     for relation in context.catalog().relations_of(context.names.database) {
         rows.relation(relation);
     }
-    for function in context.catalog().user_functions_of(context.names.database) {
-        rows.function(function);
+    for function in context.functions() {
+        if let Some(function) = context.catalog().user_function(function.oid) {
+            rows.function(function);
+        }
     }
     for extension in context.catalog().extensions_of(context.names.database) {
         rows.push((PG_EXTENSION, extension.oid, 0), schema_object(extension.schema), NORMAL);

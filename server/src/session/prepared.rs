@@ -149,18 +149,23 @@ impl Session {
             })?;
             programs.push(Program::compile_slots(&expr)?);
         }
+        let values = self.with_eval(|eval| {
+            let evaluation = Evaluation { eval: *eval, parameters: &[] };
+            let values = programs.iter().map(|program| program.evaluate(&[], &evaluation));
+            values.collect::<SqlResult<Vec<_>>>()
+        })?;
+        Ok((prepared, values))
+    }
+
+    /// What a value outside of any statement is computed with.
+    pub(super) fn with_eval<T>(&mut self, run: impl FnOnce(&EvalContext<'_>) -> T) -> T {
         let settings = self.settings.format();
-        let host = self.host.clone();
-        let eval = EvalContext {
+        run(&EvalContext {
             settings: &settings,
             transaction_timestamp: self.transaction_timestamp(),
             statement_timestamp: self.statement_timestamp,
-            host: &*host,
-        };
-        let evaluation = Evaluation { eval, parameters: &[] };
-        let values = programs.iter().map(|program| program.evaluate(&[], &evaluation));
-        let values = values.collect::<SqlResult<Vec<_>>>()?;
-        Ok((prepared, values))
+            host: &*self.host,
+        })
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use aegis_catalog::CatalogSnapshot;
+use aegis_sql::analyze::is_for_every_session;
 use aegis_sql::ast::Statement;
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::template::Template;
-use aegis_types::{Datum, EvalContext, Oid};
+use aegis_types::{Datum, Oid};
 
 use super::bound_relations::locks_of;
 use super::{Prepared, Session};
@@ -36,10 +37,17 @@ pub struct Unready {
 }
 
 impl Session {
+    /// Whether a text means here what it means elsewhere: not where a transaction has made what nobody
+    /// else knows, or where a setting refuses what others may read.
+    fn shares_statements(&self) -> bool {
+        let block = self.block.as_ref();
+        !block.is_some_and(|block| block.failed || block.has_own_catalog())
+            && self.settings.get("restrict_nonsystem_relation_kind").is_empty()
+    }
+
     /// Looks a text up among those that came before.
     pub fn repeated(&mut self, text: &str) -> Repeated {
-        // What a transaction has made itself, nobody else knows.
-        if self.block.as_ref().is_some_and(|block| block.failed || block.has_own_catalog()) {
+        if !self.shares_statements() {
             return Repeated::Unknown;
         }
         let Some(template) = Template::of(text) else { return Repeated::Unknown };
@@ -56,16 +64,8 @@ impl Session {
             Found::Again => Repeated::Again(Box::new(Unready { key, template })),
             Found::Ready(ready) => {
                 self.begin_text();
-                let settings = self.settings.format();
-                let host = self.host.clone();
-                let eval = EvalContext {
-                    settings: &settings,
-                    transaction_timestamp: self.transaction_timestamp(),
-                    statement_timestamp: self.statement_timestamp,
-                    host: &*host,
-                };
                 let types = &ready.prepared.parameter_types;
-                match template.values(&ready.lifted, types, &eval) {
+                match self.with_eval(|eval| template.values(&ready.lifted, types, eval)) {
                     Ok(values) => Repeated::Ready(ready.prepared, values),
                     // The error is to say where the literal is.
                     Err(_) => Repeated::Unknown,
@@ -80,9 +80,7 @@ impl Session {
         text: &str,
         parameter_types: &[Oid],
     ) -> (Option<Arc<Prepared>>, Option<RepeatedText>) {
-        if text.len() > TEXT_BYTES_MAX
-            || self.block.as_ref().is_some_and(|block| block.failed || block.has_own_catalog())
-        {
+        if text.len() > TEXT_BYTES_MAX || !self.shares_statements() {
             return (None, None);
         }
         let catalog = self.current_catalog();
@@ -109,7 +107,9 @@ impl Session {
 
     /// Keeps a statement for whoever sends its text again.
     pub fn keep_text(&self, text: &RepeatedText, prepared: &Arc<Prepared>) {
-        if prepared.analyzed.is_some() {
+        if let Some(analyzed) = &prepared.analyzed
+            && is_for_every_session(&analyzed.statement)
+        {
             let (lifted, rest) = (Arc::default(), Arc::default());
             let ready = Ready { prepared: prepared.clone(), lifted, rest };
             self.instance.statements.keep(&text.0, ready);
@@ -128,6 +128,7 @@ impl Session {
         prepared.written = Some(Arc::clone(statement));
         let Some(analyzed) = &prepared.analyzed else { return };
         if prepared.parameter_types.len() != lifted.len()
+            || !is_for_every_session(&analyzed.statement)
             || has_partial_index(&prepared.catalog, &analyzed.statement)
         {
             return;

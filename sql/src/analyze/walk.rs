@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use aegis_types::{Oid, type_oid as t};
+
 use crate::bound::{
     BoundStatement, Expr, FrameBound, JoinTree, Query, RteKind, SubqueryKind, Subscript, Target,
 };
@@ -180,6 +182,46 @@ impl Rewriter for EachExpr<'_> {
 pub(super) fn rewrite_statement(statement: &mut BoundStatement, visit: &mut dyn FnMut(&mut Expr)) {
     let mut visit = |expr: &mut Expr, _: usize| visit(expr);
     rewrite_bound(statement, 0, &mut EachExpr(&mut visit));
+}
+
+/// Whether a statement means the same in every session: its constants were read neither by a time zone
+/// or a style of dates, nor by a clock, as `'now'` is.
+#[must_use]
+pub fn is_for_every_session(statement: &BoundStatement) -> bool {
+    let mut statement = statement.clone();
+    let mut plain = true;
+    rewrite_statement(&mut statement, &mut |expr| {
+        if let Expr::Const { value, ty } = expr {
+            plain &= value.is_null() || reads_alike(ty.oid);
+        }
+    });
+    plain
+}
+
+/// Whether the text form of a type is read alike whatever is set.
+fn reads_alike(ty: Oid) -> bool {
+    matches!(
+        ty,
+        t::BOOL
+            | t::INT2
+            | t::INT4
+            | t::INT8
+            | t::OID
+            | t::FLOAT4
+            | t::FLOAT8
+            | t::NUMERIC
+            | t::TEXT
+            | t::VARCHAR
+            | t::BPCHAR
+            | t::NAME
+            | t::CHAR
+            | t::BYTEA
+            | t::UUID
+            | t::JSON
+            | t::JSONB
+            | t::REGCLASS
+            | t::UNKNOWN
+    )
 }
 
 /// Rewrites a statement; `depth` is that of its source's expressions.

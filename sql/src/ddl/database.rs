@@ -190,6 +190,15 @@ impl Ddl<'_> {
             self.drop_relation_storage(relation)?;
             self.delete(DescriptorKey::Relation(relation.oid))?;
         }
+        for ty in catalog.user_types_of(database.oid) {
+            self.delete(DescriptorKey::Type(ty.oid))?;
+        }
+        for function in catalog.user_functions_of(database.oid) {
+            self.delete(DescriptorKey::Function(function.oid))?;
+        }
+        for extension in catalog.extensions_of(database.oid) {
+            self.delete(DescriptorKey::Extension(extension.oid))?;
+        }
         for schema in catalog.schemas_of(database.oid) {
             self.delete(DescriptorKey::Schema(schema.oid))?;
         }

@@ -204,6 +204,7 @@ impl Ddl<'_> {
         self.read_parameters(create, &mut function)?;
         self.read_result(create, &mut function)?;
         function.rows = if function.returns_set { 1000.0 } else { 0.0 };
+        self.check_leakproof(&attributes)?;
         attributes.apply(&mut function)?;
         for change in &attributes.settings {
             self.change_list_of_settings(&mut function.settings, change)?;
@@ -231,6 +232,13 @@ impl Ddl<'_> {
                 format!("language \"{other}\" does not exist"),
             )),
         }
+    }
+
+    fn check_leakproof(&self, attributes: &Attributes) -> SqlResult<()> {
+        if attributes.leakproof == Some(true) && !self.is_superuser() {
+            return Err(super::role::refused("only superuser can define a leakproof function"));
+        }
+        Ok(())
     }
 
     /// `interpret_function_parameter_list`
@@ -836,6 +844,7 @@ impl Ddl<'_> {
     ) -> SqlResult<&'static str> {
         let function = self.own_function(&alter.function, alter.object_type).await?;
         let attributes = Attributes::read(&alter.options, function.is_procedure)?;
+        self.check_leakproof(&attributes)?;
         let mut changed = (*function).clone();
         attributes.apply(&mut changed)?;
         for change in &attributes.settings {

@@ -2,10 +2,13 @@
 //! `REASSIGN OWNED` (PostgreSQL's `pg_shdepend.c`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aegis_catalog::access::Kind;
-use aegis_catalog::snapshot::{PG_CLASS, PG_DATABASE, PG_DEFAULT_ACL, PG_NAMESPACE};
-use aegis_catalog::{AclItem, DefaultPrivileges, DescriptorKey, Privileges};
+use aegis_catalog::snapshot::{
+    PG_CLASS, PG_DATABASE, PG_DEFAULT_ACL, PG_EXTENSION, PG_NAMESPACE, PG_PROC, PG_TYPE,
+};
+use aegis_catalog::{AclItem, DefaultPrivileges, Descriptor, DescriptorKey, Extension, Privileges};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
@@ -48,6 +51,18 @@ impl Ddl<'_> {
             for relation in owned.filter(|it| it.as_index().is_none()) {
                 let line = format!("owner of {}", self.describe(Item::Relation(relation.oid)));
                 add(database.oid, (relation.oid, PG_CLASS, 0), line);
+            }
+            for ty in catalog.user_types_of(database.oid).filter(|it| it.owner == role) {
+                let line = format!("owner of {}", self.describe(Item::Type(ty.oid)));
+                add(database.oid, (ty.oid, PG_TYPE, 0), line);
+            }
+            for function in catalog.user_functions_of(database.oid).filter(|it| it.owner == role) {
+                let line = format!("owner of {}", self.describe(Item::Function(function.oid)));
+                add(database.oid, (function.oid, PG_PROC, 0), line);
+            }
+            for extension in catalog.extensions_of(database.oid).filter(|it| it.owner == role) {
+                let line = format!("owner of {}", self.describe(Item::Extension(extension.oid)));
+                add(database.oid, (extension.oid, PG_EXTENSION, 0), line);
             }
         }
         for stored in catalog.all_privileges().filter(|stored| names(&stored.items, role)) {
@@ -163,6 +178,13 @@ impl Ddl<'_> {
                 .collect();
             let schemas = catalog.schemas_of(here).filter(|it| it.owner == role);
             owned.extend(schemas.map(|it| (it.oid, Item::Schema(it.oid))));
+            let types = catalog.user_types_of(here).filter(|it| it.owner == role);
+            owned.extend(types.map(|it| (it.oid, Item::Type(it.oid))));
+            let functions = catalog.user_functions_of(here);
+            let functions = functions.filter(|it| it.owner == role && it.extension.is_none());
+            owned.extend(functions.map(|it| (it.oid, Item::Function(it.oid))));
+            let extensions = catalog.extensions_of(here).filter(|it| it.owner == role);
+            owned.extend(extensions.map(|it| (it.oid, Item::Extension(it.oid))));
             owned.sort_by_key(|(oid, _)| *oid);
             targets.extend(owned.into_iter().map(|(_, item)| item));
         }
@@ -240,6 +262,16 @@ impl Ddl<'_> {
             }
             for schema in catalog.schemas_of(here).filter(|it| it.owner == role) {
                 self.set_schema_owner(schema, new)?;
+            }
+            for ty in catalog.user_types_of(here).filter(|it| it.owner == role) {
+                self.set_type_owner(ty, new)?;
+            }
+            for function in catalog.user_functions_of(here).filter(|it| it.owner == role) {
+                self.set_function_owner(function, new)?;
+            }
+            for extension in catalog.extensions_of(here).filter(|it| it.owner == role) {
+                let changed = Extension { owner: new, ..(**extension).clone() };
+                self.put(Descriptor::Extension(Arc::new(changed)))?;
             }
             for database in catalog.databases().filter(|it| it.owner == role) {
                 self.set_database_owner(database, new)?;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use aegis_catalog::snapshot::PG_CATALOG;
 use aegis_catalog::system::{AsStored, Names};
-use aegis_catalog::{CatalogSnapshot, ConstraintKind, Relation, RelationBody};
+use aegis_catalog::{
+    CatalogSnapshot, ConstraintKind, Descriptor, Function, FunctionBody, Relation, RelationBody,
+};
 use aegis_storage::TableLockMode;
 use aegis_types::user_type::UserType;
 use aegis_types::{Datum, EvalContext, FormatSettings, Host, Oid, SqlResult, TypeRef};
@@ -198,7 +200,40 @@ impl Ddl<'_> {
                 self.put_relation(changed)?;
             }
         }
+        for function in before.user_functions_of(self.context.database) {
+            if let Some(changed) = self.reprinted_function(function.oid, before)? {
+                self.put(Descriptor::Function(Arc::new(changed)))?;
+            }
+        }
         Ok(())
+    }
+
+    /// A function with the texts that it is kept by printed anew; none where they stay.
+    fn reprinted_function(
+        &self,
+        oid: Oid,
+        before: &Arc<CatalogSnapshot>,
+    ) -> SqlResult<Option<Function>> {
+        let (Some(old), Some(new)) =
+            (before.user_function(oid), self.context.catalog.user_function(oid))
+        else {
+            return Ok(None);
+        };
+        let (around_before, around) = (self.around(before), self.around(&self.context.catalog));
+        let stored = self.stored(before, &around_before).of_routine(old);
+        let deparser = self.deparser(&self.context.catalog, &around);
+        let nothing = Arc::new(Relation::default());
+        let mut changed = (**new).clone();
+        for default in changed.parameters.iter_mut().filter_map(|it| it.default.as_mut()) {
+            *default = deparser.expression(&stored.expression(default, &nothing)?, None)?;
+        }
+        if let FunctionBody::Statements(texts) = &mut changed.body {
+            for text in texts {
+                let printed = deparser.view(&stored.query(text)?, None)?;
+                printed.trim_start().clone_into(text);
+            }
+        }
+        Ok((changed != **new).then_some(changed))
     }
 
     /// A relation with its texts printed anew; none where they stay.

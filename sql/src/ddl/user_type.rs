@@ -299,8 +299,12 @@ impl Ddl<'_> {
         domain: bool,
     ) -> SqlResult<&'static str> {
         let ty = self.alterable_type(name, domain).await?;
-        self.put(Descriptor::Type(Arc::new(UserType { owner, ..(*ty).clone() })))?;
+        self.set_type_owner(&ty, owner)?;
         Ok(altered(domain))
+    }
+
+    pub(super) fn set_type_owner(&mut self, ty: &UserType, owner: Oid) -> SqlResult<()> {
+        self.put(Descriptor::Type(Arc::new(UserType { owner, ..ty.clone() })))
     }
 
     /// `DROP TYPE`, `DROP DOMAIN`

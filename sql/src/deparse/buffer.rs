@@ -22,6 +22,8 @@ pub(super) struct Printer<'a> {
     pub(super) deparser: &'a Deparser<'a>,
     pub(super) text: String,
     pub(super) indent: i32,
+    /// Whether no line is begun: an expression that is printed by itself, and those of a plan.
+    pub(super) one_line: bool,
     /// The queries around, innermost last.
     pub(super) levels: Vec<Level<'a>>,
     /// Names that no entry of a range table may get.
@@ -40,6 +42,7 @@ impl<'a> Printer<'a> {
             deparser,
             text: String::new(),
             indent: 0,
+            one_line: false,
             levels: Vec::new(),
             reserved: HashSet::new(),
             side: false,
@@ -67,10 +70,11 @@ impl<'a> Printer<'a> {
 
     /// Begins a line with a keyword (`appendContextKeyword`).
     pub(super) fn keyword(&mut self, word: &str, before: i32, after: i32, plus: i32) {
-        if self.plan.is_some() {
-            // A plan's expression is one line.
-            if word != "CASE" {
-                self.text.push(' ');
+        if self.one_line {
+            let word = word.trim_start();
+            self.trim_spaces();
+            if !word.starts_with(')') {
+                self.begin_query();
             }
             self.text.push_str(word);
             return;
@@ -87,6 +91,13 @@ impl<'a> Printer<'a> {
         self.text.extend(std::iter::repeat_n(' ', amount));
         self.text.push_str(word);
         self.indent = (self.indent + after).max(0);
+    }
+
+    /// The space that a query begins with, unless it stands where a line has room for none.
+    pub(super) fn begin_query(&mut self) {
+        if !self.one_line || !(self.text.is_empty() || self.text.ends_with([' ', '('])) {
+            self.text.push(' ');
+        }
     }
 
     /// Removes the spaces at the end.
@@ -110,7 +121,9 @@ impl<'a> Printer<'a> {
     /// `broken` says so. The first item stays where it is.
     pub(super) fn put_item(&mut self, item: &str, first: bool, broken: bool) {
         let wrap = self.deparser.layout.wrap_column;
-        if let Ok(wrap) = usize::try_from(wrap) {
+        if !self.one_line
+            && let Ok(wrap) = usize::try_from(wrap)
+        {
             if item.starts_with('\n') {
                 self.trim_spaces();
             } else if !first {

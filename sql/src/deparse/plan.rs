@@ -80,6 +80,7 @@ impl Deparser<'_> {
     ) -> SqlResult<String> {
         let mut printer = Printer::new(self);
         printer.plan = Some(PlanPrint { text, printed: 0 });
+        printer.one_line = true;
         for query in queries {
             printer.push_query(query);
         }

@@ -115,7 +115,7 @@ impl<'a> Printer<'a> {
             return Ok(());
         }
         self.indent += INDENT_CLAUSE;
-        self.put(" ");
+        self.begin_query();
         for (at, cte) in query.ctes.iter().enumerate() {
             self.put(match (at, query.written.recursive) {
                 (0, true) => "WITH RECURSIVE ",
@@ -135,8 +135,7 @@ impl<'a> Printer<'a> {
             });
             self.keyword("", 0, 0, 0);
             self.query(&cte.query, None, true)?;
-            self.keyword("", 0, 0, 0);
-            self.put(")");
+            self.keyword(")", 0, 0, 0);
         }
         self.indent -= INDENT_CLAUSE;
         self.keyword("", 0, 0, 0);
@@ -151,7 +150,7 @@ impl<'a> Printer<'a> {
         side: bool,
     ) -> SqlResult<()> {
         self.indent += INDENT_CLAUSE;
-        self.put(" ");
+        self.begin_query();
         if let Some(rows) = plain_values(query, columns) {
             return self.values(rows);
         }

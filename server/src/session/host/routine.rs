@@ -160,8 +160,12 @@ impl SessionHost {
             .cloned()
             .ok_or_else(|| SqlError::internal(format!("no function {oid}")))?;
         let is_volatile = function.volatility == b'v';
-        let observed = Arc::new(observed_by(&seen, &function, self.identity.database)?);
+        let mut observed = observed_by(&seen, &function, self.identity.database)?;
         let mut running = running.clone();
+        if !function.settings.is_empty() {
+            running.context.settings = observed.settings.format();
+        }
+        let observed = Arc::new(observed);
         running.depth += 1;
         running.is_pure |= !is_volatile;
         let host = Arc::new(self.within(observed, running.clone()));

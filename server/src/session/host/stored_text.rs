@@ -97,7 +97,7 @@ impl StoredText for Shown {
                 let query = stored.query(texts.first().map_or("", String::as_str))?;
                 let value = query.targets.first().map(|target| &target.expr);
                 let value = value.ok_or_else(|| SqlError::internal("a body without a value"))?;
-                return Ok(format!("RETURN {}", deparser.expression(value, None)?));
+                return Ok(format!("RETURN {}", deparser.expression_in_line(value)?));
             }
             let mut text = "BEGIN ATOMIC\n".to_owned();
             for statement in texts {
