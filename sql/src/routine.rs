@@ -36,16 +36,18 @@ pub fn parse_body(function: &Function) -> SqlResult<Vec<Statement>> {
     Ok(statements)
 }
 
-/// Analyzes the body of a function for arguments and a result of these types.
+/// Analyzes the body of a function for arguments and a result of these types, and the columns of the
+/// call's column definition list, if it has one.
 ///
 /// # Errors
-/// What analysis raises, without positions; 42P13 where the last statement gives something else than
+/// What analysis raises, with positions in the body's text; 42P13 where the last statement gives something else than
 /// the function is to; 0A000 for statements that cannot run here.
 pub fn analyze_body(
     context: &AnalyzerContext<'_>,
     function: &Function,
     arguments: &[TypeRef],
     result: TypeRef,
+    defined: &[TypeRef],
 ) -> SqlResult<AnalyzedBody> {
     let stored = matches!(function.body, FunctionBody::Statements(_));
     let routine = Routine {
@@ -63,7 +65,7 @@ pub fn analyze_body(
         let analyzer = Analyzer::new(context.clone()).of_routine(&routine);
         if stored { analyzer.of_stored_text() } else { analyzer }
     };
-    let result = analyzer().routine_result(function, &actual, result);
+    let result = analyzer().routine_result(function, &actual, result, defined);
     let shown = analyzer().shown_type(declared_result(function));
     let statements = parse_body(function)?;
     let Some((last, first)) = statements.split_last() else {
@@ -75,14 +77,13 @@ pub fn analyze_body(
     let mut analyzed = Vec::with_capacity(statements.len());
     for statement in first {
         check_allowed(statement)?;
-        analyzed.push(analyzer().analyze(statement).map_err(SqlError::without_position)?);
+        analyzed.push(analyzer().analyze(statement)?);
     }
     if !matches!(result, RoutineResult::Void) && !may_return(last) {
         return Err(mismatch(&shown));
     }
     check_allowed(last)?;
-    let last = analyzer().analyze_final(last, &result, &shown);
-    analyzed.push(last.map_err(SqlError::without_position)?);
+    analyzed.push(analyzer().analyze_final(last, &result, &shown)?);
     Ok(AnalyzedBody { statements: analyzed, result })
 }
 

@@ -16,6 +16,13 @@ use super::run::{table_lock_id, transaction_over};
 use super::{Outcome, Prepared, ResultColumn, Session};
 use crate::instance::Instance;
 
+/// How often, and after how long, it is looked whether the others have left a database: PostgreSQL
+/// waits five seconds too.
+const LEAVING_POLLS_MAX: u32 = 250;
+const LEAVING_POLL: std::time::Duration = std::time::Duration::from_millis(20);
+/// `pg_signal_backend`
+const SIGNAL_BACKEND: Oid = Oid(4200);
+
 /// Whether the analyzer makes a bound tree of the statement.
 pub(super) fn is_plannable(statement: &Statement) -> bool {
     match statement {
@@ -95,7 +102,11 @@ impl Session {
                 } else {
                     "DROP DATABASE"
                 })?;
-                self.refuse_database_in_use(statement)?;
+                self.leave_database(statement).await?;
+                self.define(statement).await
+            }
+            Statement::Rename(rename) if rename.rename_type == ast::ObjectType::Database => {
+                self.leave_database(statement).await?;
                 self.define(statement).await
             }
             Statement::CreateIndex(create) if create.concurrent => {
@@ -219,17 +230,51 @@ impl Session {
         ))
     }
 
-    fn refuse_database_in_use(&self, statement: &Statement) -> SqlResult<()> {
-        let Statement::DropDatabase(drop) = statement else {
-            return Ok(());
+    /// Waits until nobody is connected to the database that a statement drops or renames; with FORCE,
+    /// ends their sessions before.
+    async fn leave_database(&mut self, statement: &Statement) -> SqlResult<()> {
+        let (name, force) = match statement {
+            Statement::DropDatabase(drop) => {
+                (drop.name.as_str(), drop.options.iter().any(|option| option.name == "force"))
+            }
+            Statement::Rename(rename) => match &rename.object {
+                Some(ast::ObjectName::Name(names)) => {
+                    (names.last().map_or("", String::as_str), false)
+                }
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
         };
-        if drop.name == self.database_name {
+        if name == self.database_name {
+            // Renaming says so itself.
+            if matches!(statement, Statement::Rename(_)) {
+                return Ok(());
+            }
             return Err(SqlError::new(
                 SqlState::ObjectInUse,
                 "cannot drop the currently open database",
             ));
         }
-        let others = self.instance.sessions_of(&drop.name);
+        let catalog = self.current_catalog();
+        let role = self.roles().current;
+        let kind = aegis_catalog::access::Kind::Database;
+        let owns = |oid| catalog.access(self.database).owns(role, kind, oid);
+        // Who may not do it is told so, whoever is connected.
+        if !catalog.database_named(name).is_some_and(|database| owns(database.oid)) {
+            return Ok(());
+        }
+        if force {
+            self.end_sessions_of(name)?;
+        }
+        let mut others = self.instance.sessions_of(name);
+        for _ in 0..LEAVING_POLLS_MAX {
+            if others == 0 {
+                return Ok(());
+            }
+            self.cancel.check()?;
+            tokio::time::sleep(LEAVING_POLL).await;
+            others = self.instance.sessions_of(name);
+        }
         if others > 0 {
             let plural = if others == 1 { "is 1 other session" } else { "are other sessions" };
             let detail = if others == 1 {
@@ -239,10 +284,38 @@ impl Session {
             };
             return Err(SqlError::new(
                 SqlState::ObjectInUse,
-                format!("database \"{}\" is being accessed by other users", drop.name),
+                format!("database \"{name}\" is being accessed by other users"),
             )
             .detail(detail));
         }
+        Ok(())
+    }
+
+    /// Ends the sessions of a database, unless one of them is beyond this role.
+    fn end_sessions_of(&mut self, database: &str) -> SqlResult<()> {
+        let catalog = self.current_catalog();
+        let access = catalog.access(self.database);
+        let role = self.roles().current;
+        let sessions = self.instance.sessions().into_iter();
+        let sessions: Vec<_> =
+            sessions.map(|(_, session)| session).filter(|it| it.database == database).collect();
+        for session in &sessions {
+            let Some(other) = catalog.role_named(&session.user) else { continue };
+            let refuse =
+                |message: &str| Err(SqlError::new(SqlState::InsufficientPrivilege, message));
+            if other.superuser && !access.is_superuser(role) {
+                return refuse("must be a superuser to terminate superuser process");
+            }
+            if !access.has_privileges_of(role, other.oid)
+                && !access.has_privileges_of(role, SIGNAL_BACKEND)
+            {
+                return refuse(
+                    "must be a member of the role whose process is being terminated or member of \
+                     pg_signal_backend",
+                );
+            }
+        }
+        sessions.iter().for_each(|session| session.stop_handle.terminate());
         Ok(())
     }
 

@@ -46,7 +46,6 @@ impl Analyzer<'_> {
                 let info = EntryInfo { aliased: true, ..EntryInfo::default() };
                 let excluded = self.add_entry(entry, info);
                 let item = self.entry_item(excluded);
-                self.check_name_conflicts(std::slice::from_ref(&item))?;
                 self.scope().namespace.push(item);
                 let mut entries = self.scope().entries.iter();
                 let entry = entries.position(|info| info.relation == Some(table.oid));

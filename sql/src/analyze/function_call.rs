@@ -87,7 +87,9 @@ impl Analyzer<'_> {
         row: Node,
         at: u32,
     ) -> SqlResult<Option<Node>> {
-        if let Some(node) = self.field_of(&row, name)? {
+        // The columns of a relation have the names that its alias gives them.
+        let is_whole_row = matches!(row.expr, Expr::Column { column: 0, .. });
+        if !is_whole_row && let Some(node) = self.field_of(&row, name)? {
             return Ok(Some(node));
         }
         let names = [name.to_owned()];

@@ -127,6 +127,7 @@ impl Analyzer<'_> {
         right: &[NamespaceColumn],
     ) -> SqlResult<(Option<Expr>, Vec<NamespaceColumn>)> {
         let mut conditions = Vec::with_capacity(using.len());
+        let mut sides = Vec::with_capacity(using.len());
         let mut merged: Vec<NamespaceColumn> = Vec::with_capacity(using.len());
         for name in using {
             if merged.iter().any(|column| column.name == *name) {
@@ -137,16 +138,15 @@ impl Analyzer<'_> {
             }
             let left = using_column(left, name, "left")?;
             let right = using_column(right, name, "right")?;
-            let equal = self.operator(
-                &symbol("="),
-                Some(Node::unwritten(left.clone())),
-                Node::unwritten(right.clone()),
-                0,
-            );
-            let equal = equal.map_err(without_position)?;
-            conditions.push(self.coerce_to_boolean(equal, "JOIN/USING")?);
+            sides.push((left.clone(), right.clone()));
             let expr = self.merged_column(kind, left, right)?;
             merged.push(NamespaceColumn { name: name.clone(), expr });
+        }
+        for (left, right) in sides {
+            let (left, right) = (Node::unwritten(left), Node::unwritten(right));
+            let equal = self.operator(&symbol("="), Some(left), right, 0);
+            let equal = equal.map_err(without_position)?;
+            conditions.push(self.coerce_to_boolean(equal, "JOIN/USING")?);
         }
         let on = match conditions.len() {
             0 => None,

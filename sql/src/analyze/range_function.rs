@@ -1,5 +1,6 @@
 //! Functions in `FROM`: one row a result, several side by side, ordinality.
 
+use aegis_types::builtin::Implementation;
 use aegis_types::{Array, Datum, SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use super::Analyzer;
@@ -127,7 +128,10 @@ impl Analyzer<'_> {
             }
             columns.push((def.name.clone(), self.resolve_type_name(name)?));
         }
-        let takes_list = call.row().is_some_and(|row| row.source.starts_with("json"));
+        let takes_list = call.row().is_some_and(|row| {
+            matches!(row.implementation, Implementation::Statements)
+                || row.source.starts_with("json")
+        });
         if !takes_list {
             return Err(SqlError::unsupported("a column definition list of this function"));
         }

@@ -37,6 +37,8 @@ pub enum RoutineResult {
         /// The composite type; none for an anonymous record.
         ty: Option<TypeRef>,
     },
+    /// A record of the columns that a column definition list has; or from one column that is one.
+    Defined(Vec<TypeRef>),
     /// A record of whatever columns the last statement has.
     AnyRecord,
 }
@@ -63,7 +65,7 @@ impl<'a> Analyzer<'a> {
         let context = self.context.clone();
         let routine = self.routine;
         self.keep_unknown_targets =
-            matches!(result, RoutineResult::Scalar(_) | RoutineResult::Record { .. });
+            !matches!(result, RoutineResult::Void | RoutineResult::AnyRecord);
         let mut analyzed = self.analyze(statement)?;
         let mut finisher = Analyzer::new(context);
         finisher.routine = routine;
@@ -79,13 +81,15 @@ impl<'a> Analyzer<'a> {
         Ok(analyzed)
     }
 
-    /// What a call of a function gives, for arguments of these types and a result of this one.
+    /// What a call of a function gives, for arguments of these types and a result of this one;
+    /// `defined` is its column definition list, if it has one.
     #[must_use]
     pub fn routine_result(
         &self,
         function: &Function,
         actual: &[Oid],
         result: TypeRef,
+        defined: &[TypeRef],
     ) -> RoutineResult {
         let outputs = function.parameters.iter().filter(|parameter| parameter.is_output());
         let outputs: Vec<Oid> = outputs.map(|parameter| parameter.ty).collect();
@@ -94,7 +98,10 @@ impl<'a> Analyzer<'a> {
         }
         if result.oid == t::RECORD {
             if outputs.is_empty() {
-                return RoutineResult::AnyRecord;
+                return match defined {
+                    [] => RoutineResult::AnyRecord,
+                    columns => RoutineResult::Defined(columns.to_vec()),
+                };
             }
             let declared = function.input_types();
             let columns = outputs.into_iter().map(|ty| {
@@ -168,6 +175,16 @@ impl<'a> Analyzer<'a> {
                 [_] => Ok(vec![*ty]),
                 _ => Err(mismatch(shown).detail("Final statement must return exactly one column.")),
             },
+            RoutineResult::Defined(columns) => {
+                if let [one] = given
+                    && (one.oid == t::RECORD || self.is_composite(one.oid))
+                    && columns.iter().map(|column| column.oid).ne([one.oid])
+                {
+                    return Ok(given.to_vec());
+                }
+                check_count(given, columns, shown)?;
+                Ok(columns.clone())
+            }
             RoutineResult::Record { columns, ty } => {
                 if let ([one], Some(ty)) = (given, ty)
                     && (columns.len() != 1 || one.oid == ty.oid)
@@ -175,12 +192,7 @@ impl<'a> Analyzer<'a> {
                 {
                     return Ok(vec![*ty]);
                 }
-                if given.len() > columns.len() {
-                    return Err(mismatch(shown).detail("Final statement returns too many columns."));
-                }
-                if given.len() < columns.len() {
-                    return Err(mismatch(shown).detail("Final statement returns too few columns."));
-                }
+                check_count(given, columns, shown)?;
                 Ok(columns.clone())
             }
         }
@@ -351,6 +363,15 @@ impl<'a> Analyzer<'a> {
             ..Query::default()
         })
     }
+}
+
+fn check_count(given: &[TypeRef], wanted: &[TypeRef], shown: &str) -> SqlResult<()> {
+    let detail = match given.len().cmp(&wanted.len()) {
+        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Greater => "Final statement returns too many columns.",
+        std::cmp::Ordering::Less => "Final statement returns too few columns.",
+    };
+    Err(mismatch(shown).detail(detail))
 }
 
 fn mismatch(shown: &str) -> SqlError {

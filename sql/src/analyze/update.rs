@@ -41,8 +41,9 @@ impl Analyzer<'_> {
         }
         let mut from = vec![JoinTree::Entry(entry)];
         from.extend(self.other_tables(&item, &update.from)?);
-        let set = self.set_list(&named, entry, &update.assignments)?;
         let (filter, current_of) = self.rows_to_change(update.where_clause.as_ref())?;
+        let mut returning = self.returning(&update.returning)?;
+        let set = self.set_list(&named, entry, &update.assignments)?;
         if current_of.is_some() && view.is_some() {
             return Err(SqlError::new(
                 SqlState::FeatureNotSupported,
@@ -57,7 +58,6 @@ impl Analyzer<'_> {
             targets.push(Target { expr, name, hidden: false, origin: None });
             columns.push(number);
         }
-        let mut returning = self.returning(&update.returning)?;
         self.carry_other_columns(entry, &mut returning, &mut targets)?;
         let source = Query { from, filter, targets, ..Query::default() };
         let view_checks = view.map(|view| view.checks()).unwrap_or_default();

@@ -49,7 +49,12 @@ pub struct AggregateArgs {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FunctionOption {
     /// `AS 'definition' [, 'link symbol']`
-    As(Vec<String>),
+    As {
+        /// The strings: one for SQL, two for an object file.
+        definition: Vec<String>,
+        /// Where the first of them is in the text.
+        place: Option<BodyPlace>,
+    },
     /// `LANGUAGE name`
     Language(String),
     /// `TRANSFORM FOR TYPE …`
@@ -74,6 +79,25 @@ pub enum FunctionOption {
     Set(VariableSetStmt),
     /// `PARALLEL word`
     Parallel(String),
+}
+
+/// Where a body that is a string stands in the text around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyPlace {
+    /// Its first byte, behind the quote.
+    pub start: u32,
+    /// Whether each quote in it is written twice.
+    pub doubled: bool,
+}
+
+impl BodyPlace {
+    /// Where a byte of the body is in the text around it.
+    #[must_use]
+    pub fn around(self, body: &str, position: u32) -> u32 {
+        let before = body.as_bytes().iter().take(position as usize);
+        let quotes = before.filter(|byte| self.doubled && **byte == b'\'').count();
+        self.start.saturating_add(position).saturating_add(u32::try_from(quotes).unwrap_or(0))
+    }
 }
 
 /// The body of a routine in SQL's own syntax.

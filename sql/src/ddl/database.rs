@@ -206,6 +206,35 @@ impl Ddl<'_> {
         Ok("DROP DATABASE")
     }
 
+    /// `ALTER DATABASE … RENAME`. That nobody is connected to it is the session's to see.
+    pub(super) async fn rename_database(
+        &mut self,
+        old: &str,
+        new: &str,
+    ) -> SqlResult<&'static str> {
+        self.claim_database(old).await?;
+        self.claim_database(new).await?;
+        let database = self.database_named(old)?;
+        self.check_owns_database(&database)?;
+        let role = self.role_row(self.role)?;
+        if !role.superuser && !role.create_database {
+            return Err(refused("permission denied to rename database"));
+        }
+        if self.context.catalog.database_named(new).is_some() {
+            return Err(SqlError::new(
+                SqlState::DuplicateDatabase,
+                format!("database \"{new}\" already exists"),
+            ));
+        }
+        if database.oid == self.context.database {
+            let message = "current database cannot be renamed";
+            return Err(SqlError::new(SqlState::FeatureNotSupported, message));
+        }
+        let renamed = Database { name: new.to_owned(), ..(*database).clone() };
+        self.put(Descriptor::Database(Arc::new(renamed)))?;
+        Ok("ALTER DATABASE")
+    }
+
     /// `ALTER DATABASE … SET` and `RESET`
     pub(super) fn alter_database_set(
         &mut self,

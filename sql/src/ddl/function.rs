@@ -30,6 +30,8 @@ const NAME_CLAIM: u8 = u8::MAX - 5;
 struct Attributes {
     language: Option<String>,
     definition: Option<Vec<String>>,
+    /// Where its text is, if that can be told.
+    place: Option<crate::ast::BodyPlace>,
     strict: Option<bool>,
     volatility: Option<u8>,
     security_definer: Option<bool>,
@@ -66,7 +68,10 @@ impl Attributes {
         };
         for option in options {
             match option {
-                FunctionOption::As(definition) => set(&mut found.definition, definition.clone())?,
+                FunctionOption::As { definition, place } => {
+                    set(&mut found.definition, definition.clone())?;
+                    found.place = *place;
+                }
                 FunctionOption::Language(language) => set(&mut found.language, language.clone())?,
                 FunctionOption::SecurityDefiner(definer) => {
                     set(&mut found.security_definer, *definer)?;
@@ -211,7 +216,19 @@ impl Ddl<'_> {
         }
         function.returns_value = matches!(create.body, Some(RoutineBody::Return(_)));
         function.body = self.read_body(create, attributes.definition.as_deref(), &function)?;
-        self.put_function(function, create.replace).await?;
+        let text = match &function.body {
+            FunctionBody::Text(text) => text.clone(),
+            _ => String::new(),
+        };
+        // Mistakes in the body are where they are in the statement around it.
+        let has_place = attributes.place.is_some();
+        self.put_function(function, create.replace, has_place).await.map_err(|error| {
+            let place = error.fields().position.zip(attributes.place);
+            match place {
+                Some((position, place)) => error.at(place.around(&text, position)),
+                None => error,
+            }
+        })?;
         Ok(if create.is_procedure { "CREATE PROCEDURE" } else { "CREATE FUNCTION" })
     }
 
@@ -468,7 +485,12 @@ impl Ddl<'_> {
     }
 
     /// `ProcedureCreate`
-    async fn put_function(&mut self, mut function: Function, replace: bool) -> SqlResult<()> {
+    async fn put_function(
+        &mut self,
+        mut function: Function,
+        replace: bool,
+        has_place: bool,
+    ) -> SqlResult<()> {
         let inputs = function.input_types();
         self.claim_function(function.schema, &function.name).await?;
         let found = self
@@ -497,7 +519,7 @@ impl Ddl<'_> {
             }
             None => function.oid = self.counters.next_oid()?,
         }
-        self.validate(&function)?;
+        self.validate(&function, has_place)?;
         self.put(Descriptor::Function(Arc::new(function)))
     }
 
@@ -575,11 +597,15 @@ impl Ddl<'_> {
     }
 
     /// Looks at the body, as `check_function_bodies` wants it.
-    fn validate(&self, function: &Function) -> SqlResult<()> {
+    fn validate(&self, function: &Function, has_place: bool) -> SqlResult<()> {
         if !self.session_settings.bool("check_function_bodies") {
             return Ok(());
         }
         let in_function = |error: SqlError| {
+            let in_text = matches!(function.body, FunctionBody::Text(_));
+            if has_place && in_text && error.fields().position.is_some() {
+                return error;
+            }
             error.without_position().context(format!("SQL function \"{}\"", function.name))
         };
         if function.input_types().iter().any(|ty| is_polymorphic(*ty)) {
@@ -602,7 +628,7 @@ impl Ddl<'_> {
         let arguments: Vec<TypeRef> =
             function.input_types().into_iter().map(TypeRef::plain).collect();
         let result = TypeRef::plain(function.result);
-        analyze_body(&context, function, &arguments, result).map(drop).map_err(in_function)
+        analyze_body(&context, function, &arguments, result, &[]).map(drop).map_err(in_function)
     }
 
     /// The schemas that names in a body are looked up in.

@@ -218,6 +218,9 @@ impl Ddl<'_> {
     }
 
     fn granted_relation(&self, name: &crate::ast::RangeVar) -> SqlResult<GrantedRelation> {
+        if let Some(schema) = &name.schema {
+            self.schema(schema)?;
+        }
         match self.analyzer().resolve_relation(name)? {
             crate::analyze::ResolvedRelation::Stored(relation) => {
                 Ok(GrantedRelation::Stored(relation))

@@ -23,6 +23,11 @@ impl Ddl<'_> {
             let old = rename.subname.as_deref().unwrap_or_default();
             return self.rename_role(old, &rename.new_name).await;
         }
+        if let (ObjectType::Database, Some(ObjectName::Name(names))) =
+            (rename.rename_type, &rename.object)
+        {
+            return self.rename_database(&names.join("."), &rename.new_name).await;
+        }
         match (rename.rename_type, &rename.object) {
             (ObjectType::Type | ObjectType::Domain, Some(ObjectName::Type(name))) => {
                 let domain = rename.rename_type == ObjectType::Domain;
@@ -69,6 +74,13 @@ impl Ddl<'_> {
 
     async fn rename_relation(&mut self, relation: &Relation, new: &str) -> SqlResult<()> {
         self.claim_new(relation.schema, new).await?;
+        if relation.row_type.is_some() {
+            // Its row type has its name.
+            self.claim_type_name(relation.schema, new).await?;
+            if self.context.catalog.user_type_named(relation.schema, new).is_some() {
+                return Err(super::user_type::type_exists(new));
+            }
+        }
         let mut changed = (*self.relation(relation.oid)?).clone();
         new.clone_into(&mut changed.name);
         self.put_relation(changed)?;

@@ -150,7 +150,14 @@ impl<'a> Printer<'a> {
         if written.aliased || renamed || own_name.as_deref() != Some(alias.as_str()) {
             self.put(&format!(" {}", quote_ident(&alias)));
         }
-        if renamed {
+        if is_defined(&entry.kind) {
+            let names = &self.deparser.names;
+            let typed = columns.iter().zip(&entry.columns).map(|(name, column)| {
+                format!("{name} {}", names.format_type(column.ty.oid, Some(column.ty.typmod)))
+            });
+            let typed: Vec<String> = typed.collect();
+            self.put(&format!("({})", typed.join(", ")));
+        } else if renamed {
             self.put(&format!("({})", columns.join(", ")));
         }
         Ok(())
@@ -245,4 +252,13 @@ fn count_joins(tree: &JoinTree) -> usize {
         JoinTree::Entry(_) => 0,
         JoinTree::Join { left, right, .. } => 1 + count_joins(left) + count_joins(right),
     }
+}
+
+/// Whether the columns of an entry are those of a column definition list.
+fn is_defined(kind: &RteKind) -> bool {
+    let RteKind::Functions { calls, .. } = kind else { return false };
+    let [(Expr::Call(call), _)] = calls.as_slice() else { return false };
+    let is_output = |mode: &u8| matches!(mode, b'o' | b'b' | b't');
+    call.ty.oid == aegis_types::type_oid::RECORD
+        && call.row().is_some_and(|row| !row.modes.iter().any(is_output))
 }

@@ -45,15 +45,22 @@ impl Changes<'_> {
             .iter()
             .map(|index| index.encode_key(row, &row_key, &evaluation))
             .collect::<SqlResult<_>>()?;
-        for (index, entry) in table.indexes.iter().zip(&entries) {
-            let Some(entry) = entry else { continue };
-            let Some(holder) = self.lock_unique(table, index, entry, &row_key).await? else {
-                continue;
-            };
-            if arbiters.is_some_and(|arbiters| arbiters.contains(&index.oid)) {
-                return Ok(InsertOutcome::Conflict(holder));
+        let is_arbiter = |oid| arbiters.is_some_and(|arbiters| arbiters.contains(&oid));
+        // A conflict in an arbiter counts before one that is an error.
+        for arbiter in [true, false] {
+            for (index, entry) in table.indexes.iter().zip(&entries) {
+                let Some(entry) = entry.as_ref().filter(|_| is_arbiter(index.oid) == arbiter)
+                else {
+                    continue;
+                };
+                let Some(holder) = self.lock_unique(table, index, entry, &row_key).await? else {
+                    continue;
+                };
+                if arbiter {
+                    return Ok(InsertOutcome::Conflict(holder));
+                }
+                return Err(self.unique_violation(table, index, row)?);
             }
-            return Err(self.unique_violation(table, index, row)?);
         }
         let mut value = Vec::with_capacity(64);
         table.layout.encode(row, &mut value)?;

@@ -6,13 +6,28 @@ use super::keyword::Keyword as Kw;
 use super::lexer::TokenKind;
 use super::stream::TokenStream;
 use crate::ast::{
-    AggregateArgs, AlterFunctionStmt, CallForm, CallStmt, CreateFunctionStmt, CreateRuleStmt,
-    CreateTriggerStmt, DoStmt, Expr, FunctionOption, FunctionParameter, ObjectType, ObjectWithArgs,
-    ParameterMode, RoutineBody, RuleEvent, Statement, TriggerEvent, TriggerTiming,
+    AggregateArgs, AlterFunctionStmt, BodyPlace, CallForm, CallStmt, CreateFunctionStmt,
+    CreateRuleStmt, CreateTriggerStmt, DoStmt, Expr, FunctionOption, FunctionParameter, ObjectType,
+    ObjectWithArgs, ParameterMode, RoutineBody, RuleEvent, Statement, TriggerEvent, TriggerTiming,
     TriggerTransition, TypeName,
 };
 
 impl TokenStream<'_> {
+    /// Where the body is that the string at hand holds; none where escapes stand in between.
+    fn body_place(&self) -> Option<BodyPlace> {
+        let start = self.location();
+        let text = self.text().get(start as usize..)?;
+        match text.as_bytes() {
+            [b'\'', ..] => Some(BodyPlace { start: start + 1, doubled: true }),
+            [b'$', rest @ ..] => {
+                let tag = rest.iter().position(|byte| *byte == b'$')?;
+                let start = start.checked_add(u32::try_from(tag).ok()?)?.checked_add(2)?;
+                Some(BodyPlace { start, doubled: false })
+            }
+            _ => None,
+        }
+    }
+
     /// What follows `CREATE [OR REPLACE]`, from `FUNCTION` or `PROCEDURE` on.
     pub(super) fn create_function(&mut self, replace: bool) -> SqlResult<Statement> {
         let is_procedure = self.at(Kw::Procedure);
@@ -182,11 +197,19 @@ impl TokenStream<'_> {
         let option = match keyword {
             Kw::As if creating => {
                 self.skip();
+                let (start, place) = (self.location(), self.body_place());
                 let mut definition = vec![self.string()?];
+                // A string in several pieces has no one place.
+                let end = u32::try_from(definition[0].len()).unwrap_or(u32::MAX);
+                let is_whole = |place: &BodyPlace| {
+                    let end = place.around(&definition[0], end);
+                    end.checked_add(place.start - start) == Some(self.previous_end())
+                };
+                let place = place.filter(is_whole);
                 if self.eat_char(',') {
                     definition.push(self.string()?);
                 }
-                FunctionOption::As(definition)
+                FunctionOption::As { definition, place }
             }
             Kw::Language if creating => {
                 self.skip();

@@ -14,6 +14,7 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "lastval",
     "setval",
     "pg_sequence_last_value",
+    "pg_sequence_parameters",
     "current_database",
     "current_schema",
     "current_schemas",

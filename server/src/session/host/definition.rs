@@ -43,8 +43,9 @@ pub(super) static FUNCTIONS: HostTable = &[
             return Ok(Datum::Null);
         };
         Ok(text_or_null(match call.arg(1) {
-            Datum::Int4(column) if *column != 0 => {
-                definition::index_column(&names, index, *column, call.boolean(2))
+            Datum::Int4(column) if *column != 0 && index.as_index().is_some() => {
+                let column = definition::index_column(&names, index, *column, call.boolean(2));
+                Some(column.unwrap_or_default())
             }
             _ => definition::index_definition(&names, index, call.boolean(2)),
         }))

@@ -134,7 +134,15 @@ fn relation(names: &Names<'_>, text: &str) -> SqlResult<Oid> {
     };
     let found = match parts {
         [name] => names.relation_on_path(name),
-        [schema, name] => names.schema(schema).and_then(|oid| names.relation_in(oid, name)),
+        [schema, name] => {
+            let oid = names.schema(schema).ok_or_else(|| {
+                SqlError::new(
+                    SqlState::InvalidSchemaName,
+                    format!("schema \"{schema}\" does not exist"),
+                )
+            })?;
+            names.relation_in(oid, name)
+        }
         _ => {
             return Err(SqlError::new(
                 SqlState::SyntaxError,

@@ -26,8 +26,8 @@ use aegis_types::context::NoHost;
 use aegis_types::functions::Values;
 use aegis_types::type_oid::RECORD;
 use aegis_types::{
-    CallContext, Datum, EvalContext, Oid, Record, RecordKind, RecordShape, SqlError, SqlResult,
-    SqlState, TypeRef,
+    CallContext, Datum, EvalContext, Host, Oid, Record, RecordKind, RecordShape, SqlError,
+    SqlResult, SqlState, TypeRef,
 };
 use parking_lot::Mutex;
 
@@ -83,9 +83,9 @@ struct Kept {
     bodies: HashMap<BodyKey, Arc<Body>>,
 }
 
-/// A function, the types of its arguments and of its result, and the schemas that names are looked up
-/// in.
-type BodyKey = (Oid, Vec<Oid>, Oid, Vec<Oid>);
+/// A function, the types of its arguments and of its result, the columns that a column definition list
+/// gives it, and the schemas that names are looked up in.
+type BodyKey = (Oid, Vec<Oid>, Oid, Vec<TypeRef>, Vec<Oid>);
 
 /// A body, with the plans of its queries as they are made.
 struct Body {
@@ -169,8 +169,12 @@ impl SessionHost {
         running.depth += 1;
         running.is_pure |= !is_volatile;
         let host = Arc::new(self.within(observed, running.clone()));
-        let types: Vec<TypeRef> = call.argument_types.to_vec();
-        let body = host.body_of(&running, &function, &types, call.result_type)?;
+        // Behind the arguments there may be a column definition list.
+        let inputs = function.inputs().count();
+        let types: Vec<TypeRef> = call.argument_types.iter().take(inputs).copied().collect();
+        let defined = arguments.get(inputs).map_or_else(Vec::new, defined_columns);
+        let arguments = arguments.get(..inputs).unwrap_or(arguments);
+        let body = host.body_of(&running, &function, &types, call.result_type, &defined)?;
         if running.is_pure
             && let Some(word) = body.analyzed.statements.iter().find_map(changing_word)
         {
@@ -189,11 +193,12 @@ impl SessionHost {
         function: &Arc<Function>,
         arguments: &[TypeRef],
         result: TypeRef,
+        defined: &[TypeRef],
     ) -> SqlResult<Arc<Body>> {
         let catalog = &running.context.catalog;
         let seen = self.seen();
         let types = arguments.iter().map(|ty| ty.oid).collect();
-        let key = (function.oid, types, result.oid, seen.search_path.clone());
+        let key = (function.oid, types, result.oid, defined.to_vec(), seen.search_path.clone());
         {
             let mut kept = self.routines.0.lock();
             let is_current = kept.catalog.as_ref().is_some_and(|it| Arc::ptr_eq(it, catalog));
@@ -214,8 +219,10 @@ impl SessionHost {
             parameters: Vec::new(),
             infer_parameters: false,
         };
-        let analyzed = analyze_body(&context, function, arguments, result).map_err(|error| {
-            error.context(format!("SQL function \"{}\" during startup", function.name))
+        let analyzed = analyze_body(&context, function, arguments, result, defined);
+        let analyzed = analyzed.map_err(|error| {
+            let context = format!("SQL function \"{}\" during startup", function.name);
+            error.without_position().context(context)
         })?;
         let plans = analyzed.statements.iter().map(|_| OnceLock::new()).collect();
         let identities = OnceLock::new();
@@ -264,6 +271,10 @@ impl Activation {
             return Ok(Box::new(std::iter::empty()));
         }
         let shape = self.shape(&statements[last]);
+        let defined = match (&self.body.analyzed.result, &shape) {
+            (RoutineResult::Defined(columns), None) => Some(columns.clone()),
+            _ => None,
+        };
         let mut current: Option<(Box<dyn RowBatch>, usize)> = None;
         let mut batches = batches;
         Ok(Box::new(std::iter::from_fn(move || {
@@ -273,7 +284,14 @@ impl Activation {
                 {
                     let row = batch.row(*at);
                     *at += 1;
-                    return Some(Ok(result_of(row, shape.as_ref())));
+                    let value = result_of(row, shape.as_ref());
+                    let checked = match (&defined, &value) {
+                        (Some(columns), Datum::Record(record)) => {
+                            check_fields(record, columns, &self.host)
+                        }
+                        _ => Ok(()),
+                    };
+                    return Some(checked.map(|()| value));
                 }
                 let next = stacker::maybe_grow(STACK_WANTED, STACK_GIVEN, || batches.next())?;
                 match next {
@@ -292,11 +310,19 @@ impl Activation {
         match &self.body.analyzed.result {
             RoutineResult::Void | RoutineResult::Scalar(_) => return None,
             RoutineResult::AnyRecord if of(RECORD) => return None,
+            // One column that is a record, and not the one column that is wanted.
+            RoutineResult::Defined(wanted)
+                if wanted.iter().map(|it| it.oid).ne(columns.iter().map(|it| it.ty.oid)) =>
+            {
+                return None;
+            }
             RoutineResult::Record { ty: Some(ty), .. } if of(ty.oid) => return None,
             RoutineResult::Record { ty: Some(ty), .. } => {
                 return Some(RecordKind::Composite(ty.oid));
             }
-            RoutineResult::Record { ty: None, .. } | RoutineResult::AnyRecord => {}
+            RoutineResult::Record { ty: None, .. }
+            | RoutineResult::Defined(_)
+            | RoutineResult::AnyRecord => {}
         }
         let outputs = self.body.function.parameters.iter().filter(|it| it.is_output());
         let mut names: Vec<Arc<str>> = outputs.map(|it| it.name.as_str().into()).collect();
@@ -474,6 +500,57 @@ fn changing_word(statement: &Analyzed) -> Option<&'static str> {
         }
         changing => Some(word_of(changing)),
     }
+}
+
+/// The types in a column definition list, as a call has it: name, type and modifier of each.
+fn defined_columns(list: &Datum) -> Vec<TypeRef> {
+    let Datum::Array(list) = list else { return Vec::new() };
+    let number = |datum: &Datum| match datum {
+        Datum::Text(text) => text.parse::<i64>().unwrap_or_default(),
+        _ => 0,
+    };
+    let column = |part: &[Datum]| {
+        let (oid, typmod) = (number(part.get(1)?), number(part.get(2)?));
+        Some(TypeRef::with_typmod(Oid(u32::try_from(oid).ok()?), i32::try_from(typmod).ok()?))
+    };
+    list.elements.chunks(3).filter_map(column).collect()
+}
+
+/// 42804 for a record that has other fields than a column definition list.
+fn check_fields(record: &Record, wanted: &[TypeRef], host: &SessionHost) -> SqlResult<()> {
+    let given: Vec<TypeRef> = match record.kind() {
+        RecordKind::Untyped => return Ok(()),
+        RecordKind::Anonymous(shape) => shape.types.clone(),
+        RecordKind::Composite(oid) => match host.record_fields(TypeRef::plain(*oid)) {
+            Some(fields) => fields.iter().map(|(_, ty)| *ty).collect(),
+            None => return Ok(()),
+        },
+    };
+    let refused = |detail: String| {
+        let message = "function return row and query-specified return row do not match";
+        Err(SqlError::new(SqlState::DatatypeMismatch, message).detail(detail))
+    };
+    if given.len() != wanted.len() {
+        let plural = if given.len() == 1 { "" } else { "s" };
+        return refused(format!(
+            "Returned row contains {} attribute{plural}, but query expects {}.",
+            given.len(),
+            wanted.len()
+        ));
+    }
+    let seen = host.seen();
+    let name = |ty: &TypeRef| seen.names(host.identity.database).format_type(ty.oid, None);
+    for (at, (given, wanted)) in given.iter().zip(wanted).enumerate() {
+        if given.oid != wanted.oid {
+            return refused(format!(
+                "Returned type {} at ordinal position {}, but query expects {}.",
+                name(given),
+                at + 1,
+                name(wanted)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A row of the last statement as the function's result.

@@ -57,6 +57,21 @@ pub(super) static FUNCTIONS: HostTable = &[
         }
         Ok(Datum::Int8(value))
     }),
+    ("pg_sequence_parameters", |call| {
+        let relation = sequence(call)?;
+        let any = Privilege::SELECT | Privilege::UPDATE | Privilege::USAGE;
+        check(call, &relation, any)?;
+        let Some(body) = relation.as_sequence() else { return Ok(Datum::Null) };
+        Ok(Datum::record([
+            Datum::Int8(body.start),
+            Datum::Int8(body.minimum),
+            Datum::Int8(body.maximum),
+            Datum::Int8(body.increment),
+            Datum::Bool(body.cycle),
+            Datum::Int8(body.cache),
+            Datum::Oid(body.ty),
+        ]))
+    }),
     ("pg_sequence_last_value", |call| {
         let sequence = sequence(call)?;
         check(call, &sequence, Privilege::SELECT | Privilege::USAGE)?;

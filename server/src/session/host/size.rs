@@ -8,7 +8,20 @@ use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use super::{Call, HostTable};
 
 pub(super) static FUNCTIONS: HostTable = &[
-    ("pg_relation_size", |call| sized(call, own_bytes)),
+    ("pg_relation_size", |call| match call.args.get(1) {
+        None => sized(call, own_bytes),
+        Some(Datum::Text(fork)) => match &**fork {
+            "main" => sized(call, own_bytes),
+            // There is one fork here.
+            "fsm" | "vm" | "init" => sized(call, |_, _| Ok(0)),
+            _ => {
+                let hint = "Valid fork names are \"main\", \"fsm\", \"vm\", and \"init\".";
+                let code = SqlState::InvalidParameterValue;
+                Err(SqlError::new(code, "invalid fork name").hint(hint))
+            }
+        },
+        Some(_) => Ok(Datum::Null),
+    }),
     ("pg_table_size", |call| sized(call, own_bytes)),
     ("pg_indexes_size", |call| sized(call, index_bytes)),
     ("pg_total_relation_size", |call| {

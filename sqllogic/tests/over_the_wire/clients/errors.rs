@@ -25,6 +25,38 @@ async fn fails(session: &Session, query: &str, expected: Told<'_>) {
     }
 }
 
+/// A mistake in the body of a function is told where it stands in the statement around it.
+#[tokio::test]
+async fn mistakes_in_bodies_are_where_they_are_written() {
+    let target = Target::new();
+    let session = target.in_schema("rust_bodies").await;
+    let missing = "column \"nocol\" does not exist";
+    for (query, code, message, wrong) in [
+        (
+            "CREATE FUNCTION e1() RETURNS int LANGUAGE sql AS 'SELECT 1; SELEC 2'",
+            "42601",
+            "syntax error at or near \"SELEC\"",
+            "SELEC 2",
+        ),
+        (
+            "CREATE FUNCTION e2(é int) RETURNS int LANGUAGE sql AS $é$ SELECT\n 'ü' || nocol $é$",
+            "42703",
+            missing,
+            "nocol",
+        ),
+        (
+            "CREATE FUNCTION e3() RETURNS int LANGUAGE sql AS 'SELECT ''it''''s'' || nocol'",
+            "42703",
+            missing,
+            "nocol",
+        ),
+    ] {
+        let before = query.split(wrong).next().unwrap().chars().count();
+        let position = Some(u32::try_from(before).unwrap() + 1);
+        fails(&session, query, (code, message, None, None, position)).await;
+    }
+}
+
 #[tokio::test]
 async fn violations_name_their_objects() {
     let target = Target::new();
