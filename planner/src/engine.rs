@@ -13,7 +13,7 @@ use aegis_sql::explain::{ExplainRequest, Measure, PlanNode};
 use aegis_sql::query_engine::{
     Batches, DatumRows, QueryEngine, QueryPlan, RowBatch, RowStream, StatementContext,
 };
-use aegis_storage::TreeId;
+use aegis_storage::{TreeId, at_length};
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -45,18 +45,19 @@ pub struct DataFusionEngine {
     io: Arc<FileReads>,
 }
 
-/// A runtime without workers: its threads read spilled files for parts of plans that run from within
-/// an expression.
+/// A runtime whose threads read spilled files for parts of plans that run from within an expression.
+/// It is of the kind that the others are: code that runs inside of it knows by that how to wait.
 #[derive(Debug)]
 struct FileReads(Option<tokio::runtime::Runtime>);
 
 impl FileReads {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .thread_name("query-files")
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("aegis-query-files")
             .max_blocking_threads(READERS_MAX)
             .build();
-        Self(Some(runtime.expect("a runtime without drivers asks nothing of the system")))
+        Self(Some(runtime.expect("a server that gets no thread cannot start")))
     }
 
     fn handle(&self) -> &Handle {
@@ -119,7 +120,6 @@ impl QueryEngine for DataFusionEngine {
     }
 }
 
-#[derive(Clone)]
 struct DataFusionPlan {
     plan: Arc<Plan>,
     /// Whether it is run row by row.
@@ -165,8 +165,8 @@ impl DataFusionPlan {
 }
 
 impl QueryPlan for DataFusionPlan {
-    fn execute(&self, context: &StatementContext) -> SqlResult<Box<dyn RowStream>> {
-        Ok(Box::new(Stream { state: State::Waiting(self.clone(), context.clone()) }))
+    fn execute(self: Arc<Self>, context: StatementContext) -> SqlResult<Box<dyn RowStream>> {
+        Ok(Box::new(Stream { state: State::Waiting(self, Box::new(context)) }))
     }
 
     fn execute_here(&self, context: &StatementContext) -> SqlResult<Batches> {
@@ -184,7 +184,7 @@ impl QueryPlan for DataFusionPlan {
             if let Err(error) = run.context.cancel.check() {
                 return Some(Err(error));
             }
-            match block_on(&run.io, stream.next())? {
+            match at_length(|| block_on(&run.io, stream.next()))? {
                 Ok(batch) => Some(Ok(Box::new(ArrowBatch { batch, types: types.clone() }) as _)),
                 Err(error) => Some(Err(sql_error(error))),
             }
@@ -205,9 +205,8 @@ impl QueryPlan for DataFusionPlan {
 
 type Message = SqlResult<RecordBatch>;
 
-#[expect(clippy::large_enum_variant, reason = "every query has one, and begins with the largest")]
 enum State {
-    Waiting(DataFusionPlan, StatementContext),
+    Waiting(Arc<DataFusionPlan>, Box<StatementContext>),
     Running(
         Arc<[TypeRef]>,
         mpsc::Receiver<Message>,

@@ -9,13 +9,14 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use aegis_sql::explain::Measure;
 use aegis_sql::query_engine::StatementContext;
+use aegis_storage::at_length;
 use aegis_types::self_describing::write_any;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryReservation;
 use parking_lot::Mutex;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::Handle;
 
 use crate::memory::{Held, datum_size, reserve, row_size};
 use crate::subquery::{KeySet, Stored};
@@ -311,13 +312,7 @@ pub(crate) fn block_on<F: Future>(io: &Handle, future: F) -> F::Output {
         if let Poll::Ready(value) = polled {
             return value;
         }
-        let multi_threaded = Handle::try_current()
-            .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
-        if multi_threaded {
-            tokio::task::block_in_place(std::thread::park);
-        } else {
-            std::thread::park();
-        }
+        at_length(std::thread::park);
     }
 }
 

@@ -204,7 +204,7 @@ impl Database {
         let context = StatementContext { memory_bytes, ..self.context() };
         let engine = DataFusionEngine::new(self.runtime.handle().clone());
         let plan = engine.plan(&query, &context)?;
-        let mut stream = plan.execute(&context)?;
+        let mut stream = plan.execute(context)?;
         let types: Vec<TypeRef> = query.visible_targets().map(|target| target.expr.ty()).collect();
         let settings = FormatSettings::default();
         let eval = EvalContext {
@@ -375,7 +375,7 @@ fn many_nested_subqueries_on_two_threads_all_end() {
     let plan = engine.plan(&query, &context).unwrap();
     let sessions: Vec<_> = (0..12)
         .map(|_| {
-            let mut stream = plan.execute(&context).unwrap();
+            let mut stream = plan.clone().execute(context.clone()).unwrap();
             async move {
                 let mut rows = 0;
                 while let Some(batch) = stream.next().await.unwrap() {

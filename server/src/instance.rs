@@ -130,7 +130,7 @@ pub struct Activity {
     /// When its open transaction began.
     pub transaction_start: Option<i64>,
     /// `application_name`
-    pub application_name: String,
+    pub application_name: Arc<str>,
 }
 
 impl Default for Activity {
@@ -142,7 +142,7 @@ impl Default for Activity {
             query_id: None,
             query_start: None,
             transaction_start: None,
-            application_name: String::new(),
+            application_name: Arc::from(""),
         }
     }
 }
@@ -162,8 +162,8 @@ pub struct SessionEntry {
     pub client_address: Option<SocketAddr>,
     /// How it is encrypted, if it is.
     pub tls: Option<TlsSession>,
-    /// What it does.
-    pub activity: Activity,
+    /// What it does: the session's own to write.
+    pub activity: Arc<Mutex<Activity>>,
 }
 
 impl Instance {
@@ -345,6 +345,9 @@ impl Instance {
     /// Stops: whatever is committed is in the log, and the log is closed.
     pub async fn shutdown(&self) {
         self.statistics.save(&*self.disk);
+        if let Err(error) = self.counters.settle(&self.catalog()).await {
+            tracing::error!(%error, "sequences will go on behind what they had reserved");
+        }
         if let Err(error) = self.log.shutdown().await {
             tracing::error!(%error, "the commit log did not shut down cleanly");
         }

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -60,7 +61,10 @@ fn start_log(config: &Config) -> Result<(), Failure> {
 }
 
 fn run(config: &Config) -> Result<(), Failure> {
+    // The log, the flusher and the queries' threads want a core too.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.saturating_sub(1).max(1))
         .thread_name("aegis-connections")
         .max_blocking_threads(aegis_server::task::WAITING_THREADS_MAX)
         .enable_all()

@@ -25,7 +25,7 @@ use aegis_sql::settings::{REPORTED, SessionSettings};
 use aegis_types::{FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
 use parking_lot::Mutex;
 
-use crate::instance::Instance;
+use crate::instance::{Activity, Instance};
 use crate::notify::Mailbox;
 
 /// A column of a result.
@@ -52,7 +52,7 @@ pub struct Prepared {
     /// The types of `$1`, `$2`, …
     pub parameter_types: Vec<TypeRef>,
     /// The columns that it returns; `None` if it returns no rows (`NoData`).
-    pub columns: Option<Vec<ResultColumn>>,
+    pub columns: Option<Arc<[ResultColumn]>>,
     /// What it means under `catalog`; `None` for statements that are analyzed where they run.
     analyzed: Option<Arc<Analyzed>>,
     /// The catalog that it was analyzed with: under another it is analyzed again.
@@ -84,7 +84,7 @@ pub enum Outcome {
         /// The word of the tag.
         tag: &'static str,
         /// The columns.
-        columns: Vec<ResultColumn>,
+        columns: Arc<[ResultColumn]>,
         /// The rows. The session must not run another statement of the same transaction that
         /// writes while the stream is alive, other than through suspended portals.
         rows: Box<dyn RowStream>,
@@ -94,7 +94,7 @@ pub enum Outcome {
         /// The tag.
         tag: String,
         /// The columns.
-        columns: Vec<ResultColumn>,
+        columns: Arc<[ResultColumn]>,
         /// The rows.
         rows: Box<dyn RowStream>,
     },
@@ -185,6 +185,8 @@ pub struct Session {
     portals: Arc<Mutex<portal::Portals>>,
     notices: Vec<Notice>,
     cancel: CancelFlag,
+    /// What others see of it.
+    activity: Arc<Mutex<Activity>>,
     statement_timestamp: i64,
     /// Counts what plans do, while a statement is explained.
     measure: Option<Arc<Measure>>,
@@ -223,8 +225,20 @@ impl Session {
 
     /// A query string begins.
     fn begin_text(&mut self) {
-        self.statement_timestamp = aegis_types::clock::now();
+        self.begin_message();
         self.several_statements = false;
+    }
+
+    /// A message that runs something, or makes it ready to run, has come: `statement_timestamp()` is
+    /// now, and so is `now()` if it begins a transaction.
+    pub fn begin_message(&mut self) {
+        self.statement_timestamp = aegis_types::clock::now();
+    }
+
+    /// When the message under way came.
+    #[must_use]
+    pub const fn statement_timestamp(&self) -> i64 {
+        self.statement_timestamp
     }
 
     /// The statements parsed last are run as one string: several of them share a transaction, as in
@@ -246,14 +260,18 @@ impl Session {
     /// What the client is to be told, as far as `client_min_messages` lets it through; forgotten
     /// here.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        let least = self.settings.get("client_min_messages");
+        let warnings = self.host.take_warnings();
+        if self.notices.is_empty() && warnings.is_empty() {
+            return Vec::new();
+        }
+        let least = &*self.settings.frequent().least_message;
         let passes = |severity: &str| match severity {
             "INFO" => true,
             "WARNING" => least != "error",
             _ => !matches!(least, "error" | "warning"),
         };
         let mut notices = std::mem::take(&mut self.notices);
-        let warnings = self.host.take_warnings().into_iter();
+        let warnings = warnings.into_iter();
         notices.extend(warnings.map(|fields| Notice { severity: "WARNING", fields }));
         notices.into_iter().filter(|notice| passes(notice.severity)).collect()
     }
@@ -276,7 +294,8 @@ impl Session {
     }
 
     /// The settings that values are read and printed with.
-    pub fn format(&mut self) -> Arc<FormatSettings> {
+    #[must_use]
+    pub fn format(&self) -> Arc<FormatSettings> {
         self.settings.format()
     }
 
@@ -300,18 +319,12 @@ impl Session {
     /// How long things may take.
     #[must_use]
     pub fn timeouts(&self) -> Timeouts {
+        let frequent = self.settings.frequent();
         Timeouts {
-            statement: self.duration("statement_timeout"),
-            idle_in_transaction: self.duration("idle_in_transaction_session_timeout"),
-            idle_session: self.duration("idle_session_timeout"),
+            statement: frequent.statement_timeout,
+            idle_in_transaction: frequent.idle_in_transaction_timeout,
+            idle_session: frequent.idle_session_timeout,
         }
-    }
-
-    fn duration(&self, name: &'static str) -> Option<Duration> {
-        u64::try_from(self.settings.integer(name))
-            .ok()
-            .filter(|milliseconds| *milliseconds > 0)
-            .map(Duration::from_millis)
     }
 
     /// Where notifications arrive: to be sent whenever no transaction is open.

@@ -7,21 +7,29 @@
 //!
 //! Reservations are transactions of their own: a rollback gives no number back. They are waited for
 //! where the number is needed, which is inside synchronous evaluation; the wait gives its thread's
-//! other work away first.
+//! other work away first. A sequence that is asked all the time reserves more at once, so that these
+//! waits stay rare; what is left over at a clean shutdown is given back.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aegis_catalog::store::COUNTER_TREE;
-use aegis_catalog::{Relation, SequenceBody};
-use aegis_storage::{Store, TxnOptions};
+use aegis_catalog::{CatalogSnapshot, Relation, SequenceBody};
+use aegis_storage::{Store, TxnOptions, at_length};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 
 /// Values that one reservation of a sequence covers beyond the one asked for, as PostgreSQL's.
 const RESERVE_AHEAD: u32 = 32;
+/// Values that it covers at most, of a sequence in heavy demand.
+const RESERVE_AHEAD_MAX: u32 = 8192;
+/// A reservation that lasted for less than this is followed by one of twice the values.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+/// One that lasted for longer than this, by one of [`RESERVE_AHEAD`] again.
+const LONG_LIFE: Duration = Duration::from_secs(10);
 /// OIDs that one reservation covers.
 const OID_BLOCK: u32 = 64;
 const OID_KEY: &[u8] = &[0];
@@ -32,7 +40,8 @@ pub struct Counters {
     store: Store,
     runtime: Handle,
     oids: Mutex<Range<u32>>,
-    sequences: Mutex<HashMap<(Oid, u32), Arc<Mutex<Position>>>>,
+    /// By OID and generation.
+    sequences: Mutex<HashMap<(Oid, u32), Arc<Mutex<Sequence>>>>,
 }
 
 /// Where a sequence stands.
@@ -44,6 +53,26 @@ pub struct Position {
     pub is_called: bool,
     /// `log_cnt`: values that may still be handed out without a reservation.
     pub ahead: u32,
+}
+
+/// A sequence in use.
+struct Sequence {
+    position: Position,
+    /// Values that its last reservation covered, and when that was made.
+    reserved: Option<(u32, Instant)>,
+}
+
+impl Sequence {
+    /// Values that the next reservation is to cover.
+    fn demand(&self) -> u32 {
+        match self.reserved {
+            Some((values, then)) if then.elapsed() < SHORT_LIFE => {
+                (values * 2).min(RESERVE_AHEAD_MAX)
+            }
+            Some((values, then)) if then.elapsed() < LONG_LIFE => values,
+            _ => RESERVE_AHEAD,
+        }
+    }
 }
 
 impl Counters {
@@ -82,22 +111,24 @@ impl Counters {
     /// 2200H at the end of a sequence that does not cycle; what the reservation raises.
     pub fn next_value(&self, relation: &Relation) -> SqlResult<i64> {
         let body = sequence(relation)?;
-        let position = self.position(relation.oid, body)?;
-        let mut position = hold(&position);
+        let sequence = self.sequence(relation.oid, body)?;
+        let mut sequence = hold(&sequence);
+        let position = sequence.position;
         let value = if position.is_called {
             successor(position.last_value, body, &relation.name)?
         } else {
             position.last_value
         };
-        if position.ahead == 0 || !position.is_called {
-            let (reserved, ahead) = reserve(value, body);
-            self.write_position(relation.oid, body, reserved, true)?;
-            position.ahead = ahead;
+        let ahead = if position.ahead == 0 || !position.is_called {
+            let demand = sequence.demand();
+            let (reserved, ahead) = reserve(value, body, demand);
+            self.write_position((relation.oid, body.generation), reserved, true)?;
+            sequence.reserved = Some((demand, Instant::now()));
+            ahead
         } else {
-            position.ahead -= 1;
-        }
-        position.last_value = value;
-        position.is_called = true;
+            position.ahead - 1
+        };
+        sequence.position = Position { last_value: value, is_called: true, ahead };
         Ok(value)
     }
 
@@ -116,10 +147,10 @@ impl Counters {
                 ),
             ));
         }
-        let position = self.position(relation.oid, body)?;
-        let mut position = hold(&position);
-        self.write_position(relation.oid, body, value, is_called)?;
-        *position = Position { last_value: value, is_called, ahead: 0 };
+        let sequence = self.sequence(relation.oid, body)?;
+        let mut sequence = hold(&sequence);
+        self.write_position((relation.oid, body.generation), value, is_called)?;
+        sequence.position = Position { last_value: value, is_called, ahead: 0 };
         Ok(())
     }
 
@@ -129,15 +160,34 @@ impl Counters {
     /// What reading raises.
     pub fn current(&self, relation: &Relation) -> SqlResult<Position> {
         let body = sequence(relation)?;
-        let position = self.position(relation.oid, body)?;
-        let position = hold(&position);
-        Ok(*position)
+        let sequence = self.sequence(relation.oid, body)?;
+        let sequence = hold(&sequence);
+        Ok(sequence.position)
     }
 
-    fn position(&self, oid: Oid, body: &SequenceBody) -> SqlResult<Arc<Mutex<Position>>> {
+    /// Gives back what is reserved of the sequences that exist: the server stops, and the next one
+    /// goes on without a gap.
+    ///
+    /// # Errors
+    /// What the commit raises.
+    pub async fn settle(&self, catalog: &CatalogSnapshot) -> SqlResult<()> {
+        let sequences: Vec<_> = self.sequences.lock().drain().collect();
+        let mut txn = self.store.begin(TxnOptions::default())?;
+        for ((oid, generation), sequence) in sequences {
+            let body = catalog.relation(oid).and_then(|relation| relation.as_sequence());
+            let Position { last_value, is_called, ahead } = sequence.lock().position;
+            if ahead > 0 && body.is_some_and(|body| body.generation == generation) {
+                let value = position_bytes(last_value, is_called);
+                txn.put(COUNTER_TREE, &sequence_key(oid, generation), &value)?;
+            }
+        }
+        Ok(txn.commit().await.map(drop)?)
+    }
+
+    fn sequence(&self, oid: Oid, body: &SequenceBody) -> SqlResult<Arc<Mutex<Sequence>>> {
         let mut sequences = self.sequences.lock();
-        if let Some(position) = sequences.get(&(oid, body.generation)) {
-            return Ok(position.clone());
+        if let Some(sequence) = sequences.get(&(oid, body.generation)) {
+            return Ok(sequence.clone());
         }
         let stored = self.read(&sequence_key(oid, body.generation))?;
         let position = match stored.as_deref() {
@@ -148,21 +198,18 @@ impl Counters {
             },
             _ => Position { last_value: body.initial, is_called: false, ahead: 0 },
         };
-        let position = Arc::new(Mutex::new(position));
-        sequences.insert((oid, body.generation), position.clone());
-        Ok(position)
+        let sequence = Arc::new(Mutex::new(Sequence { position, reserved: None }));
+        sequences.insert((oid, body.generation), sequence.clone());
+        Ok(sequence)
     }
 
     fn write_position(
         &self,
-        oid: Oid,
-        body: &SequenceBody,
+        (oid, generation): (Oid, u32),
         last_value: i64,
         is_called: bool,
     ) -> SqlResult<()> {
-        let mut value = last_value.to_le_bytes().to_vec();
-        value.push(u8::from(is_called));
-        self.write(&sequence_key(oid, body.generation), &value)
+        self.write(&sequence_key(oid, generation), &position_bytes(last_value, is_called))
     }
 
     fn read(&self, key: &[u8]) -> SqlResult<Option<Vec<u8>>> {
@@ -173,7 +220,7 @@ impl Counters {
     fn write(&self, key: &[u8], value: &[u8]) -> SqlResult<()> {
         let mut txn = self.store.begin(TxnOptions::default())?;
         txn.put(COUNTER_TREE, key, value)?;
-        tokio::task::block_in_place(|| self.runtime.block_on(txn.commit()))?;
+        at_length(|| self.runtime.block_on(txn.commit()))?;
         Ok(())
     }
 }
@@ -181,7 +228,7 @@ impl Counters {
 /// Takes what may be held by somebody who commits. Whoever waits for it gives its place in the runtime
 /// to another thread meanwhile: with all of them waiting here, nobody would be left to commit.
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.try_lock().unwrap_or_else(|| tokio::task::block_in_place(|| mutex.lock()))
+    mutex.try_lock().unwrap_or_else(|| at_length(|| mutex.lock()))
 }
 
 fn sequence(relation: &Relation) -> SqlResult<&SequenceBody> {
@@ -195,6 +242,12 @@ fn sequence_key(oid: Oid, generation: u32) -> Vec<u8> {
     key.extend_from_slice(&oid.0.to_be_bytes());
     key.extend_from_slice(&generation.to_be_bytes());
     key
+}
+
+fn position_bytes(last_value: i64, is_called: bool) -> Vec<u8> {
+    let mut bytes = last_value.to_le_bytes().to_vec();
+    bytes.push(u8::from(is_called));
+    bytes
 }
 
 fn damaged() -> SqlError {
@@ -221,16 +274,43 @@ fn successor(last: i64, body: &SequenceBody, name: &str) -> SqlResult<i64> {
     }
 }
 
-/// The value to log so that up to [`RESERVE_AHEAD`] more can be handed out, and how many.
-fn reserve(value: i64, body: &SequenceBody) -> (i64, u32) {
-    let mut reserved = value;
-    let mut ahead = 0;
-    while ahead < RESERVE_AHEAD {
-        match reserved.checked_add(body.increment) {
-            Some(next) if next >= body.minimum && next <= body.maximum => reserved = next,
-            _ => break,
+/// The value to log so that up to `demand` more can be handed out, and how many.
+fn reserve(value: i64, body: &SequenceBody, demand: u32) -> (i64, u32) {
+    let bound = if body.increment > 0 { body.maximum } else { body.minimum };
+    let step = i128::from(body.increment);
+    let room = (i128::from(bound) - i128::from(value)) / step;
+    let ahead = room.clamp(0, i128::from(demand));
+    let reserved = i128::from(value) + ahead * step;
+    (i64::try_from(reserved).unwrap_or(bound), u32::try_from(ahead).unwrap_or(demand))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(increment: i64, minimum: i64, maximum: i64) -> SequenceBody {
+        SequenceBody {
+            ty: aegis_types::type_oid::INT8,
+            start: minimum,
+            increment,
+            minimum,
+            maximum,
+            cache: 1,
+            cycle: false,
+            generation: 0,
+            initial: minimum,
+            owned_by: None,
+            internal: false,
         }
-        ahead += 1;
     }
-    (reserved, ahead)
+
+    #[test]
+    fn a_reservation_ends_where_the_sequence_does() {
+        assert_eq!(reserve(1, &body(1, 1, i64::MAX), 32), (33, 32));
+        assert_eq!(reserve(90, &body(4, 1, 100), 32), (98, 2));
+        assert_eq!(reserve(100, &body(1, 1, 100), 32), (100, 0));
+        assert_eq!(reserve(-5, &body(-2, -8, -1), 32), (-7, 1));
+        assert_eq!(reserve(i64::MAX - 1, &body(i64::MAX, 1, i64::MAX), 8), (i64::MAX - 1, 0));
+        assert_eq!(reserve(i64::MIN, &body(i64::MAX, i64::MIN, i64::MAX), 8), (i64::MAX - 1, 2));
+    }
 }

@@ -167,7 +167,7 @@ pub trait QueryPlan: Send + Sync {
     ///
     /// # Errors
     /// Whatever fails at the start.
-    fn execute(&self, context: &StatementContext) -> SqlResult<Box<dyn RowStream>>;
+    fn execute(self: Arc<Self>, context: StatementContext) -> SqlResult<Box<dyn RowStream>>;
 
     /// Starts it on the thread that asks for its rows: for a query within the expression of another,
     /// which holds a thread already.

@@ -5,7 +5,7 @@
 //! drivers and dumps set them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use aegis_types::context::{ByteaOutput, IntervalStyle};
 use aegis_types::timezone::TimeZone;
@@ -13,7 +13,10 @@ use aegis_types::{Ctype, FormatSettings, Oid, SqlError, SqlResult, SqlState};
 
 use crate::ast::SetValue;
 
+mod frequent;
 mod value;
+
+pub use frequent::Frequent;
 
 /// A setting.
 #[derive(Clone, Copy, Debug)]
@@ -503,7 +506,8 @@ pub struct SessionSettings {
     current: Values,
     at_begin: Option<Values>,
     local: BTreeMap<String, Option<String>>,
-    format: Option<Arc<FormatSettings>>,
+    format: OnceLock<Arc<FormatSettings>>,
+    frequent: OnceLock<Arc<Frequent>>,
     /// Whether the current role is a superuser: `is_superuser`.
     pub is_superuser: bool,
 }
@@ -664,7 +668,7 @@ impl SessionSettings {
             Some(value) => Arc::make_mut(&mut self.current).insert(key, value),
             None => Arc::make_mut(&mut self.current).remove(&key),
         };
-        self.format = None;
+        self.note_change();
     }
 
     /// Whether two sessions' settings, or one's at two times, are seen to be the same.
@@ -686,7 +690,7 @@ impl SessionSettings {
         }
         self.current = Arc::new(reset);
         self.local.clear();
-        self.format = None;
+        self.note_change();
     }
 
     /// Remembers the values for a rollback.
@@ -712,16 +716,29 @@ impl SessionSettings {
             self.current = before;
         }
         self.local.clear();
-        self.format = None;
+        self.note_change();
     }
 
     /// The settings that values are read and printed with.
-    pub fn format(&mut self) -> Arc<FormatSettings> {
-        if let Some(format) = &self.format {
-            return format.clone();
-        }
+    #[must_use]
+    pub fn format(&self) -> Arc<FormatSettings> {
+        self.format.get_or_init(|| Arc::new(self.read_format())).clone()
+    }
+
+    /// What every statement asks for.
+    #[must_use]
+    pub fn frequent(&self) -> &Arc<Frequent> {
+        self.frequent.get_or_init(|| Arc::new(Frequent::of(self)))
+    }
+
+    fn note_change(&mut self) {
+        self.format.take();
+        self.frequent.take();
+    }
+
+    fn read_format(&self) -> FormatSettings {
         let (date_style, date_order) = value::date_style(self.get("DateStyle"));
-        let format = Arc::new(FormatSettings {
+        FormatSettings {
             date_style,
             date_order,
             interval_style: match self.get("IntervalStyle") {
@@ -737,9 +754,7 @@ impl SessionSettings {
                 _ => ByteaOutput::Hex,
             },
             ctype: Ctype::named(self.get("lc_ctype")).unwrap_or_default(),
-        });
-        self.format = Some(format.clone());
-        format
+        }
     }
 }
 

@@ -24,8 +24,8 @@ mod isolation;
 mod serializable;
 #[path = "over_the_wire/kill.rs"]
 mod kill;
-#[path = "over_the_wire/load.rs"]
-mod load;
+#[path = "over_the_wire/sessions.rs"]
+mod sessions;
 #[path = "over_the_wire/data_directory.rs"]
 mod data_directory;
 #[path = "over_the_wire/hostile.rs"]

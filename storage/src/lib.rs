@@ -15,6 +15,7 @@ mod codec;
 mod error;
 mod ids;
 mod range;
+mod thread;
 
 // What is below: a disk, and a log.
 pub mod commit_log;
@@ -63,5 +64,6 @@ pub use scan::Scan;
 pub use store::{
     CatalogBuilder, CatalogChange, Clock, MemoryBudget, Store, StoreOptions, StoreStats,
 };
+pub use thread::at_length;
 pub use transaction::{IsolationLevel, Savepoint, Transaction, TxnOptions};
 pub use view::ReadView;

@@ -326,7 +326,7 @@ impl Transaction {
         let is_scarce = self.shared.write_set_bytes() > options.memory.write_set_bytes;
         let bytes_max = if is_scarce { options.spill_bytes / 16 } else { options.spill_bytes };
         if bytes > bytes_max {
-            self.writes.shed(bytes_max as usize)?;
+            crate::at_length(|| self.writes.shed(bytes_max as usize))?;
         }
         Ok(())
     }

@@ -73,6 +73,12 @@ impl ReadView {
         self.command
     }
 
+    /// Whether the transaction has written to a tree.
+    #[must_use]
+    pub fn has_written(&self, tree: TreeId) -> bool {
+        self.own.as_ref().is_some_and(|own| own.writes.touches(tree))
+    }
+
     /// The time of the last commit that it sees, in microseconds since 1970: monotone with `seq`.
     #[must_use]
     pub fn timestamp_us(&self) -> i64 {

@@ -6,11 +6,13 @@
 //! An expression that an index is over counts as a column of its table, numbered from
 //! [`EXPRESSION`] downwards.
 
-use aegis_catalog::Relation;
+use std::sync::Arc;
+
+use aegis_catalog::{IndexBody, Relation};
 use aegis_sql::analyze::{implies, same_expression};
 use aegis_sql::bound::{Expr, ROW_KEY};
 use aegis_storage::{Direction, TreeId};
-use aegis_types::{SqlResult, key, type_oid};
+use aegis_types::{SqlError, SqlResult, SqlState, key, type_oid};
 
 use super::Builder;
 use crate::compile::{Layout, comparison, compile, is_constant, strip};
@@ -101,6 +103,38 @@ impl Around<'_> {
 }
 
 impl Builder {
+    /// Whether what an index says is in a tree was not there at this snapshot; whoever has put it there
+    /// sees it.
+    fn is_younger(&self, index: &IndexBody, tree: TreeId) -> bool {
+        let is_own = || self.view.as_ref().is_some_and(|view| view.has_written(tree));
+        index.valid_from > self.snapshot && !is_own()
+    }
+
+    /// A table whose rows got a key after this snapshot was taken has none that it could see.
+    ///
+    /// # Errors
+    /// 40001
+    pub(super) fn check_readable(&self, relation: &Relation, tree: TreeId) -> SqlResult<()> {
+        let Some(table) = relation.as_table().filter(|table| !table.row_key.is_empty()) else {
+            return Ok(());
+        };
+        let mut indexes = table.indexes.iter().filter_map(|oid| self.catalog.relation(*oid));
+        let is_younger = |index: &Arc<Relation>| {
+            index.as_index().is_some_and(|body| body.tree == 0 && self.is_younger(body, tree))
+        };
+        if !indexes.any(is_younger) {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            SqlState::TRSerializationFailure,
+            "could not serialize access due to concurrent update",
+        )
+        .detail(format!(
+            "The primary key of \"{}\" is younger than the snapshot of this transaction.",
+            relation.name
+        )))
+    }
+
     /// About how many rows a table has.
     pub(super) fn table_rows(&mut self, relation: &Relation) -> f64 {
         if let Some(rows) = self.table_rows.get(&relation.oid) {
@@ -323,7 +357,7 @@ impl Builder {
                 }
                 continue;
             }
-            if body.valid_from > self.snapshot || !body.valid {
+            if !body.valid || self.is_younger(body, TreeId(body.tree)) {
                 continue;
             }
             let keys = body.keys.iter().zip(body.key_types(relation)).map(|(key, ty)| {

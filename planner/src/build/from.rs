@@ -712,6 +712,7 @@ impl Builder {
         if types.is_empty() {
             types.push(DUMMY);
         }
+        self.check_readable(relation, TreeId(table.tree))?;
         let scan = ScanPlan {
             relation: relation.clone(),
             entry: at,

@@ -13,19 +13,15 @@ const QUERY_BYTES_MAX: usize = 1023;
 impl Session {
     /// A statement begins.
     pub(super) fn note_active(&self, source: &Arc<str>, query_id: Option<i64>) {
-        let now = clock::now();
-        let query = cut(source);
-        let transaction_start =
-            self.block.as_ref().map_or(self.statement_timestamp, |block| block.timestamp);
-        self.instance.update(self.process_id, |entry| {
-            let activity = &mut entry.activity;
-            activity.state = SessionState::Active;
-            activity.state_change = Some(now);
-            activity.query = query;
-            activity.query_id = query_id;
-            activity.query_start = Some(now);
-            activity.transaction_start = Some(transaction_start);
-        });
+        let now = self.statement_timestamp;
+        let transaction_start = self.block.as_ref().map_or(now, |block| block.timestamp);
+        let mut activity = self.activity.lock();
+        activity.state = SessionState::Active;
+        activity.state_change = Some(now);
+        activity.query = cut(source);
+        activity.query_id = query_id;
+        activity.query_start = Some(now);
+        activity.transaction_start = Some(transaction_start);
     }
 
     /// The client is asked for more.
@@ -36,17 +32,14 @@ impl Session {
             b'E' => SessionState::IdleInFailedTransaction,
             _ => SessionState::Idle,
         };
-        let transaction_start = self.block.as_ref().map(|block| block.timestamp);
-        let application_name = self.settings.get("application_name");
-        self.instance.update(self.process_id, |entry| {
-            let activity = &mut entry.activity;
-            activity.state = state;
-            activity.state_change = Some(now);
-            activity.transaction_start = transaction_start;
-            if activity.application_name != application_name {
-                application_name.clone_into(&mut activity.application_name);
-            }
-        });
+        let application_name = &self.settings.frequent().application_name;
+        let mut activity = self.activity.lock();
+        activity.state = state;
+        activity.state_change = Some(now);
+        activity.transaction_start = self.block.as_ref().map(|block| block.timestamp);
+        if !Arc::ptr_eq(&activity.application_name, application_name) {
+            activity.application_name = application_name.clone();
+        }
     }
 }
 

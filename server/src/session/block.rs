@@ -1,6 +1,7 @@
 //! The transaction of a session: implicit or a block, its savepoints, its own DDL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aegis_catalog::CatalogSnapshot;
 use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt};
@@ -29,6 +30,8 @@ pub(super) struct Block {
     /// As it was asked for and is shown.
     pub(super) isolation: ast::IsolationLevel,
     pub(super) read_only: bool,
+    /// `deadlock_timeout`, as its waits know it.
+    pub(super) deadlock_timeout: Option<Duration>,
     /// `now()`
     pub(super) timestamp: i64,
     /// Checks that wait for the commit.
@@ -103,13 +106,14 @@ impl Session {
     }
 
     fn open_block(&mut self, explicit: bool) -> SqlResult<()> {
-        let isolation = isolation_named(self.settings.get("default_transaction_isolation"));
-        let read_only = self.settings.bool("default_transaction_read_only");
+        let frequent = self.settings.frequent();
+        let (isolation, read_only) = (frequent.default_isolation, frequent.default_read_only);
+        let deadlock_timeout = frequent.deadlock_timeout;
         let txn = self.instance.store.begin(TxnOptions {
             isolation: stored(isolation),
             read_only,
             process_id: self.process_id,
-            deadlock_timeout: self.duration("deadlock_timeout").unwrap_or_default(),
+            deadlock_timeout: deadlock_timeout.unwrap_or_default(),
         })?;
         self.settings.begin();
         self.block = Some(Block {
@@ -119,6 +123,7 @@ impl Session {
             has_snapshot: false,
             isolation,
             read_only,
+            deadlock_timeout,
             timestamp: self.statement_timestamp,
             deferred: Arc::default(),
             savepoints: Vec::new(),
@@ -502,15 +507,6 @@ impl Block {
                 format!("savepoint \"{name}\" does not exist"),
             )
         })
-    }
-}
-
-fn isolation_named(name: &str) -> ast::IsolationLevel {
-    match name {
-        "serializable" => ast::IsolationLevel::Serializable,
-        "repeatable read" => ast::IsolationLevel::RepeatableRead,
-        "read uncommitted" => ast::IsolationLevel::ReadUncommitted,
-        _ => ast::IsolationLevel::ReadCommitted,
     }
 }
 

@@ -103,7 +103,7 @@ impl Session {
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let instance = self.instance.clone();
-        let lock_timeout = self.duration("lock_timeout");
+        let lock_timeout = self.settings.frequent().lock_timeout;
         let mut changes =
             Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
         changes.check_deferred(when).await

@@ -112,7 +112,7 @@ impl Session {
     ) -> SqlResult<(Arc<CatalogSnapshot>, Arc<Relation>)> {
         let catalog = self.current_catalog();
         let found = self.find_relation(&catalog, name)?;
-        let wait = LockWait::Wait { timeout: self.duration("lock_timeout") };
+        let wait = LockWait::Wait { timeout: self.settings.frequent().lock_timeout };
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
@@ -233,7 +233,7 @@ impl Session {
             }
         }
         let context = self.statement_context(catalog, Arc::new([])).await?;
-        let rows = match self.run_bound(&analyzed, context.clone()).await? {
+        let rows = match self.run_bound(&analyzed, Arc::default(), context.clone()).await? {
             Outcome::Rows { rows, .. } | Outcome::Returned { rows, .. } => rows,
             _ => return Err(SqlError::internal("COPY of what gives no rows")),
         };
@@ -363,7 +363,7 @@ impl TableCopyIn {
     async fn insert_rows(&mut self, session: &mut Session, finish: bool) -> SqlResult<()> {
         let shared = session.shared_transaction()?;
         let instance = session.instance.clone();
-        let lock_timeout = session.duration("lock_timeout");
+        let lock_timeout = session.settings.frequent().lock_timeout;
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let context = self.context.clone();

@@ -380,7 +380,7 @@ impl Cursor {
         };
         let context = rerun.context.clone();
         let mut again = Self::new(
-            rerun.plan.execute(&context)?,
+            rerun.plan.clone().execute(context.clone())?,
             self.flag.clone(),
             self.types.clone(),
             Movement::Scroll(new_spool(self.types.clone(), &context)),

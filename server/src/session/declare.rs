@@ -109,11 +109,15 @@ impl Session {
             Declared { hold: declare.options.hold, binary: declare.options.binary, scrollable };
         let format = if declared.binary { Format::Binary } else { Format::Text };
         let open = OpenPortal { cursor, flag, tag: PortalTag::Counted("SELECT"), ended: true };
-        let mut portal = Portal::ready(Arc::new(prepared), Formats::All(format), Vec::new());
+        let mut portal = Portal::ready(
+            Arc::new(prepared),
+            Formats::All(format),
+            Vec::new(),
+            self.statement_timestamp,
+        );
         portal.state = PortalState::Open(open);
         portal.relations = locks_of(&analyzed.statement).keys().map(|oid| Oid(*oid)).collect();
         portal.declared = Some(declared);
-        portal.creation_time = self.statement_timestamp;
         self.put_new_portal(name, portal);
         Ok(Outcome::Done("DECLARE CURSOR".to_owned()))
     }
@@ -136,7 +140,7 @@ impl Session {
                 context,
                 engine: self.instance.engine.clone(),
                 row_ids: self.instance.row_ids.clone(),
-                lock_timeout: self.duration("lock_timeout"),
+                lock_timeout: self.settings.frequent().lock_timeout,
             };
             let (rows, relations) = rows.stream(query)?;
             let keys = RowKeys { first: width, relations, locking: true };
@@ -145,7 +149,7 @@ impl Session {
         let (query, relation) = with_current_row(query);
         types.extend(relation.map(|_| TypeRef::plain(type_oid::BYTEA)));
         let plan = self.instance.engine.plan(&query, &context)?;
-        let rows = plan.execute(&context)?;
+        let rows = plan.clone().execute(context.clone())?;
         let options = declare.options;
         let scrollable = options.scroll || (!options.no_scroll && scans_backward(&query));
         let movement = if !scrollable {
@@ -192,7 +196,7 @@ impl Session {
     }
 
     /// The columns that FETCH gives, for Describe.
-    pub(super) fn fetched_columns(&self, fetch: &FetchStmt) -> Option<Vec<ResultColumn>> {
+    pub(super) fn fetched_columns(&self, fetch: &FetchStmt) -> Option<Arc<[ResultColumn]>> {
         if fetch.is_move {
             return None;
         }

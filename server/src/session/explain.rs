@@ -76,7 +76,7 @@ impl Session {
         let rows = lines.into_iter().map(|line| vec![Datum::text(line)]).collect();
         Ok(Outcome::Returned {
             tag: "EXPLAIN".to_owned(),
-            columns: vec![column(explain)],
+            columns: [column(explain)].into(),
             rows: DatumRows(rows).into_stream(),
         })
     }
@@ -173,7 +173,8 @@ impl Session {
     ) -> SqlResult<Ran> {
         let context = self.statement_context(catalog.clone(), parameters.into()).await?;
         let (began, cancel) = (Instant::now(), context.cancel.clone());
-        let outcome = self.run_bound(analyzed, context).await?;
+        let outcome =
+            self.run_bound(analyzed, super::run::result_columns(analyzed), context).await?;
         let mut returned = 0;
         if let Outcome::Rows { mut rows, .. } | Outcome::Returned { mut rows, .. } = outcome {
             while let Some(batch) = rows.next().await? {

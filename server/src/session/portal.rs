@@ -136,13 +136,18 @@ pub(crate) enum PortalTag {
 impl Portal {
     /// A portal of the protocol.
     #[must_use]
-    pub(crate) fn ready(prepared: Arc<Prepared>, formats: Formats, parameters: Vec<Datum>) -> Self {
+    pub(crate) fn ready(
+        prepared: Arc<Prepared>,
+        formats: Formats,
+        parameters: Vec<Datum>,
+        creation_time: i64,
+    ) -> Self {
         Self {
             prepared,
             formats,
             state: PortalState::Ready(parameters),
             declared: None,
-            creation_time: aegis_types::clock::now(),
+            creation_time,
             level: 0,
             held: false,
             relations: Vec::new(),

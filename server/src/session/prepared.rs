@@ -158,7 +158,7 @@ impl Session {
     }
 
     /// What a value outside of any statement is computed with.
-    pub(super) fn with_eval<T>(&mut self, run: impl FnOnce(&EvalContext<'_>) -> T) -> T {
+    pub(crate) fn with_eval<T>(&self, run: impl FnOnce(&EvalContext<'_>) -> T) -> T {
         let settings = self.settings.format();
         run(&EvalContext {
             settings: &settings,

@@ -42,7 +42,7 @@ impl Session {
     fn shares_statements(&self) -> bool {
         let block = self.block.as_ref();
         !block.is_some_and(|block| block.failed || block.has_own_catalog())
-            && self.settings.get("restrict_nonsystem_relation_kind").is_empty()
+            && !self.settings.frequent().restricts_relations
     }
 
     /// Looks a text up among those that came before.

@@ -262,7 +262,7 @@ impl Session {
         }
         self.refuse_in_failed_block()?;
         self.ensure_transaction()?;
-        self.note_deadlock_timeout().await?;
+        self.note_deadlock_timeout().await;
         if let Statement::DeclareCursor(declare) = &**statement {
             return self.declare_cursor(declare, prepared, parameters).await;
         }
@@ -279,12 +279,22 @@ impl Session {
             refuse_changed_result(columns, &analyzed)?;
         }
         self.check_allowed(&analyzed, &catalog)?;
+        let described = prepared.analyzed.as_ref().is_some_and(|it| Arc::ptr_eq(it, &analyzed));
+        let columns = match &prepared.columns {
+            Some(columns) if described => columns.clone(),
+            _ => result_columns(&analyzed),
+        };
         if let Some(began) = &mut self.execution_began {
             // What came before is analysis, and waiting for locks.
             *began = Instant::now();
         }
-        let context = self.statement_context(catalog, parameters.into()).await?;
-        let outcome = self.run_bound(&analyzed, context).await?;
+        let context = if analyzed.kept.asks_nobody(&analyzed.statement) {
+            let view = self.new_view().await?;
+            self.context_of_session(view, catalog, parameters.into())
+        } else {
+            self.statement_context(catalog, parameters.into()).await?
+        };
+        let outcome = self.run_bound(&analyzed, columns, context).await?;
         match (&**statement, outcome) {
             (Statement::Call(_), Outcome::Rows { columns, mut rows, .. }) => {
                 let tag = "CALL".to_owned();
@@ -299,13 +309,16 @@ impl Session {
     }
 
     /// `deadlock_timeout` may have been set within the transaction.
-    async fn note_deadlock_timeout(&mut self) -> SqlResult<()> {
-        let timeout = self.duration("deadlock_timeout").unwrap_or_default();
-        let shared = self.shared_transaction()?;
-        if let Some(txn) = shared.lock().await.as_mut() {
-            txn.set_deadlock_timeout(timeout);
+    async fn note_deadlock_timeout(&mut self) {
+        let timeout = self.settings.frequent().deadlock_timeout;
+        if let Some(block) = &mut self.block
+            && block.deadlock_timeout != timeout
+        {
+            block.deadlock_timeout = timeout;
+            if let Some(txn) = block.txn.lock().await.as_mut() {
+                txn.set_deadlock_timeout(timeout.unwrap_or_default());
+            }
         }
-        Ok(())
     }
 
     /// Locks the statement's tables and analyzes it again until the catalog stays the same.
@@ -379,7 +392,7 @@ impl Session {
         if locks.is_empty() {
             return Ok(());
         }
-        let wait = LockWait::Wait { timeout: self.duration("lock_timeout") };
+        let wait = LockWait::Wait { timeout: self.settings.frequent().lock_timeout };
         let cancel = self.cancel.clone();
         let shared = self.shared_transaction()?;
         let mut guard = shared.lock().await;
@@ -401,24 +414,44 @@ impl Session {
         catalog: Arc<CatalogSnapshot>,
         parameters: Arc<[Datum]>,
     ) -> SqlResult<StatementContext> {
-        let shared = self.shared_transaction()?;
-        let view = {
-            let mut guard = shared.lock().await;
-            guard.as_mut().ok_or_else(transaction_over)?.statement_snapshot()?
-        };
-        if let Some(block) = &mut self.block {
-            block.has_snapshot = true;
-        }
+        let view = self.new_view().await?;
         Ok(self.context_over(view, catalog, parameters))
     }
 
+    /// What the next statement sees.
+    async fn new_view(&mut self) -> SqlResult<ReadView> {
+        let block = self.block.as_mut().ok_or_else(transaction_over)?;
+        let mut guard = block.txn.lock().await;
+        let view = guard.as_mut().ok_or_else(transaction_over)?.statement_snapshot()?;
+        block.has_snapshot = true;
+        Ok(view)
+    }
+
+    /// What holds for a statement whose functions may run statements within it.
     pub(super) fn context_over(
-        &mut self,
+        &self,
         view: ReadView,
         catalog: Arc<CatalogSnapshot>,
         parameters: Arc<[Datum]>,
     ) -> StatementContext {
-        let context = StatementContext {
+        let context = self.context_of_session(view, catalog, parameters);
+        match self.shared_transaction() {
+            Ok(transaction) => {
+                let lock_timeout = self.settings.frequent().lock_timeout;
+                let running = Running::new(&context, transaction, lock_timeout);
+                StatementContext { host: self.host.of_statement(running), ..context }
+            }
+            Err(_) => context,
+        }
+    }
+
+    fn context_of_session(
+        &self,
+        view: ReadView,
+        catalog: Arc<CatalogSnapshot>,
+        parameters: Arc<[Datum]>,
+    ) -> StatementContext {
+        StatementContext {
             view,
             catalog,
             database: self.database,
@@ -434,29 +467,21 @@ impl Session {
             system_relations: self.host.system_relations(),
             measure: self.measure.clone(),
             planned: self.planned.clone(),
-        };
-        match self.shared_transaction() {
-            Ok(transaction) => {
-                let lock_timeout = self.duration("lock_timeout");
-                let running = Running::new(&context, transaction, lock_timeout);
-                StatementContext { host: self.host.of_statement(running), ..context }
-            }
-            Err(_) => context,
         }
     }
 
     pub(super) async fn run_bound(
         &mut self,
         analyzed: &Analyzed,
+        columns: Arc<[ResultColumn]>,
         context: StatementContext,
     ) -> SqlResult<Outcome> {
-        let columns = result_columns(analyzed);
         if let BoundStatement::Query(query) = &analyzed.statement
             && query.row_marks.is_empty()
             && !query.has_changes_in_with()
         {
             let plan = analyzed.kept.plan(&*self.instance.engine, query, &context)?;
-            return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(&context)? });
+            return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(context)? });
         }
         let word = match &analyzed.statement {
             BoundStatement::Query(query) if query.has_changes_in_with() => "SELECT",
@@ -485,7 +510,7 @@ impl Session {
         let mut guard = shared.lock().await;
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let instance = self.instance.clone();
-        let lock_timeout = self.duration("lock_timeout");
+        let lock_timeout = self.settings.frequent().lock_timeout;
         // What is put in the statement's place for this run is not what it keeps things of.
         let mut changes =
             Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
@@ -538,7 +563,7 @@ pub(super) fn table_lock_id(database: Oid, relation: Oid) -> u64 {
     (u64::from(database.0) << 32) | u64::from(relation.0)
 }
 
-pub(super) fn result_columns(analyzed: &Analyzed) -> Vec<ResultColumn> {
+pub(super) fn result_columns(analyzed: &Analyzed) -> Arc<[ResultColumn]> {
     analyzed
         .columns
         .iter()

@@ -12,7 +12,7 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::{PreparedStatements, Session, host};
 use crate::cancel::StopHandle;
-use crate::instance::{Activity, Instance, SessionEntry};
+use crate::instance::{Instance, SessionEntry};
 use crate::notify::Channels;
 use crate::tls::TlsSession;
 
@@ -137,6 +137,7 @@ impl Session {
             portals,
             notices: Vec::new(),
             cancel: CancelFlag::default(),
+            activity: Arc::default(),
             statement_timestamp: aegis_types::clock::now(),
             measure: None,
             tracking: super::tracking::Tracking::default(),
@@ -158,7 +159,7 @@ impl Session {
                 stop_handle: startup.stop_handle,
                 client_address: startup.client_address,
                 tls: startup.tls,
-                activity: Activity::default(),
+                activity: session.activity.clone(),
             },
             limit(role.connection_limit),
             limit(database.connection_limit),

@@ -63,13 +63,13 @@ impl Session {
     pub(super) fn utility_columns(
         &mut self,
         statement: &Statement,
-    ) -> SqlResult<Option<Vec<ResultColumn>>> {
+    ) -> SqlResult<Option<Arc<[ResultColumn]>>> {
         Ok(match statement {
-            Statement::Explain(explain) => Some(vec![super::explain::column(explain)]),
-            Statement::VariableShow(show) if show.name == "all" => {
-                Some(vec![text_column("name"), text_column("setting"), text_column("description")])
-            }
-            Statement::VariableShow(show) => Some(vec![text_column(&shown_name(&show.name))]),
+            Statement::Explain(explain) => Some([super::explain::column(explain)].into()),
+            Statement::VariableShow(show) if show.name == "all" => Some(
+                [text_column("name"), text_column("setting"), text_column("description")].into(),
+            ),
+            Statement::VariableShow(show) => Some([text_column(&shown_name(&show.name))].into()),
             Statement::Execute(execute) => {
                 self.statement(&execute.name).and_then(|prepared| prepared.columns.clone())
             }
@@ -178,7 +178,7 @@ impl Session {
             role: self.roles().current,
             session_role: self.roles().session,
             session_settings: self.settings.clone(),
-            lock_timeout: self.duration("lock_timeout"),
+            lock_timeout: self.settings.frequent().lock_timeout,
             parameter_types: Vec::new(),
             in_use: self.portals.lock().relations(),
             notices: Vec::new(),
@@ -433,14 +433,14 @@ impl Session {
                 vec![text_column("name"), text_column("setting"), text_column("description")];
             return Ok(Outcome::Returned {
                 tag: "SHOW".to_owned(),
-                columns,
+                columns: columns.into(),
                 rows: DatumRows(rows).into_stream(),
             });
         }
         let value = self.show_value(name)?;
         Ok(Outcome::Returned {
             tag: "SHOW".to_owned(),
-            columns: vec![text_column(&shown_name(name))],
+            columns: [text_column(&shown_name(name))].into(),
             rows: DatumRows(vec![vec![Datum::text(value)]]).into_stream(),
         })
     }
@@ -494,7 +494,7 @@ impl Session {
         let wait = if lock.nowait {
             LockWait::NoWait
         } else {
-            LockWait::Wait { timeout: self.duration("lock_timeout") }
+            LockWait::Wait { timeout: self.settings.frequent().lock_timeout }
         };
         let catalog = self.current_catalog();
         let shared = self.shared_transaction()?;

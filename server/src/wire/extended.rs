@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState, TypeRef, clock, io, text};
+use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState, TypeRef, io, text};
 
 use super::Failure;
 use super::connection::{Connection, watched};
@@ -21,6 +21,7 @@ impl Connection<'_> {
     /// `P`
     pub(super) async fn parse(&mut self, body: &[u8]) -> Result<(), Failure> {
         let parse = Parse::read(body)?;
+        self.session.begin_message();
         self.source = Arc::from(parse.query);
         self.arm();
         if parse.name.is_empty() {
@@ -91,6 +92,7 @@ impl Connection<'_> {
 
     /// `B`
     pub(super) async fn bind(&mut self, body: &[u8]) -> Result<(), Failure> {
+        self.session.begin_message();
         let mut fields = Fields::new(body);
         let portal_name = fields.string()?;
         let statement_name = fields.string()?;
@@ -119,7 +121,9 @@ impl Connection<'_> {
         let codes = read_codes(&mut fields)?;
         fields.end()?;
         let formats = result_formats(&codes, &prepared)?;
-        self.session.put_new_portal(portal_name, Portal::ready(prepared, formats, parameters));
+        let now = self.session.statement_timestamp();
+        let portal = Portal::ready(prepared, formats, parameters, now);
+        self.session.put_new_portal(portal_name, portal);
         self.socket.output.bind_complete();
         Ok(())
     }
@@ -131,29 +135,22 @@ impl Connection<'_> {
         types: &[TypeRef],
         portal: &str,
     ) -> SqlResult<Vec<Datum>> {
-        let settings = self.session.format();
-        let host = self.session.host();
-        let now = clock::now();
-        let ctx = EvalContext {
-            settings: &settings,
-            transaction_timestamp: now,
-            statement_timestamp: now,
-            host: &*host,
-        };
-        let mut parameters = Vec::with_capacity(types.len());
-        for (at, type_ref) in types.iter().enumerate() {
-            let value = fields.value()?;
-            let code = match formats {
-                [] => 0,
-                [all] => *all,
-                each => each[at],
-            };
-            parameters.push(
-                read_parameter(*type_ref, value, code, at + 1, &ctx)
-                    .map_err(|error| in_parameter(error, portal, at + 1, code, value))?,
-            );
-        }
-        Ok(parameters)
+        self.session.with_eval(|ctx| {
+            let mut parameters = Vec::with_capacity(types.len());
+            for (at, type_ref) in types.iter().enumerate() {
+                let value = fields.value()?;
+                let code = match formats {
+                    [] => 0,
+                    [all] => *all,
+                    each => each[at],
+                };
+                parameters.push(
+                    read_parameter(*type_ref, value, code, at + 1, ctx)
+                        .map_err(|error| in_parameter(error, portal, at + 1, code, value))?,
+                );
+            }
+            Ok(parameters)
+        })
     }
 
     /// `D`
@@ -185,6 +182,7 @@ impl Connection<'_> {
     /// `E`
     pub(super) async fn execute(&mut self, body: &[u8]) -> Result<(), Failure> {
         let execute = Execute::read(body)?;
+        self.session.begin_message();
         let mut portal = self
             .session
             .take_portal(execute.portal)

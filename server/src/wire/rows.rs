@@ -1,5 +1,7 @@
 //! Results on their way out: descriptions of columns, and rows encoded into the output buffer.
 
+use std::sync::Arc;
+
 use aegis_sql::query_engine::{RowBatch, RowStream};
 use aegis_types::builtin::builtins;
 use aegis_types::{Datum, EvalContext, SqlResult, io};
@@ -12,7 +14,7 @@ use crate::session::portal::{Format, Formats, PortalTag};
 
 /// Rows that are being sent, perhaps in several portions.
 pub(super) struct RowCursor {
-    columns: Vec<ResultColumn>,
+    columns: Arc<[ResultColumn]>,
     /// `None` once it has ended.
     stream: Option<Box<dyn RowStream>>,
     batch: Option<Box<dyn RowBatch>>,
@@ -30,7 +32,7 @@ pub(super) struct Portion {
 impl RowCursor {
     pub(super) fn of_portal(
         tag: PortalTag,
-        columns: Vec<ResultColumn>,
+        columns: Arc<[ResultColumn]>,
         rows: Box<dyn RowStream>,
     ) -> Self {
         Self { columns, stream: Some(rows), batch: None, next_row: 0, tag }
@@ -38,7 +40,7 @@ impl RowCursor {
 
     pub(super) fn streaming(
         tag: &'static str,
-        columns: Vec<ResultColumn>,
+        columns: Arc<[ResultColumn]>,
         rows: Box<dyn RowStream>,
     ) -> Self {
         Self { columns, stream: Some(rows), batch: None, next_row: 0, tag: PortalTag::Counted(tag) }
@@ -46,7 +48,7 @@ impl RowCursor {
 
     pub(super) fn returned(
         tag: String,
-        columns: Vec<ResultColumn>,
+        columns: Arc<[ResultColumn]>,
         rows: Box<dyn RowStream>,
     ) -> Self {
         Self { columns, stream: Some(rows), batch: None, next_row: 0, tag: PortalTag::Whole(tag) }
@@ -125,6 +127,8 @@ impl Connection<'_> {
             self.socket.flush_if_large().await?;
             if cursor.batch.is_some() {
                 flag.check()?;
+                // Others have their turn after a buffer of rows.
+                tokio::task::yield_now().await;
                 continue;
             }
             let Some(stream) = &mut cursor.stream else {

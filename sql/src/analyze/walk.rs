@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aegis_types::builtin::Implementation;
 use aegis_types::{Oid, type_oid as t};
 
 use crate::bound::{
@@ -194,6 +195,33 @@ pub fn is_for_every_session(statement: &BoundStatement) -> bool {
         if let Expr::Const { value, ty } = expr {
             plain &= value.is_null() || reads_alike(ty.oid);
         }
+    });
+    plain
+}
+
+/// Whether a query can be run without its session: it reads tables, and calls functions of its
+/// arguments alone over types that come with the server.
+pub(crate) fn asks_nobody(statement: &BoundStatement) -> bool {
+    let BoundStatement::Query(query) = statement else { return false };
+    let reads_tables = |query: &Query| {
+        query.ctes.is_empty()
+            && query.range_table.iter().all(|it| matches!(it.kind, RteKind::Relation(_)))
+    };
+    if !reads_tables(query) {
+        return false;
+    }
+    let mut statement = statement.clone();
+    let mut plain = true;
+    rewrite_statement(&mut statement, &mut |expr| {
+        plain &= expr.ty().oid < Oid::FIRST_USER
+            && match expr {
+                Expr::Const { .. } | Expr::Param { .. } | Expr::Column { .. } => true,
+                Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull { .. } => true,
+                Expr::Call(call) => call.row().is_some_and(|row| {
+                    matches!(row.implementation, Implementation::Scalar(_)) && call.user.is_none()
+                }),
+                _ => false,
+            };
     });
     plain
 }

@@ -82,17 +82,17 @@ impl Ddl<'_> {
         if into.skip_data {
             return Ok("CREATE TABLE AS".to_owned());
         }
-        let rows = self.insert_rows_of(&*plan, &relation).await?;
+        let rows = self.insert_rows_of(plan, &relation).await?;
         Ok(format!("SELECT {rows}"))
     }
 
     /// Inserts what a plan gives into a table; how many rows that was.
     pub(super) async fn insert_rows_of(
         &mut self,
-        plan: &dyn crate::query_engine::QueryPlan,
+        plan: Arc<dyn crate::query_engine::QueryPlan>,
         relation: &Arc<Relation>,
     ) -> SqlResult<u64> {
-        let mut stream = plan.execute(&self.context)?;
+        let mut stream = plan.execute(self.context.clone())?;
         let access = TableAccess::new(relation, &self.context)?;
         let mut changes =
             Changes::new(self.txn, &self.context, self.engine, self.row_ids, self.lock_timeout);

@@ -6,7 +6,7 @@ use aegis_catalog::{
     Constraint, ConstraintKind as StoredKind, Deferral, IndexBody, IndexExpression, IndexKey,
     IndexPredicate, Relation, RelationBody,
 };
-use aegis_storage::TableLockMode;
+use aegis_storage::{TableLockMode, at_length};
 use aegis_types::builtin::builtins;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
@@ -257,9 +257,10 @@ impl Ddl<'_> {
             self.claim_new(relation.schema, &name).await?;
         }
         let deferrable = new.deferral.is_deferrable();
-        let is_row_key = new.primary && new.is_new_table && !deferrable;
+        // The rows of a table that has some already are written anew, in the order of the key.
+        let is_row_key = new.primary && !deferrable;
         let tree = if is_row_key { 0 } else { self.store.allocate_tree_id().await?.0 };
-        let valid_from = if new.is_new_table { 0 } else { self.store.newest_seq().0 };
+        let valid_from = if new.is_new_table { 0 } else { self.next_seq() };
         let row_key: Vec<i16> = new.keys.iter().map(|key| key.column).collect();
         let index = self.put_relation(Relation {
             oid: self.counters.next_oid()?,
@@ -308,10 +309,17 @@ impl Ddl<'_> {
             let stored = Constraint { oid, name, kind, validated, deferral };
             self.put_constraint_as(table.oid, stored)?;
         }
-        if !new.is_new_table && !new.concurrent {
-            self.fill_index(&table, index.oid)?;
+        if is_row_key && !new.is_new_table {
+            self.rewrite_table(&relation, |_, row| Ok(row)).await?;
+        } else if !new.is_new_table && !new.concurrent {
+            at_length(|| self.fill_index(&table, index.oid))?;
         }
         Ok(index.oid)
+    }
+
+    /// The first commit that can be this transaction's: what it makes is not there before.
+    pub(super) fn next_seq(&self) -> u64 {
+        self.store.newest_seq().0 + 1
     }
 
     /// Writes the entries of an index for every row of its table.

@@ -73,7 +73,7 @@ impl Ddl<'_> {
             return Ok("CREATE MATERIALIZED VIEW".to_owned());
         }
         let plan = self.engine.plan(bound, &self.context)?;
-        let rows = self.insert_rows_of(&*plan, &relation).await?;
+        let rows = self.insert_rows_of(plan, &relation).await?;
         Ok(format!("SELECT {rows}"))
     }
 
@@ -142,14 +142,14 @@ impl Ddl<'_> {
         let query = self.stored_query(&view.definition)?;
         let plan = self.engine.plan(&query, &self.context)?;
         if refresh.concurrent {
-            self.refresh_changed(&relation, &*plan).await?;
+            self.refresh_changed(&relation, plan).await?;
             return Ok(TAG);
         }
         self.empty_table(relation.oid).await?;
         let relation = self.relation(relation.oid)?;
         let relation =
             self.set_materialized(&relation, Materialized { populated: true, ..view })?;
-        self.insert_rows_of(&*plan, &relation).await?;
+        self.insert_rows_of(plan, &relation).await?;
         Ok(TAG)
     }
 
@@ -179,12 +179,12 @@ impl Ddl<'_> {
     async fn refresh_changed(
         &mut self,
         relation: &Arc<Relation>,
-        plan: &dyn crate::query_engine::QueryPlan,
+        plan: Arc<dyn crate::query_engine::QueryPlan>,
     ) -> SqlResult<()> {
         let access = TableAccess::new(relation, &self.context)?;
         let mut wanted: HashMap<Vec<u8>, (usize, Vec<Datum>)> = HashMap::new();
         let mut held_bytes = 0_usize;
-        let mut stream = plan.execute(&self.context)?;
+        let mut stream = plan.execute(self.context.clone())?;
         while let Some(batch) = stream.next().await? {
             self.context.cancel.check()?;
             for at in 0..batch.len() {

@@ -252,9 +252,9 @@ impl Ddl<'_> {
         self.renew_index_tree(index).await?;
         let mut changed = (*self.relation(index)?).clone();
         if let RelationBody::Index(body) = &mut changed.body {
-            body.valid_from = self.store.newest_seq().0;
+            body.valid_from = self.next_seq();
         }
         self.put_relation(changed)?;
-        self.fill_index(table, index)
+        aegis_storage::at_length(|| self.fill_index(table, index))
     }
 }

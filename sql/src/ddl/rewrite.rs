@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aegis_catalog::{Relation, RelationBody};
-use aegis_storage::{Block, Direction, KeyRange, TreeId};
+use aegis_storage::{Block, Direction, KeyRange, TreeId, at_length};
 use aegis_types::{Datum, Oid, SqlError, SqlResult};
 
 use super::Ddl;
@@ -12,6 +12,14 @@ use crate::row::RowLayout;
 impl Ddl<'_> {
     /// Gives every row of a table, with its key, until `visit` returns false.
     pub(super) fn each_row(
+        &self,
+        relation: &Relation,
+        visit: impl FnMut(&[u8], Vec<Datum>) -> SqlResult<bool>,
+    ) -> SqlResult<()> {
+        at_length(|| self.visit_rows(relation, visit))
+    }
+
+    fn visit_rows(
         &self,
         relation: &Relation,
         mut visit: impl FnMut(&[u8], Vec<Datum>) -> SqlResult<bool>,
@@ -40,7 +48,7 @@ impl Ddl<'_> {
     pub(super) async fn rewrite_table(
         &mut self,
         old: &Relation,
-        mut change: impl FnMut(&Self, Vec<Datum>) -> SqlResult<Vec<Datum>>,
+        change: impl FnMut(&Self, Vec<Datum>) -> SqlResult<Vec<Datum>>,
     ) -> SqlResult<Arc<Relation>> {
         let tree = self.store.allocate_tree_id().await?;
         let mut relation = (*self.relation(old.oid)?).clone();
@@ -53,9 +61,26 @@ impl Ddl<'_> {
         for index in &indexes {
             self.renew_index_tree(*index).await?;
         }
-        let layout = RowLayout::new(&relation);
-        let old_layout = RowLayout::new(old);
         let old_tree = old.as_table().map(|table| TreeId(table.tree)).unwrap_or_default();
+        at_length(|| self.copy_rows((old, old_tree), (&relation, tree), &row_key, change))?;
+        for index in indexes {
+            if self.relation(index)?.as_index().is_some_and(|body| body.tree != 0) {
+                at_length(|| self.fill_index(&relation, index))?;
+            }
+        }
+        self.txn.drop_tree(old_tree)?;
+        Ok(relation)
+    }
+
+    fn copy_rows(
+        &mut self,
+        (old, old_tree): (&Relation, TreeId),
+        (relation, tree): (&Arc<Relation>, TreeId),
+        row_key: &[i16],
+        mut change: impl FnMut(&Self, Vec<Datum>) -> SqlResult<Vec<Datum>>,
+    ) -> SqlResult<()> {
+        let layout = RowLayout::new(relation);
+        let old_layout = RowLayout::new(old);
         let view = self.txn.newest_view()?;
         let mut scan = view.scan(old_tree, KeyRange::all(), Direction::Forward)?;
         let mut block = Block::default();
@@ -69,27 +94,20 @@ impl Ddl<'_> {
                 if row_key.is_empty() {
                     key.extend_from_slice(&self.row_ids.next(tree, self.txn)?.to_be_bytes());
                 }
-                for number in &row_key {
+                for number in row_key {
                     let at = usize::try_from(number - 1).unwrap_or_default();
                     let ty = layout.column_type(at).oid;
                     aegis_types::key::encode(ty, &row[at], false, false, &mut key)?;
                 }
                 if !row_key.is_empty() && self.txn.get_newest(tree, &key)?.is_some() {
-                    return Err(self.duplicate_row_key(&relation, &row)?);
+                    return Err(self.duplicate_row_key(relation, &row)?);
                 }
                 value.clear();
                 layout.encode(&row, &mut value)?;
                 self.txn.put(tree, &key, &value)?;
             }
         }
-        drop(scan);
-        for index in indexes {
-            if self.relation(index)?.as_index().is_some_and(|body| body.tree != 0) {
-                self.fill_index(&relation, index)?;
-            }
-        }
-        self.txn.drop_tree(old_tree)?;
-        Ok(relation)
+        Ok(())
     }
 
     /// 23505 for two rows that conversion gave the same primary key.

@@ -227,13 +227,15 @@ impl Changes<'_> {
     /// Starts the statement's own source, by the plan that it keeps.
     fn start_kept(&self, source: &Arc<Query>) -> SqlResult<Box<dyn RowStream>> {
         match &self.kept {
-            Some(kept) => kept.plan(self.engine, source, self.context)?.execute(self.context),
+            Some(kept) => {
+                kept.plan(self.engine, source, self.context)?.execute(self.context.clone())
+            }
             None => self.start(source),
         }
     }
 
     pub(super) fn start(&self, source: &Arc<Query>) -> SqlResult<Box<dyn RowStream>> {
-        self.engine.plan(source, self.context)?.execute(self.context)
+        self.engine.plan(source, self.context)?.execute(self.context.clone())
     }
 
     /// The row to change and what to change it to, once it is locked: `None` if it is gone, or if

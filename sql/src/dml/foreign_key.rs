@@ -375,7 +375,7 @@ impl Changes<'_> {
         let BoundStatement::Query(query) = bound else {
             return Err(SqlError::internal("a check of references is a SELECT"));
         };
-        let mut stream = self.engine.plan(&query, &context)?.execute(&context)?;
+        let mut stream = self.engine.plan(&query, &context)?.execute(context)?;
         while let Some(batch) = stream.next().await? {
             if !batch.is_empty() {
                 return Ok(true);

@@ -10,7 +10,8 @@ use aegis_storage::TableLockMode;
 use aegis_types::{Oid, SqlResult};
 use parking_lot::Mutex;
 
-use crate::bound::Query;
+use crate::analyze::asks_nobody;
+use crate::bound::{BoundStatement, Query};
 use crate::query_engine::{QueryEngine, QueryPlan, StatementContext};
 
 /// The room for it, shared by all who run the statement.
@@ -25,6 +26,8 @@ struct Rooms {
     locks: OnceLock<Arc<[TableLock]>>,
     /// The role that may run it, as was last looked at.
     allowed: AtomicU32,
+    /// Whether nothing in it asks the session.
+    asks_nobody: OnceLock<bool>,
 }
 
 /// A table that a statement locks.
@@ -90,6 +93,11 @@ impl Kept {
     /// Notes that a role is allowed to run it.
     pub fn allow(&self, role: Oid) {
         self.0.allowed.store(role.0, Ordering::Relaxed);
+    }
+
+    /// Whether running the statement asks the session for nothing, found by whoever runs it first.
+    pub fn asks_nobody(&self, statement: &BoundStatement) -> bool {
+        *self.0.asks_nobody.get_or_init(|| asks_nobody(statement))
     }
 
     /// What the statement has compiled, by whoever runs it first.

@@ -152,7 +152,8 @@ impl LockedRows {
         let evaluation = self.context.evaluation();
         let limit = row_count(query.limit.as_ref(), negative_limit, &evaluation)?;
         let offset = row_count(query.offset.as_ref(), negative_offset, &evaluation)?.unwrap_or(0);
-        let stream = self.engine.plan(&source.query, &self.context)?.execute(&self.context)?;
+        let stream =
+            self.engine.plan(&source.query, &self.context)?.execute(self.context.clone())?;
         let relations = marks.iter().map(|mark| mark.table.relation.oid).collect();
         let width = query.visible_targets().count();
         let rows =

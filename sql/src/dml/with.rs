@@ -245,7 +245,7 @@ pub async fn with_settled_source(
     }
     let types = insert.source.visible_targets().map(|target| target.expr.ty()).collect();
     let mut rows = ReturnedRows::new(types, context.memory_bytes, context.temporary_files.clone());
-    let mut stream = engine.plan(&insert.source, context)?.execute(context)?;
+    let mut stream = engine.plan(&insert.source, context)?.execute(context.clone())?;
     while let Some(batch) = stream.next().await? {
         for at in 0..batch.len() {
             rows.push(batch.row(at))?;

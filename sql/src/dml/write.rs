@@ -37,6 +37,8 @@ impl Changes<'_> {
         row: &[Datum],
         arbiters: Option<&[aegis_types::Oid]>,
     ) -> SqlResult<InsertOutcome> {
+        // Other sessions have their turn after some rows.
+        tokio::task::coop::consume_budget().await;
         table.check_row(row, &self.evaluation())?;
         let row_key = self.new_row_key(table, row)?;
         let evaluation = self.evaluation();
@@ -249,6 +251,8 @@ impl Changes<'_> {
         key: &[u8],
         mode: RowLockMode,
     ) -> SqlResult<LockedRow> {
+        // Other sessions have their turn after some rows.
+        tokio::task::coop::consume_budget().await;
         let wait = self.row_lock_wait();
         let cancel = &self.context.cancel;
         match cancel.wait(self.txn.lock_row(table.tree, key, mode, wait)).await? {

@@ -119,7 +119,7 @@ impl Target {
 
 /// Runs a future beside the test; panics of it fail whoever awaits the handle.
 #[expect(clippy::disallowed_methods, reason = "the named helper is the server's")]
-fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
+pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

@@ -78,7 +78,7 @@ fn lock(call: &Call<'_>, mode: AdvisoryMode, level: AdvisoryLevel) -> SqlResult<
     };
     // Not the current runtime: within a part of a query that is one without timers.
     let runtime = &identity.instance.runtime;
-    tokio::task::block_in_place(|| runtime.block_on(locking))?;
+    aegis_storage::at_length(|| runtime.block_on(locking))?;
     Ok(void())
 }
 

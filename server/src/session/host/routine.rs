@@ -22,7 +22,7 @@ use aegis_sql::privilege;
 use aegis_sql::query_engine::{Batches, QueryPlan, RowBatch, StatementContext};
 use aegis_sql::routine::{AnalyzedBody, analyze_body};
 use aegis_sql::settings;
-use aegis_storage::{LockWait, Transaction};
+use aegis_storage::{LockWait, Transaction, at_length};
 use aegis_types::context::NoHost;
 use aegis_types::functions::Values;
 use aegis_types::type_oid::RECORD;
@@ -167,7 +167,7 @@ impl SessionHost {
             .cloned()
             .ok_or_else(|| SqlError::internal(format!("no function {oid}")))?;
         let is_volatile = function.volatility == b'v';
-        let mut observed = observed_by(&seen, &function, self.identity.database)?;
+        let observed = observed_by(&seen, &function, self.identity.database)?;
         let mut running = running.clone();
         if !function.settings.is_empty() {
             running.context.settings = observed.settings.format();
@@ -465,7 +465,7 @@ impl Activation {
         work: impl AsyncFnOnce(Option<&mut Transaction>) -> SqlResult<T>,
     ) -> SqlResult<T> {
         let instance = &self.host.identity.instance;
-        tokio::task::block_in_place(|| {
+        at_length(|| {
             instance.runtime.block_on(async {
                 let Ok(mut guard) = self.running.transaction.try_lock() else {
                     return work(None).await;
@@ -507,7 +507,7 @@ impl Activation {
         let mut rows = changed.returned.into_stream()?;
         let runtime = self.host.identity.instance.runtime.clone();
         Ok(Box::new(std::iter::from_fn(move || {
-            tokio::task::block_in_place(|| runtime.block_on(rows.next())).transpose()
+            at_length(|| runtime.block_on(rows.next())).transpose()
         })))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aegis_storage::at_length;
 use aegis_types::{Datum, SqlResult};
 
 use super::{Call, HostTable};
@@ -39,7 +40,5 @@ pub(super) fn wait_until(
         call.host.identity.stop_handle.check()?;
         Ok(is_so())
     };
-    let multi_threaded = tokio::runtime::Handle::try_current()
-        .is_ok_and(|handle| handle.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
-    if multi_threaded { tokio::task::block_in_place(wait) } else { wait() }
+    at_length(wait)
 }

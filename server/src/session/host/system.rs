@@ -78,24 +78,27 @@ impl ServerState for SessionRelations {
         let sessions = self.identity.instance.sessions();
         sessions
             .into_iter()
-            .map(|(process_id, session)| SessionRow {
-                process_id,
-                database: session.database,
-                user: session.user,
-                start_time: session.start_time,
-                application_name: session.activity.application_name,
-                transaction_start: session.activity.transaction_start,
-                query_start: session.activity.query_start,
-                state_change: session.activity.state_change,
-                state: session.activity.state.name(),
-                query: session.activity.query,
-                query_id: session.activity.query_id,
-                encryption: session.tls.map(|tls| EncryptionRow {
-                    version: tls.version,
-                    cipher: tls.cipher,
-                    bits: tls.bits,
-                    client: tls.client.map(|it| (it.subject, it.serial, it.issuer)),
-                }),
+            .map(|(process_id, session)| {
+                let activity = session.activity.lock().clone();
+                SessionRow {
+                    process_id,
+                    database: session.database,
+                    user: session.user,
+                    start_time: session.start_time,
+                    application_name: activity.application_name.to_string(),
+                    transaction_start: activity.transaction_start,
+                    query_start: activity.query_start,
+                    state_change: activity.state_change,
+                    state: activity.state.name(),
+                    query: activity.query,
+                    query_id: activity.query_id,
+                    encryption: session.tls.map(|tls| EncryptionRow {
+                        version: tls.version,
+                        cipher: tls.cipher,
+                        bits: tls.bits,
+                        client: tls.client.map(|it| (it.subject, it.serial, it.issuer)),
+                    }),
+                }
             })
             .collect()
     }

@@ -1,0 +1,11 @@
+//! Long work on a thread that others wait for.
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// Does work that takes long, or that waits. Where this is a thread of a runtime, its other tasks go on
+/// on another thread meanwhile.
+pub fn at_length<T>(work: impl FnOnce() -> T) -> T {
+    let has_tasks =
+        Handle::try_current().is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if has_tasks { tokio::task::block_in_place(work) } else { work() }
+}
