@@ -4,7 +4,7 @@ use aegis_catalog::{Function, FunctionBody};
 use aegis_types::{SqlError, SqlResult, SqlState, TypeRef, type_oid as t};
 
 use crate::analyze::{Analyzed, Analyzer, AnalyzerContext, Routine, RoutineResult};
-use crate::ast::{ObjectType, Statement, TransactionStmt};
+use crate::ast::{Statement, TransactionStmt};
 use crate::parser;
 
 /// A function's body, ready to be run.
@@ -107,44 +107,6 @@ const fn may_return(statement: &Statement) -> bool {
     )
 }
 
-/// Whether a statement makes, changes or drops objects, all of it within a transaction.
-fn is_definition(statement: &Statement) -> bool {
-    match statement {
-        Statement::CreateIndex(create) => !create.concurrent,
-        Statement::Drop(drop) => !drop.concurrent,
-        Statement::CreateTableAs(create) => !matches!(create.query, Statement::Execute(_)),
-        Statement::Rename(rename) => rename.rename_type != ObjectType::Database,
-        Statement::CreateTable(_)
-        | Statement::AlterTable(_)
-        | Statement::CreateView(_)
-        | Statement::RefreshMatView(_)
-        | Statement::CreateSchema(_)
-        | Statement::CreateSequence(_)
-        | Statement::AlterSequence(_)
-        | Statement::CreateEnum(_)
-        | Statement::AlterEnum(_)
-        | Statement::CreateCompositeType(_)
-        | Statement::CreateDomain(_)
-        | Statement::AlterDomain(_)
-        | Statement::CreateRole(_)
-        | Statement::AlterRole(_)
-        | Statement::DropRole(_)
-        | Statement::GrantRole(_)
-        | Statement::Grant(_)
-        | Statement::AlterDefaultPrivileges(_)
-        | Statement::ReassignOwned(_)
-        | Statement::DropOwned(_)
-        | Statement::CreateFunction(_)
-        | Statement::AlterFunction(_)
-        | Statement::CreateExtension(_)
-        | Statement::AlterObjectSchema(_)
-        | Statement::AlterOwner(_)
-        | Statement::Truncate(_)
-        | Statement::Comment(_) => true,
-        _ => false,
-    }
-}
-
 fn check_allowed(statement: &Statement) -> SqlResult<()> {
     match statement {
         statement if may_return(statement) => Ok(()),
@@ -166,7 +128,6 @@ fn check_allowed(statement: &Statement) -> SqlResult<()> {
                 format!("{word} is not allowed in an SQL function"),
             ))
         }
-        statement if is_definition(statement) => Ok(()),
-        _ => Err(SqlError::unsupported("this statement in an SQL function")),
+        _ => Err(SqlError::unsupported("a statement that is no query in an SQL function")),
     }
 }

@@ -138,12 +138,6 @@ impl Session {
     /// # Errors
     /// 54000 after four thousand million commands.
     pub async fn end_statement(&mut self) -> SqlResult<()> {
-        let defined = self.host.take_definitions();
-        self.uses_temporary |= defined.uses_temporary;
-        self.notices.extend(defined.notices);
-        if let Some(block) = self.block.as_mut().filter(|_| !defined.changes.is_empty()) {
-            block.add_ddl(defined.changes);
-        }
         for setting in self.host.take_settings() {
             self.apply_setting(&setting.name, setting.value.as_deref(), setting.local).await?;
         }
@@ -174,7 +168,6 @@ impl Session {
     /// wrote and locked since its last savepoint is given up at once, as in PostgreSQL: nobody waits
     /// for a transaction that cannot commit.
     pub async fn fail(&mut self) {
-        drop(self.host.take_definitions());
         match &mut self.block {
             Some(block) if block.explicit => {
                 block.failed = true;

@@ -33,7 +33,6 @@ use crate::notify::Channels;
 mod advisory;
 mod comment;
 mod definition;
-mod definition_in_routine;
 mod domain;
 mod identity;
 mod keyword;
@@ -102,8 +101,6 @@ pub(super) struct SessionHost {
     warnings: Arc<Mutex<Vec<SqlError>>>,
     domains: Arc<domain::DomainPrograms>,
     routines: Arc<routine::Routines>,
-    /// What functions have defined since the session last took it.
-    definitions: Arc<Mutex<definition_in_routine::Definitions>>,
     random: Arc<aegis_types::functions::Generator>,
     /// The statement that runs, for the statements of the functions that it calls.
     running: Option<routine::Running>,
@@ -176,7 +173,6 @@ impl SessionHost {
             warnings: Arc::default(),
             domains: Arc::default(),
             routines: Arc::default(),
-            definitions: Arc::default(),
             random: Arc::default(),
             running: None,
         }
@@ -192,7 +188,6 @@ impl SessionHost {
             warnings: self.warnings.clone(),
             domains: self.domains.clone(),
             routines: self.routines.clone(),
-            definitions: self.definitions.clone(),
             random: self.random.clone(),
             running: Some(running),
         }

@@ -620,8 +620,8 @@ fn storage_mode(mode: LockMode) -> TableLockMode {
     }
 }
 
-/// The command that a read-only transaction refuses, and a function that is not volatile.
-pub(super) fn ddl_name(statement: &Statement) -> &'static str {
+/// The command that a read-only transaction refuses.
+fn ddl_name(statement: &Statement) -> &'static str {
     match statement {
         Statement::CreateTable(_) => "CREATE TABLE",
         Statement::CreateTableAs(_) => "CREATE TABLE AS",

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use aegis_catalog::{CatalogSnapshot, Function, FunctionBody};
 use aegis_sql::analyze::{Analyzed, AnalyzerContext, RoutineResult};
-use aegis_sql::ast;
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::dml::Changes;
 use aegis_sql::privilege;
@@ -40,7 +39,6 @@ use crate::session::run::{table_lock_id, transaction_over};
 use crate::session::tracking::{
     Identity, Whose, identities_of_body, is_one_expression, watched_batches,
 };
-use crate::session::utility::ddl_name;
 use crate::statement_statistics::Sample;
 
 /// How deep functions may call each other.
@@ -72,11 +70,6 @@ impl Running {
     ) -> Self {
         let context = StatementContext { host: Arc::new(NoHost), ..context.clone() };
         Self { context, transaction, lock_timeout, depth: 0, is_pure: false }
-    }
-
-    /// `lock_timeout`
-    pub(super) const fn lock_timeout(&self) -> Option<Duration> {
-        self.lock_timeout
     }
 }
 
@@ -399,32 +392,8 @@ impl Activation {
                 };
                 plan.execute_here(&context)
             }
-            BoundStatement::Utility(definition) => self.definition(definition, statement),
             changing => self.change(changing, cost),
         }
-    }
-
-    /// A statement that makes, changes or drops an object.
-    fn definition(
-        &self,
-        definition: &ast::Statement,
-        bound: &BoundStatement,
-    ) -> SqlResult<Batches> {
-        if self.host.seen().read_only {
-            return Err(crate::session::run::in_read_only(ddl_name(definition)));
-        }
-        let context = self.context(bound)?;
-        self.transaction(async |transaction: Option<&mut Transaction>| {
-            let Some(transaction) = transaction else {
-                return Err(SqlError::unsupported(
-                    "a definition in a function that is called by a change of data",
-                ));
-            };
-            self.host.define(definition, context, transaction).await?;
-            transaction.next_command()?;
-            Ok(())
-        })?;
-        Ok(Box::new(std::iter::empty()))
     }
 
     /// What holds for the next statement.
@@ -513,13 +482,12 @@ impl Activation {
 }
 
 /// What a statement that changes data, or locks rows, is called.
-fn word_of(statement: &BoundStatement) -> &'static str {
+const fn word_of(statement: &BoundStatement) -> &'static str {
     match statement {
         BoundStatement::Insert(_) => "INSERT",
         BoundStatement::Update(_) => "UPDATE",
         BoundStatement::Delete(_) => "DELETE",
-        BoundStatement::Query(_) => "SELECT FOR UPDATE",
-        BoundStatement::Utility(definition) => ddl_name(definition),
+        _ => "SELECT FOR UPDATE",
     }
 }
 
