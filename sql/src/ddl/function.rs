@@ -225,7 +225,9 @@ impl Ddl<'_> {
         self.put_function(function, create.replace, has_place).await.map_err(|error| {
             let place = error.fields().position.zip(attributes.place);
             match place {
-                Some((position, place)) => error.at(place.around(&text, position)),
+                Some((position, place)) => {
+                    error.without_position().at(place.around(&text, position))
+                }
                 None => error,
             }
         })?;
