@@ -91,9 +91,10 @@ impl Session {
     /// 23503, 23505
     pub(super) async fn check_deferred(&mut self, when: LookAt) -> SqlResult<()> {
         let idle = self.block.as_ref().is_none_or(|block| block.deferred.is_empty());
-        if idle {
-            return Ok(());
-        }
+        if idle { Ok(()) } else { Box::pin(self.look_at_deferred(when)).await }
+    }
+
+    async fn look_at_deferred(&mut self, when: LookAt) -> SqlResult<()> {
         let shared = self.shared_transaction()?;
         if let Some(txn) = shared.lock().await.as_mut() {
             txn.next_command()?;

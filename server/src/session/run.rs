@@ -264,15 +264,16 @@ impl Session {
         self.ensure_transaction()?;
         self.note_deadlock_timeout().await;
         if let Statement::DeclareCursor(declare) = &**statement {
-            return self.declare_cursor(declare, prepared, parameters).await;
+            // What is rare lies apart: every idle session keeps the room that its statements take.
+            return Box::pin(self.declare_cursor(declare, prepared, parameters)).await;
         }
         let known: Vec<Option<Oid>> =
             prepared.parameter_types.iter().map(|ty| Some(ty.oid)).collect();
         if let Statement::Explain(explain) = &**statement {
-            return self.explain(explain, known, parameters).await;
+            return Box::pin(self.explain(explain, known, parameters)).await;
         }
         if !utility::is_plannable(statement) {
-            return self.run_utility(statement, prepared).await;
+            return Box::pin(self.run_utility(statement, prepared)).await;
         }
         let (analyzed, catalog) = self.settled_analysis(prepared, statement, &known).await?;
         if let Some(columns) = &prepared.columns {

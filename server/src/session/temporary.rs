@@ -25,9 +25,10 @@ impl Session {
 
     /// `ON COMMIT`, in the transaction that is about to commit.
     pub(super) async fn commit_temporary(&mut self) -> SqlResult<()> {
-        if !self.uses_temporary {
-            return Ok(());
-        }
+        if self.uses_temporary { Box::pin(self.end_temporary()).await } else { Ok(()) }
+    }
+
+    async fn end_temporary(&mut self) -> SqlResult<()> {
         let catalog = self.current_catalog();
         let acts = self.temporary_schema(&catalog).is_some_and(|schema| {
             catalog.relations_in(schema).any(|relation| {

@@ -7,7 +7,7 @@
 //! ```
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -350,9 +350,8 @@ async fn expired(timeout: Option<(Duration, SqlState, &'static str)>) -> SqlErro
 pub(super) async fn watched<F: Future>(
     socket: &mut Socket,
     flag: &CancelFlag,
-    future: F,
+    mut future: Pin<&mut F>,
 ) -> F::Output {
-    let mut future = pin!(future);
     tokio::select! {
         biased;
         output = &mut future => return output,

@@ -4,6 +4,8 @@
 //! CopyData, CopyDone and CopyFail mean nothing outside of a COPY, in the extended one because
 //! everything up to Sync is.
 
+use std::pin::pin;
+
 use aegis_types::{SqlError, SqlState};
 
 use super::Failure;
@@ -22,11 +24,13 @@ impl Connection<'_> {
             flag.check()?;
             match frame.kind {
                 b'd' => {
-                    watched(self.socket, &flag, copy.data(&frame.body, &mut self.session)).await?;
+                    let data = copy.data(&frame.body, &mut self.session);
+                    watched(self.socket, &flag, pin!(data)).await?;
                     self.send_notices();
                 }
                 b'c' => {
-                    return Ok(watched(self.socket, &flag, copy.done(&mut self.session)).await?);
+                    let done = copy.done(&mut self.session);
+                    return Ok(watched(self.socket, &flag, pin!(done)).await?);
                 }
                 b'f' => {
                     let reason = one_string(&frame.body)?;
@@ -54,7 +58,7 @@ impl Connection<'_> {
         let (format, columns) = copy.format();
         self.socket.output.copy_response(b'H', format, columns);
         let flag = self.flag();
-        while let Some(rows) = watched(self.socket, &flag, copy.next()).await? {
+        while let Some(rows) = watched(self.socket, &flag, pin!(copy.next())).await? {
             for row in rows {
                 self.socket.output.copy_data(&row)?;
                 self.socket.flush_if_large().await?;

@@ -4,6 +4,7 @@
 //! in PostgreSQL's order (`exec_parse_message` and its neighbours), so that the same mistake gives the
 //! same error.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState, TypeRef, io, text};
@@ -55,7 +56,7 @@ impl Connection<'_> {
         let flag = self.flag();
         let (source, types) = (Arc::clone(&self.source), Some(&*parse.types));
         let prepare = self.session.prepare(statement, source, types, place);
-        let prepared = watched(self.socket, &flag, prepare).await?;
+        let prepared = watched(self.socket, &flag, pin!(prepare)).await?;
         self.send_notices();
         if let Some(repeated) = repeated {
             self.session.keep_text(&repeated, &prepared);
@@ -223,7 +224,8 @@ impl Connection<'_> {
         if matches!(portal.state, PortalState::Ready(_)) {
             self.arm();
             let flag = self.flag();
-            let started = watched(self.socket, &flag, self.session.start_portal(portal)).await?;
+            let start = self.session.start_portal(portal);
+            let started = watched(self.socket, &flag, pin!(start)).await?;
             self.send_notices();
             if let Some(outcome) = started {
                 self.run_without_rows(outcome).await?;

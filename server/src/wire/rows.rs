@@ -1,5 +1,6 @@
 //! Results on their way out: descriptions of columns, and rows encoded into the output buffer.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use aegis_sql::query_engine::{RowBatch, RowStream};
@@ -135,7 +136,7 @@ impl Connection<'_> {
                 return Ok(Portion { rows, at_end: true });
             };
             flag.check()?;
-            cursor.batch = watched(self.socket, &flag, stream.next()).await?;
+            cursor.batch = watched(self.socket, &flag, pin!(stream.next())).await?;
             if cursor.batch.is_none() {
                 cursor.stream = None;
             }

@@ -1,6 +1,7 @@
 //! The simple protocol: a string of statements, run in turn in one transaction unless they say
 //! otherwise; an error ends the string.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use aegis_sql::ast::Statement;
@@ -57,7 +58,7 @@ impl Connection<'_> {
         self.arm();
         let flag = self.flag();
         let prepare = self.session.prepare(Some(statement), Arc::clone(source), None, place);
-        let prepared = watched(self.socket, &flag, prepare).await?;
+        let prepared = watched(self.socket, &flag, pin!(prepare)).await?;
         self.send_notices();
         self.run_simple(&prepared, Vec::new(), source, is_last).await
     }
@@ -74,7 +75,7 @@ impl Connection<'_> {
         // The statement runs in the unnamed portal.
         self.session.drop_portal("").await?;
         let execute = self.session.execute_text(prepared, values, source);
-        let outcome = watched(self.socket, &flag, execute).await?;
+        let outcome = watched(self.socket, &flag, pin!(execute)).await?;
         self.send_notices();
         let formats = self.session.simple_formats(prepared.statement.as_deref());
         let completion = match outcome {

@@ -16,8 +16,8 @@ use super::{OUTPUT_BYTES, READ_AHEAD_BYTES};
 use crate::shutdown::Shutdown;
 use crate::tls::{Prefixed, TlsServer, TlsSession};
 
-/// How much room a read is given at least.
-const READ_BYTES: usize = 8 * 1024;
+/// How much room a read is given: at first, and once the client sends so much at a time.
+const READ_BYTES: std::ops::RangeInclusive<usize> = 512..=READ_AHEAD_BYTES;
 
 /// How long the last words to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 pub(crate) struct Socket {
     transport: Box<dyn Transport>,
     input: BytesMut,
+    /// The room that the next read is given.
+    read_bytes: usize,
     /// The client has closed its side, or reading failed.
     ended: bool,
     pub(crate) output: Output,
@@ -44,7 +46,8 @@ impl Socket {
     pub(crate) fn new(transport: Box<dyn Transport>, shutdown: Shutdown) -> Self {
         Self {
             transport,
-            input: BytesMut::with_capacity(READ_BYTES),
+            input: BytesMut::new(),
+            read_bytes: *READ_BYTES.start(),
             ended: false,
             output: Output::default(),
             shutdown,
@@ -94,12 +97,17 @@ impl Socket {
         if self.ended {
             return false;
         }
-        if self.input.is_empty() && self.input.capacity() > 4 * READ_AHEAD_BYTES {
+        if self.input.is_empty() && self.input.capacity() > 4 * self.read_bytes {
             self.input = BytesMut::new();
         }
-        self.input.reserve(READ_BYTES);
+        self.input.reserve(self.read_bytes);
         // A connection that fails says no more than one that ends.
         let read = self.transport.read_buf(&mut self.input).await.unwrap_or(0);
+        if read >= self.read_bytes {
+            self.read_bytes = (self.read_bytes * 4).min(*READ_BYTES.end());
+        } else if read < self.read_bytes / 4 {
+            self.read_bytes = (self.read_bytes / 2).max(*READ_BYTES.start());
+        }
         self.ended = read == 0;
         !self.ended
     }
