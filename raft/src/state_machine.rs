@@ -11,6 +11,7 @@
 use std::io;
 use std::sync::Arc;
 
+use aegis_storage::at_length_over;
 use aegis_storage::commit_log::{Applier, LogEntry, LogIndex};
 use futures::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
@@ -64,7 +65,9 @@ impl StateMachine {
         if batch.entries.is_empty() {
             return Ok(());
         }
-        let answers = self.applier.apply_batch(&batch.entries).map_err(|error| {
+        let bytes = batch.bytes as u64;
+        let answers = at_length_over(bytes, || self.applier.apply_batch(&batch.entries));
+        let answers = answers.map_err(|error| {
             let error = Arc::new(LogError::Apply(error));
             (self.on_fatal)(Arc::clone(&error));
             io::Error::other(error)

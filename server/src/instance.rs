@@ -313,13 +313,6 @@ impl Instance {
         Ok(())
     }
 
-    /// Changes what the others know of a session, if it is known.
-    pub fn update(&self, process_id: i32, change: impl FnOnce(&mut SessionEntry)) {
-        if let Some(entry) = self.sessions.lock().get_mut(&process_id) {
-            change(entry);
-        }
-    }
-
     /// Forgets a session.
     pub fn unregister(&self, process_id: i32) {
         self.sessions.lock().remove(&process_id);

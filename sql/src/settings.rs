@@ -548,6 +548,7 @@ impl SessionSettings {
     pub fn fix(&mut self, name: &'static str, value: String) {
         Arc::make_mut(&mut self.startup).insert(name.to_owned(), value.clone());
         Arc::make_mut(&mut self.current).insert(name.to_owned(), value);
+        self.note_change();
     }
 
     /// Whether the client gave a setting as the session began.

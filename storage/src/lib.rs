@@ -64,6 +64,6 @@ pub use scan::Scan;
 pub use store::{
     CatalogBuilder, CatalogChange, Clock, MemoryBudget, Store, StoreOptions, StoreStats,
 };
-pub use thread::at_length;
+pub use thread::{at_length, at_length_over};
 pub use transaction::{IsolationLevel, Savepoint, Transaction, TxnOptions};
 pub use view::ReadView;

@@ -25,7 +25,9 @@ use crate::scan::{Scan, own_cursors};
 use crate::serializable::{ReadSet, WrittenKeys};
 use crate::store::Shared;
 use crate::write_set::WriteSet;
-use crate::{Block, CommandId, CommitSeq, Direction, KeyRange, Result, StorageError};
+use crate::{
+    Block, CommandId, CommitSeq, Direction, KeyRange, Result, StorageError, at_length_over,
+};
 
 /// What a row costs in the hot tier beyond its bytes.
 const ROW_OVERHEAD_BYTES: u64 = 150;
@@ -104,16 +106,18 @@ impl Shared {
         let log = self.log()?;
         let token = self.proposals.next_token.fetch_add(1, Ordering::Relaxed) + 1;
         let in_memory = writes.bytes() as u64;
-        let loads = writes.loads().filter(|_| in_memory <= self.options.memory.hot_bytes / 4);
-        let (entry, runs, reserve) = if let Some(loads) = loads {
-            let (entry, operations) = self.encode(&writes, &loads, token);
-            let reserve = entry.len() as u64 + operations * ROW_OVERHEAD_BYTES;
-            (entry, loads, reserve)
-        } else {
-            let (entry, run) = self.encode_large(&writes, token)?;
-            let reserve = entry.len() as u64;
-            (entry, vec![run], reserve)
-        };
+        let (entry, runs, reserve) = at_length_over(in_memory, || {
+            let loads = writes.loads().filter(|_| in_memory <= self.options.memory.hot_bytes / 4);
+            if let Some(loads) = loads {
+                let (entry, operations) = self.encode(&writes, &loads, token);
+                let reserve = entry.len() as u64 + operations * ROW_OVERHEAD_BYTES;
+                Ok((entry, loads, reserve))
+            } else {
+                let (entry, run) = self.encode_large(&writes, token)?;
+                let reserve = entry.len() as u64;
+                Result::Ok((entry, vec![run], reserve))
+            }
+        })?;
         // From here to `propose`, whatever fails leaves nothing behind but the runs, which their
         // last holders remove.
         self.reserve(reserve).await?;
@@ -133,7 +137,7 @@ impl Shared {
             }
         }
         runs.iter().for_each(|run| run.keep());
-        drop((writes, reads, runs));
+        at_length_over(in_memory, || drop((writes, reads, runs)));
         let mut awaited = Awaited { answer: Some(log.propose(entry)), token, shared: self.clone() };
         let answer = awaited.answer.as_mut().expect("it was put there just now");
         let outcome = answer.await;

@@ -484,7 +484,7 @@ impl Transaction {
             (serializable.reads.clone(), seen)
         });
         drop(snapshot);
-        writes.end_load()?;
+        crate::at_length_over(writes.bytes() as u64, || writes.end_load())?;
         let answer = shared.commit(writes, reads, locks).await;
         drop(serializable);
         answer

@@ -128,8 +128,6 @@ impl Connection<'_> {
             self.socket.flush_if_large().await?;
             if cursor.batch.is_some() {
                 flag.check()?;
-                // Others have their turn after a buffer of rows.
-                tokio::task::yield_now().await;
                 continue;
             }
             let Some(stream) = &mut cursor.stream else {

@@ -139,9 +139,13 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends what has collected if it is much.
+    /// Sends what has collected if it is much; other sessions have their turn then.
     pub(crate) async fn flush_if_large(&mut self) -> io::Result<()> {
-        if self.output.len() >= OUTPUT_BYTES { self.flush().await } else { Ok(()) }
+        if self.output.len() >= OUTPUT_BYTES {
+            self.flush().await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     /// Sends what has collected and closes; a client that does not read is left.

@@ -94,3 +94,24 @@ fn a_snapshot_does_not_use_a_younger_index() {
     let plan = reader.run("EXPLAIN SELECT name FROM item WHERE id = 7").unwrap().rows;
     assert!(plan.iter().flatten().flatten().any(|line| line.contains("item_id_idx")), "{plan:?}");
 }
+
+/// A query within a function takes for ever on the thread of its session; other sessions go on, and
+/// one of them ends it.
+#[test]
+fn long_work_leaves_its_thread_to_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path());
+    let (mut busy, mut other) = (server.connect(), server.connect());
+    let body = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b";
+    busy.run(&format!("CREATE FUNCTION endless() RETURNS bigint LANGUAGE sql AS '{body}'"))
+        .unwrap();
+    thread::scope(|scope| {
+        let endless = scope.spawn(move || busy.run("SELECT endless()").unwrap_err());
+        let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
+                      WHERE query = 'SELECT endless()' AND state = 'active'";
+        while other.run(cancel).unwrap().rows == [[Some("0".to_owned())]] {
+            thread::yield_now();
+        }
+        assert_eq!(endless.join().unwrap().sql_state(), Some("57014"));
+    });
+}
