@@ -335,10 +335,11 @@ impl Instance {
         self.statistics.configure(options);
     }
 
-    /// Stops: whatever is committed is in the log, and the log is closed.
-    pub async fn shutdown(&self) {
+    /// Stops: whatever is committed is in the log, and the log is closed. Only where no session is left
+    /// (`drained`) do sequences give back what they had reserved: who is there might still take of it.
+    pub async fn shutdown(&self, drained: bool) {
         self.statistics.save(&*self.disk);
-        if let Err(error) = self.counters.settle(&self.catalog()).await {
+        if drained && let Err(error) = self.counters.settle(&self.catalog()).await {
             tracing::error!(%error, "sequences will go on behind what they had reserved");
         }
         if let Err(error) = self.log.shutdown().await {

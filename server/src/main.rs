@@ -114,14 +114,15 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         Some(reason) = fatal.recv() => Some(reason),
     };
     shutdown.begin();
-    if !server.drain().await {
+    let drained = server.drain().await;
+    if !drained {
         warn!("some sessions did not end in time");
     }
     match failure {
         // What is on disk is what recovery will find: nothing more is written.
         Some(reason) => Err(reason.into()),
         None => {
-            instance.shutdown().await;
+            instance.shutdown(drained).await;
             info!("stopped");
             Ok(())
         }

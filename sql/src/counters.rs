@@ -166,7 +166,7 @@ impl Counters {
     }
 
     /// Gives back what is reserved of the sequences that exist: the server stops, and the next one
-    /// goes on without a gap.
+    /// goes on without a gap. Nobody may ask for a value any more.
     ///
     /// # Errors
     /// What the commit raises.

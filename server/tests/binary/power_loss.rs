@@ -417,7 +417,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
             work(&instance, disk, fates, first + 2, seed),
         );
         *phase.lock() = "shutting down";
-        instance.shutdown().await;
+        instance.shutdown(true).await;
     };
     let life = tokio::time::timeout(PATIENCE, life);
     tokio::select! {
@@ -436,7 +436,7 @@ async fn live(disk: &FaultDisk, random: &mut Random, fates: &Fates, seed: u64, r
     }
     // Store and log hold each other until one is told to let go, as an exit of the process would.
     if let Some(instance) = running.lock().take() {
-        drop(spawn("end", async move { instance.shutdown().await }));
+        drop(spawn("end", async move { instance.shutdown(false).await }));
     }
     works.into_inner()
 }

@@ -115,3 +115,23 @@ fn long_work_leaves_its_thread_to_others() {
         assert_eq!(endless.join().unwrap().sql_state(), Some("57014"));
     });
 }
+
+/// A server that stops in order leaves no gap in a sequence; a killed one does, and repeats nothing.
+#[test]
+fn a_sequence_goes_on_after_a_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let next = |server: &Server| -> i64 {
+        let rows = server.connect().run("SELECT nextval('counted')").unwrap().rows;
+        rows[0][0].as_deref().unwrap().parse().unwrap()
+    };
+    let server = Server::start(directory.path());
+    server.connect().run("CREATE SEQUENCE counted").unwrap();
+    let asked = "SELECT max(nextval('counted')) FROM generate_series(1, 500)";
+    server.connect().run(asked).unwrap();
+    server.stop();
+    let server = Server::start(directory.path());
+    assert_eq!(next(&server), 501);
+    server.kill();
+    let server = Server::start(directory.path());
+    assert!(next(&server) > 501);
+}
