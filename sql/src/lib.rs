@@ -18,6 +18,7 @@ pub mod password;
 pub mod privilege;
 pub mod counters;
 pub mod dml;
+pub mod engine;
 pub mod ddl;
 pub mod copy;
 pub mod routine;
