@@ -34,6 +34,8 @@ mod hostile;
 mod functions;
 #[path = "over_the_wire/statistics.rs"]
 mod statistics;
+#[path = "over_the_wire/key_value.rs"]
+mod key_value;
 #[path = "over_the_wire/access.rs"]
 mod access;
 #[path = "over_the_wire/house.rs"]

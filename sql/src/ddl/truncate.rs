@@ -73,6 +73,7 @@ impl Ddl<'_> {
     }
 
     fn check_may_truncate(&self, relation: &Relation) -> SqlResult<()> {
+        self.refuse_of_engine(relation)?;
         if self.access().allows(self.role, Kind::Table, relation.oid, Privilege::TRUNCATE) {
             return Ok(());
         }
