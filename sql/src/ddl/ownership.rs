@@ -37,13 +37,14 @@ impl Ddl<'_> {
         Err(not_owner(kind_word(relation.kind()), &relation.name))
     }
 
-    /// 42501 for a table of an engine, and for its indexes: their form is the engine's alone.
+    /// 42501 for an engine's own table, and for its indexes: their form is the engine's alone.
     pub(super) fn refuse_of_engine(&self, relation: &Relation) -> SqlResult<()> {
         let table = match relation.as_index() {
             Some(index) => self.relation(index.table)?,
             None => Arc::new(relation.clone()),
         };
-        if table.as_table().is_none_or(|table| table.managed.is_none()) {
+        let is_managed = table.as_table().is_some_and(|table| table.managed.is_some());
+        if !is_managed || self.extension_of(table.oid).is_none() {
             return Ok(());
         }
         let (name, extension) = (&relation.name, crate::engine::SCHEMA);

@@ -17,6 +17,7 @@ impl Ddl<'_> {
         for name in &truncate.relations {
             let relation = self.open_table(name, mode).await?;
             self.check_may_truncate(&relation)?;
+            self.refuse_managed(&relation, "truncate")?;
             if !tables.contains(&relation.oid) {
                 tables.push(relation.oid);
             }
@@ -73,7 +74,6 @@ impl Ddl<'_> {
     }
 
     fn check_may_truncate(&self, relation: &Relation) -> SqlResult<()> {
-        self.refuse_of_engine(relation)?;
         if self.access().allows(self.role, Kind::Table, relation.oid, Privilege::TRUNCATE) {
             return Ok(());
         }
