@@ -153,6 +153,7 @@ fn parameter(text: &str, mode: u8) -> FunctionParameter {
         "NULL" => format!("NULL::{ty}"),
         text => text.to_owned(),
     });
+    let name = name.trim_matches('"');
     FunctionParameter { name: name.to_owned(), ty: type_named(ty), mode, default }
 }
 
