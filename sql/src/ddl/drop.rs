@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aegis_catalog::access::Kind;
 use aegis_catalog::snapshot::{PG_CLASS, PG_CONSTRAINT, PG_EXTENSION, PG_NAMESPACE};
 use aegis_catalog::{ConstraintKind, DescriptorKey, Relation, RelationBody, RelationKind};
-use aegis_storage::{TableLockMode, TreeId};
+use aegis_storage::TableLockMode;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
