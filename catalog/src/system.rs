@@ -58,6 +58,7 @@ mod pg_shdepend;
 mod pg_stat_activity;
 mod pg_stat_objects;
 mod pg_stat_tables;
+mod pg_statistic;
 mod pg_tables;
 mod pg_timezones;
 mod pg_type;
@@ -608,9 +609,9 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_statio_user_tables", |c| {
         pg_stat_objects::tables(c, "pg_catalog.pg_statio_user_tables")
     }),
-    ("pg_catalog.pg_statistic", none),
+    ("pg_catalog.pg_statistic", pg_statistic::rows),
     ("pg_catalog.pg_statistic_ext_data", none),
-    ("pg_catalog.pg_stats", none),
+    ("pg_catalog.pg_stats", pg_statistic::shown),
     ("pg_catalog.pg_stats_ext", none),
     ("pg_catalog.pg_stats_ext_exprs", none),
     ("pg_catalog.pg_subscription_rel", none),

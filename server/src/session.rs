@@ -162,6 +162,7 @@ mod temporary;
 mod tracking;
 mod startup;
 mod utility;
+mod maintenance;
 
 pub use startup::Startup;
 pub use tracking::Place;

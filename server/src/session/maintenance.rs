@@ -1,0 +1,136 @@
+//! `VACUUM` and `ANALYZE`.
+
+use std::sync::Arc;
+
+use aegis_catalog::{CatalogSnapshot, Relation};
+use aegis_sql::ast::{VacuumRelation, VacuumStmt};
+use aegis_sql::ddl::Analysis;
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+
+use super::run::transaction_over;
+use super::utility::is_on;
+use super::{Outcome, Session};
+
+/// A table to be looked after, and the columns named with it.
+struct Target {
+    table: Oid,
+    columns: Vec<String>,
+}
+
+impl Session {
+    /// VACUUM flushes and reclaims, whatever FULL and FREEZE say; ANALYZE looks at rows.
+    pub(super) async fn vacuum(&mut self, vacuum: &VacuumStmt) -> SqlResult<Outcome> {
+        let asked = |name: &str| vacuum.options.iter().any(|o| o.name == name && is_on(o));
+        let analyzes = !vacuum.is_vacuum || asked("analyze");
+        if vacuum.is_vacuum {
+            self.refuse_in_block("VACUUM")?;
+        }
+        if !analyzes && vacuum.relations.iter().any(|target| !target.columns.is_empty()) {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "ANALYZE option must be specified when a column list is provided",
+            ));
+        }
+        let catalog = self.current_catalog();
+        let targets = self.maintained(&catalog, vacuum)?;
+        if vacuum.is_vacuum {
+            self.instance.store.flush_now().await?;
+        }
+        if asked("verbose") {
+            self.tell_targets(&catalog, &targets, vacuum.is_vacuum, analyzes);
+        }
+        if analyzes {
+            self.analyze_tables(catalog, targets).await?;
+        }
+        let tag = if vacuum.is_vacuum { "VACUUM" } else { "ANALYZE" };
+        Ok(Outcome::Done(tag.to_owned()))
+    }
+
+    /// The tables that a statement is about: those named, or all of the database.
+    fn maintained(
+        &mut self,
+        catalog: &Arc<CatalogSnapshot>,
+        vacuum: &VacuumStmt,
+    ) -> SqlResult<Vec<Target>> {
+        let mut targets = Vec::new();
+        for VacuumRelation { relation, columns } in &vacuum.relations {
+            if let Some(system) = self.system_relation(catalog, relation) {
+                self.skip_system_relation(catalog, system, vacuum.is_vacuum);
+                continue;
+            }
+            let table = self.find_relation(catalog, relation)?;
+            if !self.may_maintain(catalog, &table, vacuum.is_vacuum) {
+                continue;
+            }
+            if table.as_table().is_none() {
+                self.skip_other(&table, vacuum.is_vacuum);
+                continue;
+            }
+            targets.push(Target { table: table.oid, columns: columns.clone() });
+        }
+        if vacuum.relations.is_empty() {
+            let all = catalog.relations_of(self.database).filter(|it| it.as_table().is_some());
+            for table in all {
+                if self.may_maintain(catalog, table, vacuum.is_vacuum) {
+                    targets.push(Target { table: table.oid, columns: Vec::new() });
+                }
+            }
+        }
+        Ok(targets)
+    }
+
+    fn skip_other(&mut self, relation: &Relation, vacuum: bool) {
+        let verb = if vacuum { "vacuum" } else { "analyze" };
+        let message = format!(
+            "skipping \"{}\" --- cannot {verb} non-tables or special system tables",
+            relation.name
+        );
+        self.notice("WARNING", SqlState::Warning, message);
+    }
+
+    fn tell_targets(
+        &mut self,
+        catalog: &CatalogSnapshot,
+        targets: &[Target],
+        vacuum: bool,
+        analyzes: bool,
+    ) {
+        let code = SqlState::SuccessfulCompletion;
+        let database = catalog.database(self.database).map_or("", |d| d.name.as_str());
+        for target in targets {
+            let Some(table) = catalog.relation(target.table) else { continue };
+            let schema = catalog.schema_name(table.schema).unwrap_or_default();
+            let name = format!("{schema}.{}", table.name);
+            if vacuum {
+                self.notice("INFO", code, format!("vacuuming \"{database}.{name}\""));
+            }
+            if analyzes {
+                self.notice("INFO", code, format!("analyzing \"{name}\""));
+            }
+        }
+    }
+
+    async fn analyze_tables(
+        &mut self,
+        catalog: Arc<CatalogSnapshot>,
+        targets: Vec<Target>,
+    ) -> SqlResult<()> {
+        let search_path = self.search_path(&catalog);
+        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let instance = self.instance.clone();
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        let mut ddl = self.ddl(txn, &instance, context, search_path);
+        for Target { table, columns } in targets {
+            let analysis = Analysis { columns, ..Analysis::default() };
+            ddl.analyze_table(table, &analysis).await?;
+        }
+        let changes = ddl.changes;
+        drop(guard);
+        if let Some(block) = &mut self.block {
+            block.add_ddl(changes);
+        }
+        Ok(())
+    }
+}
