@@ -143,8 +143,26 @@ pub trait ServerState {
     /// What is known of the cache of statements.
     fn plan_cache(&self) -> PlanCacheRow;
 
+    /// What a table has been through.
+    fn table_activity(&self, table: &Relation) -> TableActivityRow;
+
     /// The last value that a sequence gave; none if it gave none yet.
     fn sequence_last_value(&self, sequence: &Relation) -> Option<i64>;
+}
+
+/// What is counted of a table; times are microseconds since 2000-01-01 UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableActivityRow {
+    /// `n_mod_since_analyze`
+    pub changes: i64,
+    /// `last_analyze`
+    pub last_analyze: Option<i64>,
+    /// `last_autoanalyze`
+    pub last_autoanalyze: Option<i64>,
+    /// `analyze_count`
+    pub analyze_count: i64,
+    /// `autoanalyze_count`
+    pub autoanalyze_count: i64,
 }
 
 /// The row of `aegis_stat_plan_cache`.

@@ -173,7 +173,6 @@ pub struct Session {
     process_id: i32,
     database: Oid,
     database_name: String,
-    user: String,
     /// The role that logged in.
     login_role: Oid,
     settings: SessionSettings,

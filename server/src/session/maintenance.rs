@@ -5,6 +5,8 @@ use std::sync::Arc;
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::ast::{VacuumRelation, VacuumStmt};
 use aegis_sql::ddl::Analysis;
+use aegis_sql::statistics::Pace;
+use aegis_storage::TreeId;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::run::transaction_over;
@@ -123,8 +125,14 @@ impl Session {
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let mut ddl = self.ddl(txn, &instance, context, search_path);
         for Target { table, columns } in targets {
+            let tree = ddl.context.catalog.relation(table).and_then(|found| found.as_table());
+            let tree = TreeId(tree.map_or(0, |table| table.tree));
+            // Who looks at some columns alone has not seen what changed in the others.
+            let seen = if columns.is_empty() { instance.table_activity.changes(tree) } else { 0 };
             let analysis = Analysis { columns, ..Analysis::default() };
-            ddl.analyze_table(table, &analysis).await?;
+            if ddl.analyze_table(table, &analysis).await?.is_some() {
+                instance.table_activity.analyzed(table, tree, seen, false);
+            }
         }
         let changes = ddl.changes;
         drop(guard);
@@ -132,5 +140,39 @@ impl Session {
             block.add_ddl(changes);
         }
         Ok(())
+    }
+
+    /// Analyzes a table for nobody who waits, in a session that ends with that. Gives how many rows it
+    /// has; `None` where it cannot be done now.
+    ///
+    /// # Errors
+    /// What reading and the expressions of indexes raise.
+    pub(crate) async fn analyze_quietly(
+        mut self,
+        table: Oid,
+        pace: Pace,
+    ) -> SqlResult<Option<f64>> {
+        let result = self.analyze_in_transaction(table, pace).await;
+        let result = match result {
+            Ok(Some(rows)) => self.commit().await.map(|()| Some(rows)),
+            other => {
+                self.roll_back().await;
+                other
+            }
+        };
+        self.close().await;
+        result
+    }
+
+    async fn analyze_in_transaction(&mut self, table: Oid, pace: Pace) -> SqlResult<Option<f64>> {
+        self.ensure_transaction()?;
+        let catalog = self.current_catalog();
+        let search_path = self.search_path(&catalog);
+        let context = self.statement_context(catalog, Arc::new([])).await?;
+        let shared = self.shared_transaction()?;
+        let mut guard = shared.lock().await;
+        let instance = self.instance.clone();
+        let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        self.ddl(txn, &instance, context, search_path).analyze_quietly(table, pace).await
     }
 }

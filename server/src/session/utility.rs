@@ -264,14 +264,19 @@ impl Session {
         if force {
             self.end_sessions_of(name)?;
         }
-        let mut others = self.instance.sessions_of(name);
+        let left = catalog.database_named(name).map(|database| database.oid);
+        let count = || {
+            let analyzes = left.is_some_and(|oid| self.instance.analyzing.leave(oid));
+            self.instance.sessions_of(name) + usize::from(analyzes)
+        };
+        let mut others = count();
         for _ in 0..LEAVING_POLLS_MAX {
             if others == 0 {
                 return Ok(());
             }
             self.cancel.check()?;
             tokio::time::sleep(LEAVING_POLL).await;
-            others = self.instance.sessions_of(name);
+            others = count();
         }
         if others > 0 {
             let plural = if others == 1 { "is 1 other session" } else { "are other sessions" };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aegis_catalog::{Column, Descriptor, DescriptorKey, Relation, RelationBody, Statistics};
-use aegis_storage::{ReadView, TableLockMode, TreeId, at_length};
+use aegis_storage::{LockWait, ReadView, TableLockMode, TreeId, at_length};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef};
 
 use super::Ddl;
@@ -28,6 +28,32 @@ pub struct Analysis {
     pub pace: Pace,
 }
 
+/// What was found in a table.
+struct Findings {
+    /// The table, as it was.
+    relation: Arc<Relation>,
+    rows: f64,
+    statistics: Vec<Statistics>,
+}
+
+impl Findings {
+    /// Whether they still say something of the table.
+    fn fit(&self, newest: &Relation) -> bool {
+        let (Some(then), Some(now)) = (self.relation.as_table(), newest.as_table()) else {
+            return false;
+        };
+        let is_there = |it: &Statistics| {
+            let column = newest.column(it.column).filter(|column| !column.dropped);
+            if it.relation == newest.oid {
+                column.is_some_and(|column| column.ty == it.ty)
+            } else {
+                now.indexes.contains(&it.relation)
+            }
+        };
+        then.tree == now.tree && self.statistics.iter().all(is_there)
+    }
+}
+
 /// Where the values come from that are estimated.
 struct Subject {
     relation: Oid,
@@ -46,8 +72,8 @@ enum Source {
 }
 
 impl Ddl<'_> {
-    /// Looks at a sample of a table's rows for the planner. Gives how many rows the table has; `None`
-    /// where there is no such table any more.
+    /// Looks at a sample of a table's rows for the planner, and keeps what is found. Gives how many
+    /// rows the table has; `None` where there is no such table any more.
     ///
     /// # Errors
     /// 42703 and 42701 for the columns named; what locking, reading and the expressions of indexes
@@ -58,6 +84,34 @@ impl Ddl<'_> {
         analysis: &Analysis,
     ) -> SqlResult<Option<f64>> {
         self.lock(table, TableLockMode::ShareUpdateExclusive).await?;
+        match self.look_at(table, analysis)? {
+            Some(findings) => self.keep(findings).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Likewise for nobody who waits: reads without a lock, and gives `None` too where another has one
+    /// or has changed the table meanwhile.
+    ///
+    /// # Errors
+    /// What reading and the expressions of indexes raise.
+    pub async fn analyze_quietly(&mut self, table: Oid, pace: Pace) -> SqlResult<Option<f64>> {
+        let analysis = Analysis { pace, ..Analysis::default() };
+        let Some(findings) = self.look_at(table, &analysis)? else { return Ok(None) };
+        let mode = TableLockMode::ShareUpdateExclusive;
+        if let Err(error) = self.lock_with(table, mode, LockWait::NoWait).await {
+            let is_busy = error.code() == SqlState::LockNotAvailable;
+            return if is_busy { Ok(None) } else { Err(error) };
+        }
+        let newest = self.context.catalog.relation(table);
+        if !newest.is_some_and(|newest| findings.fit(newest)) {
+            return Ok(None);
+        }
+        self.keep(findings).map(Some)
+    }
+
+    /// Takes long.
+    fn look_at(&self, table: Oid, analysis: &Analysis) -> SqlResult<Option<Findings>> {
         let Some(relation) = self.context.catalog.relation(table).cloned() else {
             return Ok(None);
         };
@@ -65,20 +119,24 @@ impl Ddl<'_> {
         let tree = TreeId(body.tree);
         let subjects = self.subjects(&relation, &analysis.columns)?;
         let view = self.txn.newest_view()?;
-        let (total, found) =
+        let (rows, statistics) =
             at_length(|| self.look(&relation, tree, &view, subjects, analysis.pace))?;
-        for statistics in found {
+        Ok(Some(Findings { relation, rows, statistics }))
+    }
+
+    fn keep(&mut self, findings: Findings) -> SqlResult<f64> {
+        for statistics in findings.statistics {
             self.put(Descriptor::Statistics(Arc::new(statistics)))?;
         }
-        let mut counted = (*relation).clone();
+        let mut counted = (*self.relation(findings.relation.oid)?).clone();
         if let RelationBody::Table(body) = &mut counted.body {
             #[expect(clippy::cast_possible_truncation, reason = "an estimate, float4 in pg_class")]
             {
-                body.row_count = total as f32;
+                body.row_count = findings.rows as f32;
             }
         }
         self.put_relation(counted)?;
-        Ok(Some(total))
+        Ok(findings.rows)
     }
 
     /// Forgets what is known of a column.
