@@ -474,7 +474,7 @@ impl<'a> Access<'a> {
                 Some((owner, kind.initial(owner)))
             }
             Kind::Function => {
-                if let Some(own) = self.catalog.user_function(object) {
+                if let Some(own) = self.catalog.declared_function(object) {
                     return Some((own.owner, kind.initial(own.owner)));
                 }
                 let row = aegis_types::builtin::builtins().function(object)?;

@@ -312,9 +312,21 @@ pub struct TableBody {
     /// `REPLICA IDENTITY`: kept and shown.
     #[serde(default)]
     pub replica_identity: ReplicaIdentity,
+    /// The engine whose rows these are.
+    #[serde(default)]
+    pub managed: Option<Managed>,
     /// The query whose rows these are: then it is a materialized view.
     #[serde(default)]
     pub materialized: Option<Materialized>,
+}
+
+/// What makes a table one of an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Managed {
+    /// The engine, which has its say in what is written.
+    pub engine: String,
+    /// The column after whose time a row is not there any more.
+    pub expires: Option<i16>,
 }
 
 /// `relreplident`.

@@ -23,6 +23,14 @@ pub struct KnownExtension {
 
 /// All of them, by name.
 pub static EXTENSIONS: &[KnownExtension] = &[
+    // The relations of engines, which bring the rest of its script themselves.
+    KnownExtension {
+        name: "aegis",
+        version: "1.0",
+        comment: "key-values and event streams in the transactions of tables",
+        trusted: false,
+        script: &["CREATE SCHEMA aegis", "GRANT USAGE ON SCHEMA aegis TO PUBLIC"],
+    },
     KnownExtension {
         name: "pg_stat_statements",
         version: "1.10",

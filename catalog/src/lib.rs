@@ -9,6 +9,7 @@ pub mod snapshot;
 pub mod access;
 pub mod store;
 pub mod system;
+pub mod engine;
 pub mod extension;
 
 pub use descriptor::*;

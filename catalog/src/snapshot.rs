@@ -14,6 +14,7 @@ use crate::descriptor::{
     Comment, Database, DefaultPrivileges, Descriptor, Extension, Function, Membership, Privileges,
     Relation, Role, RoleSettings, Schema, Statistics, TypeBody, UserType,
 };
+use crate::engine;
 
 pub use aegis_types::builtin::{INFORMATION_SCHEMA, PG_CATALOG};
 
@@ -329,8 +330,17 @@ impl CatalogSnapshot {
     pub fn function(&self, oid: Oid) -> Option<FunctionRef> {
         match self.functions.get(&oid) {
             Some(function) => Some(FunctionRef::User(function.row.clone())),
-            None => builtins().function(oid).map(FunctionRef::BuiltIn),
+            None => builtins().function(oid).map(FunctionRef::BuiltIn).or_else(|| {
+                engine::function(oid).map(|known| FunctionRef::User(known.row.clone()))
+            }),
         }
+    }
+
+    /// What a function declares besides how it is called: a user's, or an engine's.
+    #[must_use]
+    pub fn declared_function(&self, oid: Oid) -> Option<&Arc<Function>> {
+        let of_engine = || engine::function(oid).map(|function| &function.descriptor);
+        self.user_function(oid).or_else(of_engine)
     }
 
     /// The functions with this name in whatever schema.
@@ -338,7 +348,9 @@ impl CatalogSnapshot {
         let own = self.function_names.get(name).into_iter().flatten();
         let own = own.filter_map(|oid| self.functions.get(oid));
         let own = own.map(|function| FunctionRef::User(function.row.clone()));
-        builtins().functions_named(name).map(FunctionRef::BuiltIn).chain(own)
+        let of_engines = engine::functions_named(name);
+        let of_engines = of_engines.map(|function| FunctionRef::User(function.row.clone()));
+        builtins().functions_named(name).map(FunctionRef::BuiltIn).chain(of_engines).chain(own)
     }
 
     /// The function of a user with this OID.

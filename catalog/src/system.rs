@@ -17,6 +17,7 @@ use aegis_types::{Datum, Oid, TypeRef};
 
 use crate::access::{Kind, Privilege};
 use crate::descriptor::Relation;
+use crate::engine;
 use crate::snapshot::CatalogSnapshot;
 
 #[macro_use]
@@ -113,6 +114,7 @@ impl<'a> SystemContext<'a> {
             .iter()
             .filter(|row| !matches!(row.implementation, Implementation::Missing))
             .map(FunctionRef::BuiltIn)
+            .chain(engine::functions().into_iter().map(|it| FunctionRef::User(it.row.clone())))
             .chain(own)
     }
 }

@@ -219,7 +219,10 @@ impl Direct<'_> {
                     self.context.cancel.check()?;
                     for entry in block.iter() {
                         self.count();
-                        let row = scan.datums(entry.key, entry.value, entry.seq.0)?;
+                        let (key, value, view) = (entry.key, entry.value, &self.context.view);
+                        let Some(row) = scan.datums(key, value, entry.seq.0, view)? else {
+                            continue;
+                        };
                         if sink(self, row)?.is_break() || self.gave_up {
                             return Ok(ControlFlow::Break(()));
                         }
@@ -233,11 +236,13 @@ impl Direct<'_> {
     /// The row with this key, if there is one.
     fn row(&mut self, scan: &ScanPlan, key: &[u8], sink: Sink<'_>) -> SqlResult<ControlFlow<()>> {
         self.count();
-        match self.context.view.get(scan.tree, key)? {
-            Some(row) => {
-                let row = scan.datums(key, &row.value, row.seq.0)?;
-                sink(self, row)
-            }
+        let view = &self.context.view;
+        let row = match view.get(scan.tree, key)? {
+            Some(row) => scan.datums(key, &row.value, row.seq.0, view)?,
+            None => None,
+        };
+        match row {
+            Some(row) => sink(self, row),
             None => Ok(ControlFlow::Continue(())),
         }
     }
@@ -274,12 +279,13 @@ impl Direct<'_> {
         range: &RangePlan,
         entry: RowRef<'_>,
     ) -> SqlResult<Option<Vec<Datum>>> {
+        let view = &self.context.view;
         if range.index.is_none() {
-            return scan.datums(entry.key, entry.value, entry.seq.0).map(Some);
+            return scan.datums(entry.key, entry.value, entry.seq.0, view);
         }
         let key = range.row_key(entry)?;
-        match self.context.view.get(scan.tree, key)? {
-            Some(row) => scan.datums(key, &row.value, row.seq.0).map(Some),
+        match view.get(scan.tree, key)? {
+            Some(row) => scan.datums(key, &row.value, row.seq.0, view),
             None => Ok(None),
         }
     }

@@ -258,19 +258,34 @@ impl ScanPlan {
         view: &ReadView,
     ) -> SqlResult<bool> {
         let Access::Range(range @ RangePlan { index: Some(_), .. }) = &self.access else {
+            if !self.layout.is_there(entry.value, view.time_us())? {
+                return Ok(false);
+            }
             self.fill(builders, entry.key, entry.value, entry.seq.0)?;
             return Ok(true);
         };
         let row_key = range.row_key(entry)?;
         let Some(row) = view.get(self.tree, row_key)? else { return Ok(false) };
+        if !self.layout.is_there(&row.value, view.time_us())? {
+            return Ok(false);
+        }
         self.fill(builders, row_key, &row.value, row.seq.0)?;
         Ok(true)
     }
 
-    /// The wanted columns of a row.
-    pub(crate) fn datums(&self, row_key: &[u8], value: &[u8], seq: u64) -> SqlResult<Vec<Datum>> {
+    /// The wanted columns of a row, if it is still there in the view that found it.
+    pub(crate) fn datums(
+        &self,
+        row_key: &[u8],
+        value: &[u8],
+        seq: u64,
+        view: &ReadView,
+    ) -> SqlResult<Option<Vec<Datum>>> {
+        if !self.layout.is_there(value, view.time_us())? {
+            return Ok(None);
+        }
         if self.columns.is_empty() {
-            return Ok(vec![Datum::Null]);
+            return Ok(Some(vec![Datum::Null]));
         }
         let mut row = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
@@ -292,7 +307,7 @@ impl ScanPlan {
                 }
             });
         }
-        Ok(row)
+        Ok(Some(row))
     }
 
     pub(crate) fn fill(

@@ -203,6 +203,7 @@ impl Instance {
         temporary_files: &Path,
         on_fatal: OnFatal,
     ) -> Result<Arc<Self>, StartError> {
+        crate::engines::register();
         let query_memory_bytes =
             usize::try_from(store_options.memory.query_bytes).unwrap_or(usize::MAX);
         let log_folder = Folder::open(disk.clone(), Path::new(LOG_FOLDER))?;

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod config;
+pub mod engines;
 pub mod task;
 pub mod shutdown;
 pub mod tls;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use aegis_server::cancel::CancelRegistry;
 use aegis_server::config::{Arguments, Config, LogFormat};
+use aegis_server::engines;
 use aegis_server::instance::Instance;
 use aegis_server::listener::Server;
 use aegis_server::shutdown::{self, Shutdown};
@@ -88,6 +89,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     instance.configure_statistics(config.statistics);
     instance.configure_auto_analyze(config.auto_analyze);
     drop(task::spawn("reload", reload_on_signal(Arc::clone(&instance))));
+    drop(task::spawn("chores", engines::do_chores(Arc::clone(&instance), shutdown.clone())));
     let server = Server::new(
         Arc::clone(&instance),
         CancelRegistry::default(),

@@ -16,10 +16,16 @@ use std::sync::Arc;
 
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
-use tokio::sync::{MutexGuard, Notify};
+use tokio::sync::{MutexGuard, Notify, watch};
 
 /// What a mailbox, and what a transaction's pending notifications, hold at most.
 const QUEUE_BYTES_MAX: usize = 8 << 20;
+
+/// So many wakes of a transaction have a payload of their own.
+const WAKES_MAX: usize = 1_000;
+
+/// So many channels of engines are kept for who may wait for them again.
+const HEARD_MAX: usize = 1_000;
 
 /// How many channels a session may listen to.
 const CHANNELS_MAX: usize = 100_000;
@@ -102,6 +108,8 @@ type Listeners = BTreeMap<i32, Arc<Mailbox>>;
 #[derive(Debug, Default)]
 pub struct NotificationHub {
     channels: Mutex<HashMap<(Oid, Arc<str>), Listeners>>,
+    /// What functions that wait for others' commits look at.
+    heard: Mutex<HashMap<(Oid, Arc<str>), watch::Sender<u64>>>,
     /// Held from before a notifying commit until its notifications are handed over.
     order: tokio::sync::Mutex<()>,
 }
@@ -139,6 +147,38 @@ impl NotificationHub {
                 let notification = Arc::new(notification);
                 listeners.values().for_each(|mailbox| mailbox.put(&notification));
             }
+        }
+    }
+
+    /// What changes whenever a channel is woken.
+    #[must_use]
+    pub fn hear(&self, database: Oid, channel: &str) -> watch::Receiver<u64> {
+        let mut heard = self.heard.lock();
+        // Whoever waited for these has gone.
+        if heard.len() >= HEARD_MAX {
+            heard.retain(|_, sender| sender.receiver_count() > 0);
+        }
+        heard.entry((database, channel.into())).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    /// Whether anybody would notice that a channel is woken.
+    fn has_listener(&self, key: &(Oid, Arc<str>)) -> bool {
+        self.heard.lock().contains_key(key) || self.channels.lock().contains_key(key)
+    }
+
+    /// Wakes who listens. Unlike a notification this keeps no order among commits; a mailbox that is
+    /// full has woken its session already.
+    fn wake(&self, database: Oid, wakes: Vec<Notification>) {
+        for wake in wakes {
+            let key = (database, Arc::clone(&wake.channel));
+            if let Some(sender) = self.heard.lock().get(&key) {
+                sender.send_modify(|count| *count += 1);
+            }
+            let channels = self.channels.lock();
+            let Some(listeners) = channels.get(&key) else { continue };
+            let wake = Arc::new(wake);
+            let with_room = listeners.values().filter(|it| it.bytes() < QUEUE_BYTES_MAX / 2);
+            with_room.for_each(|mailbox| mailbox.put(&wake));
         }
     }
 
@@ -185,6 +225,7 @@ enum Change {
 pub struct NotifyMark {
     changes: usize,
     notifications: usize,
+    wakes: usize,
 }
 
 /// What a transaction does when it commits.
@@ -194,13 +235,15 @@ pub struct Pending {
     notifications: Vec<Notification>,
     known: HashSet<Notification>,
     bytes: usize,
+    /// Channels of engines to be woken.
+    wakes: Vec<Notification>,
 }
 
 impl Pending {
     /// Whether there is nothing to be done.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.notifications.is_empty()
+        self.changes.is_empty() && self.notifications.is_empty() && self.wakes.is_empty()
     }
 
     /// What it notifies.
@@ -298,6 +341,33 @@ impl Channels {
         Ok(())
     }
 
+    /// Wakes who listens to a channel of an engine, if anybody does: once for equal wakes, and beyond
+    /// some in one transaction once a channel, without a payload.
+    ///
+    /// # Errors
+    /// 22023 for names that are too long.
+    pub fn wake(&self, channel: &str, payload: &str) -> SqlResult<()> {
+        let channel: Arc<str> = channel.into();
+        if !self.hub.has_listener(&(self.database, Arc::clone(&channel))) {
+            return Ok(());
+        }
+        let pending = &mut self.state.lock().pending;
+        let mut payload: Arc<str> = payload.into();
+        if pending.wakes.len() >= WAKES_MAX || payload.len() >= PAYLOAD_BYTES {
+            payload = Arc::from("");
+        }
+        let process_id = self.process_id;
+        let wake = Notification { process_id, channel, payload };
+        let is_known = match wake.payload.is_empty() {
+            true => pending.wakes.contains(&wake),
+            false => pending.wakes.last() == Some(&wake),
+        };
+        if !is_known {
+            pending.wakes.push(wake);
+        }
+        Ok(())
+    }
+
     /// The channels that the session listens to.
     #[must_use]
     pub fn listening(&self) -> Vec<Arc<str>> {
@@ -308,13 +378,18 @@ impl Channels {
     #[must_use]
     pub fn mark(&self) -> NotifyMark {
         let pending = &self.state.lock().pending;
-        NotifyMark { changes: pending.changes.len(), notifications: pending.notifications.len() }
+        NotifyMark {
+            changes: pending.changes.len(),
+            notifications: pending.notifications.len(),
+            wakes: pending.wakes.len(),
+        }
     }
 
     /// Forgets what has become pending since.
     pub fn roll_back_to(&self, mark: NotifyMark) {
         let pending = &mut self.state.lock().pending;
         pending.changes.truncate(mark.changes);
+        pending.wakes.truncate(mark.wakes);
         while pending.notifications.len() > mark.notifications {
             if let Some(forgotten) = pending.notifications.pop() {
                 pending.bytes -= forgotten.bytes();
@@ -348,6 +423,7 @@ impl Channels {
         }
         drop(state);
         self.hub.hand_over(self.database, pending.notifications);
+        self.hub.wake(self.database, pending.wakes);
     }
 
     /// Stops listening, whatever the transaction does.

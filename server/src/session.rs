@@ -19,6 +19,7 @@ use aegis_catalog::CatalogSnapshot;
 use aegis_sql::analyze::Analyzed;
 use aegis_sql::ast::{RawStatement, Statement};
 use aegis_sql::ddl::Notice;
+use aegis_sql::engine::SCHEMA;
 use aegis_sql::explain::Measure;
 use aegis_sql::query_engine::{CancelFlag, RowStream};
 use aegis_sql::settings::{REPORTED, SessionSettings};
@@ -200,6 +201,8 @@ pub struct Session {
     several_statements: bool,
     /// Whether the session has, or had, temporary relations.
     uses_temporary: bool,
+    /// Whether the relations of engines need not be made: they are there, or this session makes them.
+    knows_engines: bool,
 }
 
 /// How long things may take; `None` is for ever.
@@ -335,6 +338,24 @@ impl Session {
 
     fn notice(&mut self, severity: &'static str, code: SqlState, message: impl Into<String>) {
         self.notices.push(Notice { severity, fields: SqlError::new(code, message) });
+    }
+
+    /// The session is driven within the process.
+    pub(crate) const fn is_within(&mut self) {
+        self.knows_engines = true;
+    }
+
+    /// The relations of engines come into being when a statement first names their schema.
+    pub(super) async fn make_engines_if_named(&mut self, text: &str) -> SqlResult<()> {
+        if self.knows_engines || !text.contains(SCHEMA) {
+            return Ok(());
+        }
+        if self.instance.catalog().schema_named(self.database, SCHEMA).is_none() {
+            let (instance, database) = (self.instance.clone(), self.database_name.clone());
+            Box::pin(instance.install_engines(&database)).await?;
+        }
+        self.knows_engines = true;
+        Ok(())
     }
 
     /// Ends the session: an open transaction is rolled back.

@@ -23,12 +23,13 @@ use aegis_types::{EvalContext, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
 
 use crate::evaluate::Evaluation;
-use crate::query_engine::{QueryEngine, StatementContext};
+use crate::query_engine::{QueryEngine, RowBatch, RowStream, StatementContext};
 
 mod change;
 mod conflict;
 mod foreign_key;
 mod kept;
+mod lent;
 mod lock_rows;
 mod pending;
 mod recheck;
@@ -39,6 +40,7 @@ mod with;
 mod write;
 
 pub use kept::{Kept, TableLock};
+pub use lent::Lent;
 pub use lock_rows::{LockedRows, with_current_row};
 pub use pending::{DeferredChecks, DeferredMark, LookAt, PendingChecks};
 pub use returned::{KeptRows, ReturnedRows};
@@ -50,7 +52,7 @@ pub use write::{InsertOutcome, OldRow};
 /// Everything that a change of data works with.
 pub struct Changes<'a> {
     /// The transaction that writes.
-    pub txn: &'a mut Transaction,
+    pub txn: Lent<'a>,
     /// The statement's view, settings, parameters and host.
     pub context: &'a StatementContext,
     /// Who plans sources.
@@ -64,6 +66,8 @@ pub struct Changes<'a> {
     pub(crate) pending: PendingChecks,
     /// How deep cascades have led.
     pub(crate) cascade_depth: usize,
+    /// Whether engines have their say in what is written to their tables.
+    pub asks_engines: bool,
     /// What the statement has kept, if it has one change alone.
     kept: Option<Kept>,
     /// The rows that a statement with several changes of data has changed so far; none while there
@@ -94,16 +98,54 @@ impl<'a> Changes<'a> {
         lock_timeout: Option<Duration>,
     ) -> Self {
         Self {
-            txn,
+            txn: Lent::whole(txn),
             context,
             engine,
             row_ids,
             lock_timeout,
             pending: PendingChecks::default(),
             cascade_depth: 0,
+            asks_engines: true,
             kept: None,
             changed_in_with: None,
         }
+    }
+
+    /// Likewise, for a statement with functions that may write themselves: they find the transaction
+    /// free while they are evaluated.
+    ///
+    /// # Errors
+    /// XX000 where the transaction is over.
+    pub async fn sharing(
+        txn: &'a tokio::sync::Mutex<Option<Transaction>>,
+        context: &'a StatementContext,
+        engine: &'a dyn QueryEngine,
+        row_ids: &'a RowIds,
+        lock_timeout: Option<Duration>,
+    ) -> SqlResult<Self> {
+        Ok(Self {
+            txn: Lent::shared(txn).await?,
+            context,
+            engine,
+            row_ids,
+            lock_timeout,
+            pending: PendingChecks::default(),
+            cascade_depth: 0,
+            asks_engines: true,
+            kept: None,
+            changed_in_with: None,
+        })
+    }
+
+    /// The next rows of a source, whose functions may write.
+    async fn next_of(
+        &mut self,
+        source: &mut Box<dyn RowStream>,
+    ) -> SqlResult<Option<Box<dyn RowBatch>>> {
+        self.txn.give();
+        let batch = source.next().await;
+        self.txn.take().await?;
+        batch
     }
 
     /// The same for a statement that was analyzed once to be run many times.
@@ -134,6 +176,12 @@ impl<'a> Changes<'a> {
 
     pub(crate) fn evaluation(&self) -> Evaluation<'a> {
         self.context.evaluation()
+    }
+
+    /// How long to wait for a row.
+    #[must_use]
+    pub fn lock_wait(&self) -> aegis_storage::RowLockWait {
+        self.row_lock_wait()
     }
 
     pub(crate) fn row_lock_wait(&self) -> aegis_storage::RowLockWait {

@@ -19,6 +19,7 @@ pub mod privilege;
 pub mod counters;
 pub mod statistics;
 pub mod dml;
+pub mod engine;
 pub mod ddl;
 pub mod copy;
 pub mod routine;

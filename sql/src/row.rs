@@ -24,11 +24,16 @@ use aegis_types::{
     Datum, EvalContext, Oid, SqlError, SqlResult, TypeRef, io, self_describing, type_oid,
 };
 
+/// 2000-01-01 UTC, in microseconds since 1970.
+pub const EPOCH_US: i64 = aegis_types::clock::POSTGRES_EPOCH_UNIX_SECONDS * 1_000_000;
+
 /// How the rows of one table are laid out, for every version of them.
 #[derive(Clone, Debug)]
 pub struct RowLayout {
     columns: Vec<ColumnLayout>,
     versions: Vec<VersionLayout>,
+    /// The column after whose time a row is not there any more, less one.
+    expires: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,13 +136,43 @@ impl RowLayout {
                 VersionLayout::new(&columns[..column_count])
             })
             .collect();
-        Self { columns, versions }
+        let expires = table.managed.as_ref().and_then(|managed| managed.expires);
+        let expires = expires.and_then(|number| usize::try_from(number - 1).ok());
+        Self { columns, versions, expires }
     }
 
     /// How many columns the table has ever had.
     #[must_use]
     pub fn column_count(&self) -> usize {
         self.columns.len()
+    }
+
+    /// Whether rows expire.
+    #[must_use]
+    pub const fn expires(&self) -> bool {
+        self.expires.is_some()
+    }
+
+    /// Whether a stored row is still there at a time, in microseconds since 1970: that of the view
+    /// which found it.
+    ///
+    /// # Errors
+    /// XX001 for bytes that no version of this table wrote.
+    pub fn is_there(&self, value: &[u8], time_us: i64) -> SqlResult<bool> {
+        let Some(expires) = self.expires else { return Ok(true) };
+        Ok(match self.decode_column(value, expires)? {
+            Datum::Timestamptz(until) => until > time_us - EPOCH_US,
+            _ => true,
+        })
+    }
+
+    /// Where a column of fixed width lies in rows of the newest version, by its number less one.
+    #[must_use]
+    pub fn place_of(&self, column: usize) -> Option<usize> {
+        match self.versions.last()?.places.get(column)? {
+            Place::Fixed(offset) => Some(*offset),
+            Place::Variable(_) => None,
+        }
     }
 
     /// The type of a column, by its number less one.

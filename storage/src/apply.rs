@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::commit_log::{Applied, LogEntry, LogIndex};
-use crate::entry::{self, Operation};
+use crate::entry::{self, Append, Counter, Operation, each_index_entry};
 use crate::hot::{HotMap, Version};
 use crate::run::{Run, RunHash, Stamps};
 use crate::snapshot::Snapshot;
@@ -36,8 +36,8 @@ pub(crate) struct ApplyState {
     pub(crate) applied: AppliedPoint,
     /// Trees dropped since the last freeze.
     drops: Vec<TreeId>,
-    /// The next key of append trees, as far as they were asked for.
-    append_next: BTreeMap<TreeId, u64>,
+    /// The next numbers of counters, as far as they were asked for.
+    append_next: BTreeMap<Counter, u64>,
     live: Vec<CommitSeq>,
 }
 
@@ -149,18 +149,12 @@ impl Shared {
                         state.drops.push(tree);
                     }
                     batch.dropped = Arc::new(dropped);
-                    state.append_next.remove(&tree);
+                    state.append_next.retain(|counter, _| counter.tree != tree);
                     if self.is_system_tree(tree) {
                         batch.changed = Changed::Unknown;
                     }
                 }
-                Operation::Append { tree, value } => {
-                    let next = self.next_append_key(state, batch, tree)?;
-                    let (key, counter) = (next.to_be_bytes(), (next + 1).to_le_bytes());
-                    self.apply_write(state, batch, tree, &key, Some(value));
-                    let counter_key = tree.0.to_be_bytes();
-                    self.apply_write(state, batch, TreeId::STORAGE, &counter_key, Some(&counter));
-                }
+                Operation::Append(append) => self.apply_append(state, batch, &append)?,
                 // Before the rest of its transaction: `use_runs`.
                 Operation::UseRun { .. } => {}
             }
@@ -188,10 +182,46 @@ impl Shared {
         }
     }
 
-    /// The next key of an append tree. It is kept in storage's own tree, which a flush writes in
+    /// Numbers a row, and puts it and its index entries.
+    fn apply_append(
+        &self,
+        state: &mut ApplyState,
+        batch: &mut Batch,
+        append: &Append<'_>,
+    ) -> Result<()> {
+        let number = self.next_number(state, batch, append.counter, append.first)?;
+        let mut key = Vec::with_capacity(append.prefix.len() + 8);
+        key.extend_from_slice(append.prefix);
+        key.extend_from_slice(&(number ^ (1 << 63)).to_be_bytes());
+        let mut value = append.value.to_vec();
+        let mut write = |at: u32, bytes: [u8; 8]| {
+            let at = at as usize;
+            value[at..at + 8].copy_from_slice(&bytes);
+        };
+        write(append.number_at, number.to_le_bytes());
+        if let Some((at, epoch)) = append.time {
+            write(at, batch.timestamp_us.saturating_sub(epoch).to_le_bytes());
+        }
+        self.apply_write(state, batch, append.tree, &key, Some(&value));
+        each_index_entry(append.entries, |tree, prefix| {
+            let entry = [prefix, &key].concat();
+            self.apply_write(state, batch, tree, &entry, Some(&[]));
+        })?;
+        let next = (number + 1).to_le_bytes();
+        self.apply_write(state, batch, TreeId::STORAGE, &append.counter.key(), Some(&next));
+        Ok(())
+    }
+
+    /// The next number of a counter. It is kept in storage's own tree, which a flush writes in
     /// its last batch, together with `applied`: a replay never meets a counter from its future.
-    fn next_append_key(&self, state: &mut ApplyState, batch: &Batch, tree: TreeId) -> Result<u64> {
-        let next = match state.append_next.get(&tree) {
+    fn next_number(
+        &self,
+        state: &mut ApplyState,
+        batch: &Batch,
+        counter: Counter,
+        first: u64,
+    ) -> Result<u64> {
+        let next = match state.append_next.get(&counter) {
             Some(next) => *next,
             None => {
                 let newest = Published {
@@ -201,14 +231,14 @@ impl Shared {
                     dropped: batch.dropped.clone(),
                     catalog: Arc::new(()),
                 };
-                let counter = newest.get(TreeId::STORAGE, &tree.0.to_be_bytes())?;
-                match counter {
-                    None => 1,
+                let stored = newest.get(TreeId::STORAGE, &counter.key())?;
+                match stored {
+                    None => first,
                     Some(row) => decode_counter(&row.value)?,
                 }
             }
         };
-        state.append_next.insert(tree, next + 1);
+        state.append_next.insert(counter, next + 1);
         Ok(next)
     }
 

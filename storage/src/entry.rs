@@ -5,7 +5,9 @@
 //! transaction: origin (8) ─ token (8) ─ timestamp (8) ─ operations (varint) ─ operation …
 //! operation:   1 tree        what follows belongs to this tree
 //!              2 key value   Put          3 key          Delete
-//!              4             DropTree     5 value        Append: apply assigns the key
+//!              4             DropTree
+//!              5 part first prefix value number_at time_at epoch entries
+//!                            Append: apply assigns the number that ends the key
 //!              6 hash rows   UseRun: the rows of a run file, of whatever trees; first of all
 //! ```
 //!
@@ -34,8 +36,66 @@ pub(crate) enum Operation<'a> {
     Put { tree: TreeId, key: &'a [u8], value: &'a [u8] },
     Delete { tree: TreeId, key: &'a [u8] },
     DropTree(TreeId),
-    Append { tree: TreeId, value: &'a [u8] },
+    Append(Append<'a>),
     UseRun { hash: RunHash, rows: u64 },
+}
+
+/// A row whose number apply assigns: dense in its counter, in commit order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Append<'a> {
+    pub(crate) tree: TreeId,
+    pub(crate) counter: Counter,
+    /// The number that the counter begins with.
+    pub(crate) first: u64,
+    /// What comes before the number in the key.
+    pub(crate) prefix: &'a [u8],
+    pub(crate) value: &'a [u8],
+    /// Where the number goes in the value, as eight little-endian bytes.
+    pub(crate) number_at: u32,
+    /// Where the time of the commit goes, likewise, and what it is counted from.
+    pub(crate) time: Option<(u32, i64)>,
+    /// Entries of indexes: [`each_index_entry`].
+    pub(crate) entries: &'a [u8],
+}
+
+/// What numbers rows: one of the counters that belong to a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Counter {
+    /// The tree with which it goes.
+    pub tree: TreeId,
+    /// Which of that tree's.
+    pub part: u32,
+}
+
+impl Counter {
+    /// Its key in storage's own tree.
+    pub(crate) fn key(self) -> [u8; 12] {
+        let mut key = [0; 12];
+        key[..8].copy_from_slice(&self.tree.0.to_be_bytes());
+        key[8..].copy_from_slice(&self.part.to_be_bytes());
+        key
+    }
+}
+
+/// Adds an entry of an index to a list: the row's key follows it.
+pub(crate) fn put_index_entry(list: &mut Vec<u8>, tree: TreeId, prefix: &[u8]) {
+    put_varint(list, tree.0);
+    put_varint(list, prefix.len() as u64);
+    list.extend_from_slice(prefix);
+}
+
+/// Visits such a list. Errors: XX001.
+pub(crate) fn each_index_entry<'a>(
+    list: &'a [u8],
+    mut visit: impl FnMut(TreeId, &'a [u8]),
+) -> Result<()> {
+    let mut reader = Reader::new(list, "an entry of the commit log");
+    while !reader.is_empty() {
+        let tree = TreeId(reader.varint()?);
+        let length = reader.length()?;
+        visit(tree, reader.bytes(length)?);
+    }
+    Ok(())
 }
 
 /// One transaction of an entry.
@@ -83,10 +143,19 @@ impl EntryBuilder {
                 self.enter(tree);
                 self.body.push(DROP_TREE);
             }
-            Operation::Append { tree, value } => {
-                self.enter(tree);
+            Operation::Append(append) => {
+                self.enter(append.tree);
                 self.body.push(APPEND);
-                self.slice(value);
+                put_varint(&mut self.body, append.counter.tree.0);
+                put_varint(&mut self.body, u64::from(append.counter.part));
+                put_varint(&mut self.body, append.first);
+                self.slice(append.prefix);
+                self.slice(append.value);
+                put_varint(&mut self.body, u64::from(append.number_at));
+                let (time_at, epoch) = append.time.map_or((0, 0), |(at, from)| (at + 1, from));
+                put_varint(&mut self.body, u64::from(time_at));
+                self.body.extend_from_slice(&epoch.to_le_bytes());
+                self.slice(append.entries);
             }
             Operation::UseRun { hash, rows } => {
                 self.body.push(USE_RUN);
@@ -171,15 +240,39 @@ fn decode_transaction<'a>(reader: &mut Reader<'a>) -> Result<Transaction<'a>> {
                 Operation::Delete { tree: tree?, key: reader.bytes(key_len)? }
             }
             DROP_TREE => Operation::DropTree(tree?),
-            APPEND => {
-                let value_len = reader.length()?;
-                Operation::Append { tree: tree?, value: reader.bytes(value_len)? }
-            }
+            APPEND => Operation::Append(decode_append(reader, tree?)?),
             USE_RUN => Operation::UseRun { hash: RunHash(reader.array()?), rows: reader.varint()? },
             _ => return Err(reader.corrupted()),
         });
     }
     Ok(Transaction { origin, token, timestamp_us, operations })
+}
+
+fn decode_append<'a>(reader: &mut Reader<'a>, tree: TreeId) -> Result<Append<'a>> {
+    let counter_tree = TreeId(reader.varint()?);
+    let part = decode_u32(reader)?;
+    let first = reader.varint()?;
+    let prefix_len = reader.length()?;
+    let prefix = reader.bytes(prefix_len)?;
+    let value_len = reader.length()?;
+    let value = reader.bytes(value_len)?;
+    let number_at = decode_u32(reader)?;
+    let time_at = decode_u32(reader)?;
+    let epoch = i64::from_le_bytes(reader.array()?);
+    let entries_len = reader.length()?;
+    let entries = reader.bytes(entries_len)?;
+    each_index_entry(entries, |_, _| ())?;
+    let fits = |at: u32| value.len().checked_sub(8).is_some_and(|last| at as usize <= last);
+    let time = time_at.checked_sub(1).map(|at| (at, epoch));
+    if !fits(number_at) || time.is_some_and(|(at, _)| !fits(at)) {
+        return Err(reader.corrupted());
+    }
+    let counter = Counter { tree: counter_tree, part };
+    Ok(Append { tree, counter, first, prefix, value, number_at, time, entries })
+}
+
+fn decode_u32(reader: &mut Reader<'_>) -> Result<u32> {
+    u32::try_from(reader.varint()?).map_err(|_| reader.corrupted())
 }
 
 /// The run files that an entry names: a log that is about to be trusted with it, or a follower
@@ -208,7 +301,7 @@ mod tests {
         Put(u64, Vec<u8>, Vec<u8>),
         Delete(u64, Vec<u8>),
         DropTree(u64),
-        Append(u64, Vec<u8>),
+        Append(u64, u32, Vec<u8>, Vec<u8>, bool),
         UseRun([u8; 32], u64),
     }
 
@@ -219,7 +312,8 @@ mod tests {
             (0..3_u64, bytes(), bytes()).prop_map(|(t, k, v)| Owned::Put(t, k, v)),
             (0..3_u64, bytes()).prop_map(|(t, k)| Owned::Delete(t, k)),
             (0..3_u64).prop_map(Owned::DropTree),
-            (0..3_u64, bytes()).prop_map(|(t, v)| Owned::Append(t, v)),
+            (0..3_u64, any::<u32>(), bytes(), bytes(), any::<bool>())
+                .prop_map(|(t, n, k, v, b)| Owned::Append(t, n, k, [v, vec![0; 8]].concat(), b)),
             (any::<[u8; 32]>(), any::<u64>()).prop_map(|(h, r)| Owned::UseRun(h, r)),
         ]
     }
@@ -229,7 +323,16 @@ mod tests {
             Owned::Put(tree, key, value) => Operation::Put { tree: TreeId(*tree), key, value },
             Owned::Delete(tree, key) => Operation::Delete { tree: TreeId(*tree), key },
             Owned::DropTree(tree) => Operation::DropTree(TreeId(*tree)),
-            Owned::Append(tree, value) => Operation::Append { tree: TreeId(*tree), value },
+            Owned::Append(tree, part, prefix, value, timed) => Operation::Append(Append {
+                tree: TreeId(*tree),
+                counter: Counter { tree: TreeId(*tree), part: *part },
+                first: u64::from(*timed),
+                prefix,
+                value,
+                number_at: value.len() as u32 - 8,
+                time: timed.then_some((0, -7)),
+                entries: &[7, 1, b'k', 9, 0],
+            }),
             Owned::UseRun(hash, rows) => Operation::UseRun { hash: RunHash(*hash), rows: *rows },
         }
     }

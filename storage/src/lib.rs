@@ -50,7 +50,7 @@ mod store;
 pub use block::{Block, RowRef};
 pub use bytes::{Key, Row, Value};
 pub use disk::{Disk, Fault, FaultDisk, File, MemoryDisk, OpenMode, RealDisk};
-pub use entry::runs_of_entry;
+pub use entry::{Counter, runs_of_entry};
 pub use error::{Result, StorageError};
 pub use ids::{CommandId, CommitSeq, TransactionId, TreeId};
 pub use locks::{
@@ -65,5 +65,6 @@ pub use store::{
     CatalogBuilder, CatalogChange, Clock, MemoryBudget, Store, StoreOptions, StoreStats,
 };
 pub use thread::{at_length, at_length_over};
-pub use transaction::{IsolationLevel, Savepoint, Transaction, TxnOptions};
+pub use transaction::{IsolationLevel, KeptSnapshot, Savepoint, Transaction, TxnOptions};
 pub use view::ReadView;
+pub use write_set::NumberedRow;

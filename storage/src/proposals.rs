@@ -306,7 +306,7 @@ fn push_rest(writes: &WriteSet, entry: &mut EntryBuilder) -> u64 {
     let mut operations = 0;
     writes.each_append(|append| {
         operations += 1;
-        entry.push(Operation::Append { tree: append.tree, value: &append.value });
+        entry.push(Operation::Append(append.row.operation()));
     });
     for tree in writes.dropped_trees() {
         operations += 1;
@@ -323,7 +323,7 @@ fn written_keys(writes: &WriteSet) -> WrittenKeys {
     } else {
         writes.each_newest(|tree, key, _| written.keys.push((tree, key.clone())));
     }
-    writes.each_append(|append| written.trees.push(append.tree));
+    writes.each_append(|append| written.trees.push(append.row.tree));
     written.trees.dedup();
     written
 }

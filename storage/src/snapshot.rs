@@ -209,6 +209,8 @@ pub(crate) struct Snapshot {
     state: Arc<SnapshotState>,
     seq: CommitSeq,
     timestamp_us: i64,
+    /// When it was taken, never before the last commit that it sees.
+    taken_at_us: i64,
 }
 
 #[derive(Debug)]
@@ -219,26 +221,32 @@ struct SnapshotState {
 }
 
 impl Snapshot {
-    pub(crate) fn take(current: &ArcSwap<Published>, registry: &Arc<Registry>) -> Result<Self> {
+    pub(crate) fn take(
+        current: &ArcSwap<Published>,
+        registry: &Arc<Registry>,
+        now_us: i64,
+    ) -> Result<Self> {
         let Pinned { published, claim } = Pinned::take(current, registry)?;
-        Ok(Self::holding(published, claim))
+        Ok(Self::holding(published, claim, now_us))
     }
 
     /// A snapshot of a state that nobody can trim now, because the caller is apply.
     pub(crate) fn of_apply(published: Arc<Published>, registry: &Arc<Registry>) -> Result<Self> {
         let claim =
             Claim { registry: registry.clone(), slot: registry.claim(published.seq.0 + 1)? };
-        Ok(Self::holding(published, claim))
+        let now_us = published.timestamp_us;
+        Ok(Self::holding(published, claim, now_us))
     }
 
-    fn holding(published: Arc<Published>, claim: Claim) -> Self {
+    fn holding(published: Arc<Published>, claim: Claim, now_us: i64) -> Self {
         let (seq, timestamp_us) = (published.seq, published.timestamp_us);
+        let taken_at_us = now_us.max(timestamp_us);
         let registry = claim.registry.clone();
         let slot = claim.slot;
         let state =
             Arc::new(SnapshotState { published: ArcSwapOption::new(Some(published)), claim, seq });
         *registry.slot(slot).holder.lock() = Arc::downgrade(&state);
-        Self { state, seq, timestamp_us }
+        Self { state, seq, timestamp_us, taken_at_us }
     }
 
     pub(crate) fn seq(&self) -> CommitSeq {
@@ -247,6 +255,10 @@ impl Snapshot {
 
     pub(crate) fn timestamp_us(&self) -> i64 {
         self.timestamp_us
+    }
+
+    pub(crate) fn taken_at_us(&self) -> i64 {
+        self.taken_at_us
     }
 
     /// Whether it can still be read. Errors: 72000.

@@ -252,7 +252,7 @@ impl Shared {
     }
 
     pub(crate) fn take_snapshot(&self) -> Result<Snapshot> {
-        Snapshot::take(&self.current, &self.registry)
+        Snapshot::take(&self.current, &self.registry, (self.options.clock)())
     }
 
     /// Errors: 57P01 while stopping, 58030 after a failure.

@@ -26,10 +26,10 @@ use crate::locks::{
 use crate::serializable::ReadSet;
 use crate::snapshot::{Pinned, Snapshot};
 use crate::store::Shared;
-use crate::write_set::{Mark, WriteSet};
+use crate::write_set::{Mark, NumberedRow, WriteSet};
 use crate::{
-    CommandId, CommitSeq, Direction, Key, KeyRange, ReadView, Result, Row, Scan, StorageError,
-    TransactionId, TreeId,
+    CommandId, CommitSeq, Counter, Direction, Key, KeyRange, ReadView, Result, Row, Scan,
+    StorageError, TransactionId, TreeId,
 };
 
 /// PostgreSQL's isolation levels. READ UNCOMMITTED is READ COMMITTED there and here.
@@ -93,6 +93,10 @@ impl Drop for Serializable {
         self.shared.window.close(self.opened_at);
     }
 }
+
+/// What statements of a transaction saw at some time.
+#[derive(Debug)]
+pub struct KeptSnapshot(Option<Arc<Snapshot>>);
 
 /// A transaction. Dropping it rolls it back.
 #[derive(Debug)]
@@ -211,6 +215,13 @@ impl Transaction {
         }
     }
 
+    /// The newest published commit: of a key that this transaction has locked, nothing newer is
+    /// there.
+    #[must_use]
+    pub fn newest_seq(&self) -> CommitSeq {
+        self.shared.current.load().seq
+    }
+
     /// The command that writes now.
     #[must_use]
     pub fn command_id(&self) -> CommandId {
@@ -268,6 +279,17 @@ impl Transaction {
             self.snapshot = None;
         }
         self.read_view()
+    }
+
+    /// The snapshot that statements see now, to be [put back](Self::restore_snapshot).
+    #[must_use]
+    pub fn keep_snapshot(&self) -> KeptSnapshot {
+        KeptSnapshot(self.snapshot.clone())
+    }
+
+    /// Sees again what was seen then: a statement goes on that others have run within.
+    pub fn restore_snapshot(&mut self, kept: KeptSnapshot) {
+        self.snapshot = kept.0;
     }
 
     /// The view over the current snapshot at the current command. Takes the snapshot if there is
@@ -364,12 +386,22 @@ impl Transaction {
         self.write(tree, key, None)
     }
 
-    /// Appends a row whose key (a big-endian `u64`, dense from 1 in commit order) apply assigns.
-    /// The transaction itself does not see it. Errors: 25006, 53100, 54000.
-    pub fn append(&mut self, tree: TreeId, value: &[u8]) -> Result<()> {
+    /// Appends a row whose number apply assigns. The transaction itself does not see it.
+    /// Errors: 25006, 53100, 54000.
+    pub fn append(&mut self, row: NumberedRow) -> Result<()> {
         self.check_can_write()?;
-        self.count_write(tree, value.len());
-        self.writes.append(tree, value, self.command)
+        self.count_write(row.tree, row.key_prefix.len() + row.value.len());
+        self.writes.append(row, self.command)
+    }
+
+    /// The number that the next row appended to a counter will have, if no other transaction appends
+    /// to it before this one commits: the caller sees to that with a lock.
+    pub fn next_number(&self, counter: Counter, first: u64) -> Result<u64> {
+        let current = Pinned::take(&self.shared.current, &self.shared.registry)?;
+        let stored = current.published.get(TreeId::STORAGE, &counter.key())?;
+        let next = stored.map_or(Ok(first), |row| crate::apply::decode_counter(&row.value))?;
+        let waiting = if self.has_written { self.writes.waiting_for(counter) } else { 0 };
+        Ok(next + waiting)
     }
 
     /// Drops a whole tree with this transaction's writes to it. Errors: 25006.

@@ -85,6 +85,13 @@ impl ReadView {
         self.snapshot.timestamp_us()
     }
 
+    /// When its snapshot was taken, in microseconds since 1970: what expires by the clock has expired
+    /// in this view, or has not, by this time. Never before the last commit that it sees.
+    #[must_use]
+    pub fn time_us(&self) -> i64 {
+        self.snapshot.taken_at_us()
+    }
+
     /// What the catalog builder made for this snapshot; `()` without a builder. Errors: 72000.
     pub fn catalog(&self) -> Result<Arc<dyn Any + Send + Sync>> {
         Ok(self.snapshot.published()?.catalog.clone())

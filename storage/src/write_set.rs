@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::disk::Disk;
+use crate::entry::{self, Counter, put_index_entry};
 use crate::hot::{FillLimits, Rest};
 use crate::load::Load;
 use crate::run::{Run, RunCursor, RunWriter, Stamps};
@@ -48,8 +49,69 @@ type DeadRanges = Arc<Vec<(u32, u32)>>;
 #[derive(Debug)]
 pub(crate) struct Append {
     command: u32,
-    pub(crate) tree: TreeId,
-    pub(crate) value: Value,
+    pub(crate) row: NumberedRow,
+}
+
+/// A row that goes into a tree under the next number of a counter, which is known once its
+/// transaction has committed: dense, and in the order of commits.
+#[derive(Clone, Debug)]
+pub struct NumberedRow {
+    /// The tree.
+    pub tree: TreeId,
+    /// What numbers it.
+    pub counter: Counter,
+    /// The number that the counter begins with.
+    pub first: u64,
+    /// What comes before the number in the row's key. The number follows as eight big-endian bytes,
+    /// its first bit turned.
+    pub key_prefix: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+    /// Where the number goes in the value, as eight little-endian bytes.
+    pub number_at: u32,
+    /// Where the time of the commit goes in the value, likewise: microseconds since the time that
+    /// follows, which is in microseconds since 1970.
+    pub time: Option<(u32, i64)>,
+    entries: Vec<u8>,
+}
+
+impl NumberedRow {
+    /// A row without index entries and time.
+    #[must_use]
+    pub fn new(
+        tree: TreeId,
+        counter: Counter,
+        first: u64,
+        key_prefix: Vec<u8>,
+        value: Vec<u8>,
+        number_at: u32,
+    ) -> Self {
+        let (time, entries) = (None, Vec::new());
+        Self { tree, counter, first, key_prefix, value, number_at, time, entries }
+    }
+
+    /// Adds an entry to an index: these bytes, and the row's key behind them, with no value.
+    pub fn index(&mut self, tree: TreeId, prefix: &[u8]) {
+        put_index_entry(&mut self.entries, tree, prefix);
+    }
+
+    /// As apply takes it.
+    pub(crate) fn operation(&self) -> entry::Append<'_> {
+        entry::Append {
+            tree: self.tree,
+            counter: self.counter,
+            first: self.first,
+            prefix: &self.key_prefix,
+            value: &self.value,
+            number_at: self.number_at,
+            time: self.time,
+            entries: &self.entries,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.key_prefix.len() + self.value.len() + self.entries.len() + ENTRY_OVERHEAD_BYTES
+    }
 }
 
 #[derive(Debug, Default)]
@@ -329,17 +391,22 @@ impl WriteSet {
         freed
     }
 
-    pub(crate) fn append(&self, tree: TreeId, value: &[u8], command: CommandId) -> Result<()> {
-        check_sizes(&[], Some(value))?;
+    pub(crate) fn append(&self, row: NumberedRow, command: CommandId) -> Result<()> {
+        check_sizes(&row.key_prefix, Some(&row.value))?;
+        let fits = |at: u32| row.value.len().checked_sub(8).is_some_and(|last| at as usize <= last);
+        if !fits(row.number_at) || row.time.is_some_and(|(at, _)| !fits(at)) {
+            return Err(StorageError::Internal("a numbered row has no room for its number".into()));
+        }
         let mut state = self.state.write();
-        let bytes = value.len() + ENTRY_OVERHEAD_BYTES;
+        check_not_dropped(&state, row.tree)?;
+        let bytes = row.bytes();
         if state.append_bytes + bytes > VALUE_BYTES_MAX / 4 {
             return Err(StorageError::LimitExceeded(
                 "too many bytes appended in one transaction".into(),
             ));
         }
         state.append_bytes += bytes;
-        state.appends.push(Append { command: command.0, tree, value: Value::new(value) });
+        state.appends.push(Append { command: command.0, row });
         state.last_command = Some(command.0);
         self.grow(&mut state, bytes as i64);
         Ok(())
@@ -404,7 +471,7 @@ impl WriteSet {
         state.drops.retain(|_, command| *command < mark.command);
         while state.appends.last().is_some_and(|append| append.command >= mark.command) {
             if let Some(append) = state.appends.pop() {
-                let bytes = append.value.len() + ENTRY_OVERHEAD_BYTES;
+                let bytes = append.row.bytes();
                 state.append_bytes -= bytes;
                 freed += bytes;
             }
@@ -574,10 +641,17 @@ impl WriteSet {
     pub(crate) fn each_append(&self, mut visit: impl FnMut(&Append)) {
         let state = self.state.read();
         for append in &state.appends {
-            if !state.drops.contains_key(&append.tree) {
+            if !state.drops.contains_key(&append.row.tree) {
                 visit(append);
             }
         }
+    }
+
+    /// How many rows wait for numbers of a counter.
+    pub(crate) fn waiting_for(&self, counter: Counter) -> u64 {
+        let mut count = 0;
+        self.each_append(|append| count += u64::from(append.row.counter == counter));
+        count
     }
 }
 

@@ -157,6 +157,15 @@ pub trait Host: Send + Sync {
     /// 42P01, 42704, 42883 and their like with PostgreSQL's words.
     fn reg_in(&self, reg_type: Oid, text: &str) -> SqlResult<Oid>;
 
+    /// Wakes who listens to a channel once the transaction has committed.
+    ///
+    /// # Errors
+    /// What the session raises.
+    fn wake(&self, channel: &str, payload: &str) -> SqlResult<()> {
+        let _ = (channel, payload);
+        Ok(())
+    }
+
     /// What a type of users is; none for what is not known.
     fn user_type(&self, oid: Oid) -> Option<UserType> {
         let _ = oid;

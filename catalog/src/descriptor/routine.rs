@@ -181,7 +181,13 @@ pub struct Extension {
     pub schema: Oid,
     /// `extversion`
     pub version: String,
-    /// The views that belong to it.
+    /// The relations that belong to it.
     #[serde(default)]
     pub relations: Vec<Oid>,
+    /// `extconfig`: those of them whose rows are in dumps.
+    #[serde(default)]
+    pub dumped: Vec<Oid>,
+    /// The schemas that belong to it.
+    #[serde(default)]
+    pub schemas: Vec<Oid>,
 }

@@ -37,7 +37,7 @@ fn parameter(names: &Names<'_>, row: &FunctionRow, mode: u8, name: &str, ty: Oid
 /// the values are not known here.
 #[must_use]
 pub fn arguments(names: &Names<'_>, row: &FunctionRow) -> String {
-    let own = names.catalog.user_function(row.oid);
+    let own = names.catalog.declared_function(row.oid);
     let list: Vec<String> = parameters(row)
         .enumerate()
         .filter(|(_, (mode, ..))| *mode != b't')

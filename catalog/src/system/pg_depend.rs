@@ -70,9 +70,12 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     }
     for extension in context.catalog().extensions_of(context.names.database) {
         rows.push((PG_EXTENSION, extension.oid, 0), schema_object(extension.schema), NORMAL);
+        let own = (PG_EXTENSION, extension.oid, 0);
+        for schema in &extension.schemas {
+            rows.push(schema_object(*schema), own, EXTENSION);
+        }
         for relation in &extension.relations {
-            let extension = (PG_EXTENSION, extension.oid, 0);
-            rows.push(relation_object(*relation), extension, EXTENSION);
+            rows.push(relation_object(*relation), own, EXTENSION);
         }
     }
     rows.found

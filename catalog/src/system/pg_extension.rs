@@ -1,10 +1,10 @@
 //! `pg_extension` and the extensions that are to be had: `pg_available_extensions`,
 //! `pg_available_extension_versions`.
 
-use aegis_types::Datum;
+use aegis_types::{Datum, type_oid};
 
 use super::SystemContext;
-use super::cell::NULL;
+use super::cell::{NULL, array_or_null};
 use crate::descriptor::Extension;
 use crate::extension::EXTENSIONS;
 
@@ -15,8 +15,20 @@ fn installed<'a>(context: &SystemContext<'a>, name: &str) -> Option<&'a Extensio
 
 pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let all = context.catalog().extensions_of(context.names.database);
-    all.map(|it| row![it.oid, &it.name, it.owner, it.schema, true, &it.version, NULL, NULL])
-        .collect()
+    all.map(|it| {
+        let conditions = it.dumped.iter().map(|_| "").collect();
+        row![
+            it.oid,
+            &it.name,
+            it.owner,
+            it.schema,
+            true,
+            &it.version,
+            array_or_null(type_oid::OID, it.dumped.clone()),
+            array_or_null(type_oid::TEXT, conditions),
+        ]
+    })
+    .collect()
 }
 
 pub(super) fn available(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {

@@ -38,7 +38,7 @@ fn row(context: &SystemContext<'_>, row: &FunctionRow) -> Vec<Datum> {
         "sql" => Oid(14),
         _ => Oid(12),
     };
-    let own = context.catalog().user_function(row.oid).map(|own| &**own);
+    let own = context.catalog().declared_function(row.oid).map(|own| &**own);
     let rows = if row.returns_set { 1000.0_f32 } else { 0.0 };
     row![
         row.oid,
@@ -83,7 +83,8 @@ fn defaults(own: &Function) -> Datum {
 /// `probin`
 fn binary(own: &Function) -> Datum {
     match own.body {
-        FunctionBody::Symbol(_) => Datum::text("$libdir/aegis"),
+        FunctionBody::Symbol(_) if own.oid >= Oid::FIRST_USER => Datum::text("$libdir/aegis"),
+        FunctionBody::Symbol(_) => NULL,
         FunctionBody::Text(_) | FunctionBody::Statements(_) => NULL,
     }
 }

@@ -33,6 +33,7 @@ use crate::notify::Channels;
 mod advisory;
 mod comment;
 mod definition;
+mod engine;
 mod domain;
 mod identity;
 mod keyword;
@@ -351,7 +352,10 @@ impl Host for SessionHost {
         call: &CallContext<'_>,
         arguments: &[Datum],
     ) -> SqlResult<Datum> {
-        self.value_of_routine(function, call, arguments)
+        match aegis_catalog::engine::function(function) {
+            Some(known) => self.value_of_engine(known, call, arguments),
+            None => self.value_of_routine(function, call, arguments),
+        }
     }
 
     fn rows_of_user(
@@ -360,12 +364,19 @@ impl Host for SessionHost {
         call: &CallContext<'_>,
         arguments: &[Datum],
     ) -> SqlResult<Values> {
-        self.rows_of_routine(function, call, arguments)
+        match aegis_catalog::engine::function(function) {
+            Some(known) => self.rows_of_engine(known, call, arguments),
+            None => self.rows_of_routine(function, call, arguments),
+        }
     }
 
     fn call_symbol(&self, symbol: &str, arguments: &[Datum]) -> SqlResult<Datum> {
         let answer = self.statistics_function(symbol, arguments);
         answer.unwrap_or_else(|| Err(SqlError::internal(format!("no function {symbol}"))))
+    }
+
+    fn wake(&self, channel: &str, payload: &str) -> SqlResult<()> {
+        self.identity.channels.wake(channel, payload)
     }
 
     fn random(&self) -> &aegis_types::functions::Generator {

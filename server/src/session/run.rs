@@ -46,6 +46,7 @@ impl Session {
         {
             self.refuse_in_failed_block()?;
         }
+        self.make_engines_if_named(&source).await?;
         let prepared = self.analyze_as_prepared(statement, source, parameter_types)?;
         Ok(Arc::new(Prepared { place, ..prepared }))
     }
@@ -508,13 +509,18 @@ impl Session {
         };
         let statement = changed.as_ref().unwrap_or(&analyzed.statement);
         let shared = self.shared_transaction()?;
-        let mut guard = shared.lock().await;
-        let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let instance = self.instance.clone();
         let lock_timeout = self.settings.frequent().lock_timeout;
+        let (engine, row_ids) = (&*instance.engine, &*instance.row_ids);
+        let mut guard;
         // What is put in the statement's place for this run is not what it keeps things of.
-        let mut changes =
-            Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout);
+        let mut changes = if analyzed.kept.asks_nobody(&analyzed.statement) {
+            guard = shared.lock().await;
+            let txn = guard.as_mut().ok_or_else(transaction_over)?;
+            Changes::new(txn, &context, engine, row_ids, lock_timeout)
+        } else {
+            Changes::sharing(&shared, &context, engine, row_ids, lock_timeout).await?
+        };
         if changed.is_none() {
             changes = changes.keeping(&analyzed.kept);
         }

@@ -207,6 +207,7 @@ impl Session {
             execution_began: None,
             several_statements: false,
             uses_temporary: false,
+            knows_engines: false,
             instance,
         };
         session.current_catalog();

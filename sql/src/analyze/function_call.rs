@@ -251,7 +251,7 @@ impl Analyzer<'_> {
             slots[number] = Some(arg);
         }
         let defaults = super::function_default::defaults(row.oid);
-        let own = self.context.catalog.user_function(row.oid).cloned();
+        let own = self.context.catalog.declared_function(row.oid).cloned();
         let own = own.iter().flat_map(|own| &own.parameters);
         let with_outputs = call.form == ast::CallForm::Procedure;
         let own: Vec<_> = own.filter(|it| it.is_input() || with_outputs).collect();

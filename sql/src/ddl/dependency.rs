@@ -151,8 +151,11 @@ impl Ddl<'_> {
                 let functions = catalog.user_functions_of(self.context.database);
                 let functions = functions.filter(|function| function.extension == Some(oid));
                 found.extend(functions.map(|function| (Item::Function(function.oid), true)));
-                let relations = catalog.extension(oid).map_or(&[][..], |it| &it.relations);
+                let extension = catalog.extension(oid);
+                let relations = extension.map_or(&[][..], |it| &it.relations);
                 found.extend(relations.iter().map(|relation| (Item::Relation(*relation), true)));
+                let schemas = extension.map_or(&[][..], |it| &it.schemas);
+                found.extend(schemas.iter().map(|schema| (Item::Schema(*schema), true)));
             }
             Item::Relation(oid) => self.relation_dependents(oid, &mut found)?,
             Item::Constraint(table, constraint) => {

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use aegis_catalog::extension::{KnownExtension, known};
-use aegis_catalog::snapshot::PG_EXTENSION;
-use aegis_catalog::{Comment, Descriptor, Extension};
+use aegis_catalog::snapshot::{PG_CATALOG, PG_EXTENSION};
+use aegis_catalog::{Comment, Descriptor, Extension, Managed, RelationBody};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
 use super::dependency::Item;
 use super::ownership::not_owner;
 use crate::ast::{AlterObjectSchemaStmt, CreateExtensionStmt, DropStmt, ObjectName, Statement};
+use crate::engine;
 
 /// What the claim of an extension's name begins with.
 const NAME_CLAIM: u8 = u8::MAX - 6;
@@ -71,6 +72,17 @@ impl Ddl<'_> {
             let message = format!("permission denied to create extension \"{name}\"");
             return Err(super::role::refused(message).hint(hint));
         }
+        if name == engine::SCHEMA {
+            // Its functions are built in.
+            let elsewhere = create.schema.as_ref().is_some_and(|schema| schema != "pg_catalog");
+            if elsewhere {
+                let message =
+                    format!("extension \"{name}\" must be installed in schema \"pg_catalog\"");
+                return Err(SqlError::new(SqlState::FeatureNotSupported, message));
+            }
+            self.put_extension(extension, PG_CATALOG).await?;
+            return Ok("CREATE EXTENSION");
+        }
         let schema = match &create.schema {
             Some(schema) => self.schema(schema)?,
             None => *self.search_path.first().ok_or_else(|| {
@@ -93,7 +105,7 @@ impl Ddl<'_> {
             owner,
             schema,
             version: known.version.to_owned(),
-            relations: Vec::new(),
+            ..Extension::default()
         };
         self.put(Descriptor::Extension(Arc::new(extension.clone())))?;
         self.put(Descriptor::Comment(Arc::new(Comment {
@@ -122,7 +134,45 @@ impl Ddl<'_> {
                 }
             }
         }
+        if known.name == engine::SCHEMA {
+            self.make_relations_of_engines(&mut extension).await?;
+        }
         self.put(Descriptor::Extension(Arc::new(extension)))
+    }
+
+    /// The tables of engines with what goes with them, as the engines' own scripts have them.
+    async fn make_relations_of_engines(&mut self, extension: &mut Extension) -> SqlResult<()> {
+        let missing = || SqlError::internal("the schema of engines was not made");
+        let schema = self.context.catalog.schema_named(extension.database, engine::SCHEMA);
+        let schema = schema.ok_or_else(missing)?;
+        extension.schemas.push(schema);
+        for engine in engine::engines() {
+            for text in engine.script() {
+                for raw in crate::parser::parse(text)? {
+                    Box::pin(self.run(&raw.statement)).await?;
+                }
+            }
+            for table in engine.tables() {
+                let found = self.context.catalog.relation_named(schema, table.name);
+                let mut relation = (**found.ok_or_else(missing)?).clone();
+                let expires = relation
+                    .live_columns()
+                    .find(|column| Some(column.name.as_str()) == table.expires)
+                    .map(|column| column.number);
+                if let RelationBody::Table(body) = &mut relation.body {
+                    let engine = engine.name().to_owned();
+                    body.managed = Some(Managed { engine, expires });
+                }
+                if table.dumped {
+                    extension.dumped.push(relation.oid);
+                }
+                self.put_relation(relation)?;
+            }
+        }
+        let relations = self.context.catalog.relations_in(schema);
+        let relations = relations.filter(|relation| relation.as_index().is_none());
+        extension.relations = relations.map(|relation| relation.oid).collect();
+        Ok(())
     }
 
     /// The extension that a relation belongs to.

@@ -50,7 +50,7 @@ impl Changes<'_> {
         let places = live_positions(&insert.table);
         let mut changed = self.nothing_changed(&insert.returning);
         let mut stream = self.start_kept(&insert.source)?;
-        while let Some(batch) = stream.next().await? {
+        while let Some(batch) = self.next_of(&mut stream).await? {
             for at in 0..batch.len() {
                 let mut row = vec![Datum::Null; table.layout.column_count()];
                 for (place, value) in places.iter().zip(batch.row(at)) {
@@ -59,7 +59,7 @@ impl Changes<'_> {
                 table.generate(&mut row, &self.evaluation())?;
                 let written = match &mut conflict {
                     None => {
-                        self.insert_row(table, &row, None).await?;
+                        self.insert_row(table, &mut row, None).await?;
                         Some(row)
                     }
                     Some(conflict) => self.insert_or_resolve(table, conflict, row).await?,
@@ -67,7 +67,9 @@ impl Changes<'_> {
                 if let Some(row) = written {
                     view_checks.check(table, &row, &self.evaluation())?;
                     changed.rows += 1;
+                    self.txn.give();
                     returning.push(&row, &[], &self.evaluation(), &mut changed)?;
+                    self.txn.take().await?;
                 }
             }
             self.context.cancel.check()?;
@@ -84,17 +86,17 @@ impl Changes<'_> {
     /// As [`Changes::insert_row`].
     pub async fn copy_row(&mut self, table: &TableAccess, mut row: Vec<Datum>) -> SqlResult<()> {
         table.generate(&mut row, &self.evaluation())?;
-        self.insert_row(table, &row, None).await.map(drop)
+        self.insert_row(table, &mut row, None).await.map(drop)
     }
 
     async fn insert_or_resolve(
         &mut self,
         table: &TableAccess,
         conflict: &mut ConflictPlan,
-        row: Vec<Datum>,
+        mut row: Vec<Datum>,
     ) -> SqlResult<Option<Vec<Datum>>> {
         conflict.check_arbiters(table)?;
-        match self.insert_row(table, &row, Some(&conflict.arbiters)).await? {
+        match self.insert_row(table, &mut row, Some(&conflict.arbiters)).await? {
             InsertOutcome::Inserted(key) => {
                 conflict.note_written(key);
                 Ok(Some(row))
@@ -128,7 +130,7 @@ impl Changes<'_> {
         let mut seen = SeenRows::new(&update.source);
         let mut changed = self.nothing_changed(&update.returning);
         let mut stream = self.start_kept(&traced.query)?;
-        while let Some(batch) = stream.next().await? {
+        while let Some(batch) = self.next_of(&mut stream).await? {
             for at in 0..batch.len() {
                 let found = batch.row(at);
                 let key = row_key(&found)?;
@@ -146,11 +148,13 @@ impl Changes<'_> {
                     row[position(*number)] = value.clone();
                 }
                 table.generate(&mut row, &self.evaluation())?;
-                self.update_row(table, &old, &row).await?;
+                self.update_row(table, &old, &mut row).await?;
                 view_checks.check(table, &row, &self.evaluation())?;
                 self.note_change(table.tree, &old.key);
                 changed.rows += 1;
+                self.txn.give();
                 returning.push(&row, &found, &self.evaluation(), &mut changed)?;
+                self.txn.take().await?;
             }
             self.context.cancel.check()?;
         }
@@ -177,7 +181,7 @@ impl Changes<'_> {
         let mut seen = SeenRows::new(&delete.source);
         let mut changed = self.nothing_changed(&delete.returning);
         let mut stream = self.start_kept(&traced.query)?;
-        while let Some(batch) = stream.next().await? {
+        while let Some(batch) = self.next_of(&mut stream).await? {
             for at in 0..batch.len() {
                 let found = batch.row(at);
                 let key = row_key(&found)?;
@@ -193,7 +197,9 @@ impl Changes<'_> {
                 self.delete_row(table, &old).await?;
                 self.note_change(table.tree, &old.key);
                 changed.rows += 1;
+                self.txn.give();
                 returning.push(&old.values, &found, &self.evaluation(), &mut changed)?;
+                self.txn.take().await?;
             }
             self.context.cancel.check()?;
         }
@@ -259,7 +265,8 @@ impl Changes<'_> {
                 let newest = KnownRow::decode(relation, &key, &row)?;
                 let values = newest.columns.clone();
                 query.range_table[entry].kind = RteKind::Known(Some(Arc::new(newest)));
-                let found = match self.start(&Arc::new(query))?.next().await? {
+                let mut stream = self.start(&Arc::new(query))?;
+                let found = match self.next_of(&mut stream).await? {
                     Some(batch) if !batch.is_empty() => batch.row(0),
                     _ => return Ok(None),
                 };

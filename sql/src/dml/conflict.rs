@@ -142,7 +142,7 @@ fn conflict_query(update: &ConflictUpdate, table: &TableAccess, source: &Query) 
 impl Changes<'_> {
     /// The new values, or `None` where the condition does not hold.
     async fn conflict_values(
-        &self,
+        &mut self,
         values: &Values,
         old: &[Datum],
         excluded: &[Datum],
@@ -152,13 +152,13 @@ impl Changes<'_> {
                 let mut inputs = old.to_vec();
                 inputs.extend_from_slice(excluded);
                 let evaluation = self.evaluation();
-                if let Some(filter) = filter
-                    && !filter.is_true(&inputs, &evaluation)?
-                {
-                    return Ok(None);
-                }
+                self.txn.give();
+                let filter = filter.as_ref();
+                let holds = filter.map_or(Ok(true), |it| it.is_true(&inputs, &evaluation))?;
                 let values = assignments.iter().map(|value| value.evaluate(&inputs, &evaluation));
-                values.collect::<SqlResult<_>>().map(Some)
+                let values = holds.then(|| values.collect::<SqlResult<_>>()).transpose();
+                self.txn.take().await?;
+                values
             }
             Values::Query(query) => {
                 let mut query = (**query).clone();
@@ -167,7 +167,7 @@ impl Changes<'_> {
                     entry.kind = RteKind::Known(Some(Arc::new(row)));
                 }
                 let mut stream = self.start(&Arc::new(query))?;
-                while let Some(batch) = stream.next().await? {
+                while let Some(batch) = self.next_of(&mut stream).await? {
                     if !batch.is_empty() {
                         return Ok(Some(batch.row(0)));
                     }
@@ -220,7 +220,7 @@ impl Changes<'_> {
         }
         table.generate(&mut row, &self.evaluation())?;
         conflict.written.insert(holder.to_vec());
-        self.update_row(table, &old, &row).await?;
+        self.update_row(table, &old, &mut row).await?;
         self.note_change(table.tree, holder);
         Ok(Some(row))
     }

@@ -351,7 +351,7 @@ impl Changes<'_> {
         let (bound, context) = self.analyze_internal(statement, &parameters)?;
         let pending = std::mem::take(&mut self.pending);
         let mut inner = Changes {
-            txn: self.txn,
+            txn: super::Lent::whole(&mut self.txn),
             context: &context,
             engine: self.engine,
             row_ids: self.row_ids,
@@ -360,6 +360,7 @@ impl Changes<'_> {
             kept: None,
             changed_in_with: None,
             cascade_depth: self.cascade_depth + 1,
+            asks_engines: self.asks_engines,
         };
         let done = match &bound {
             BoundStatement::Update(update) => Box::pin(inner.update(update)).await,

@@ -336,7 +336,7 @@ impl Changes<'_> {
             return Ok(());
         };
         if self.txn.get_newest(index.tree, entry)?.is_none()
-            || index.rows_with(&entry[..key_len], 2, self.txn)? < 2
+            || index.rows_with(&entry[..key_len], 2, &self.txn)? < 2
         {
             return Ok(());
         }

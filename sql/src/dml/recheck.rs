@@ -88,7 +88,7 @@ impl Changes<'_> {
         let mut query = (*traced.query).clone();
         self.make_known(&mut query, &traced.origins, found, newest)?;
         let mut stream = self.start(&Arc::new(query))?;
-        while let Some(batch) = stream.next().await? {
+        while let Some(batch) = self.next_of(&mut stream).await? {
             if !batch.is_empty() {
                 return Ok(Some(batch.row(0)));
             }

@@ -85,7 +85,7 @@ impl Changes<'_> {
 
     /// Computes what waited for all rows.
     pub(super) async fn finish_returning(
-        &self,
+        &mut self,
         returning: Returning,
         changed: &mut Changed,
     ) -> SqlResult<()> {
@@ -95,7 +95,7 @@ impl Changes<'_> {
         let Later { rows, mut query } = *later;
         query.range_table[0].kind = RteKind::Returned(Arc::new(rows.keep()?));
         let mut stream = self.start(&Arc::new(query))?;
-        while let Some(batch) = stream.next().await? {
+        while let Some(batch) = self.next_of(&mut stream).await? {
             for at in 0..batch.len() {
                 changed.returned.push(batch.row(at))?;
             }

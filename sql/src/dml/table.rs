@@ -196,6 +196,13 @@ impl TableAccess {
         })
     }
 
+    /// Who looks after its rows, if an engine does.
+    #[must_use]
+    pub fn hook(&self) -> Option<&'static dyn crate::engine::RowHook> {
+        let managed = self.relation.as_table()?.managed.as_ref()?;
+        crate::engine::named(&managed.engine)?.hook(&self.relation.name)
+    }
+
     /// What fills a column that a COPY does not name: its identity's sequence or its default.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! Writing one row: its value, its index entries, and the checks that go with them.
 
-use aegis_storage::{Row, RowLockMode, RowLockOutcome};
+use aegis_storage::{Counter, NumberedRow, Row, RowLockMode, RowLockOutcome};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
 use super::pending::{Pending, What};
 use super::table::{EntryKey, IndexAccess, KEY, TableAccess};
 use super::{Changes, serialization_failure};
+use crate::engine::RowHook;
+use crate::row::EPOCH_US;
 
 /// What became of a row that was to be inserted.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Changes<'_> {
     pub async fn insert_row(
         &mut self,
         table: &TableAccess,
-        row: &[Datum],
+        row: &mut [Datum],
         arbiters: Option<&[aegis_types::Oid]>,
     ) -> SqlResult<InsertOutcome> {
         // Other sessions have their turn after some rows.
@@ -58,11 +60,17 @@ impl Changes<'_> {
                 let Some(holder) = self.lock_unique(table, index, entry, &row_key).await? else {
                     continue;
                 };
+                if table.layout.expires() && self.remove_expired(table, &holder).await? {
+                    continue;
+                }
                 if arbiter {
                     return Ok(InsertOutcome::Conflict(holder));
                 }
                 return Err(self.unique_violation(table, index, row)?);
             }
+        }
+        if let Some(hook) = self.hook(table) {
+            hook.before(self, table, None, row)?;
         }
         let mut value = Vec::with_capacity(64);
         table.layout.encode(row, &mut value)?;
@@ -73,7 +81,97 @@ impl Changes<'_> {
             }
         }
         self.check_references(table, &row_key, row, None).await?;
+        if let Some(hook) = self.hook(table) {
+            hook.after(self, table, None, Some(row)).await?;
+        }
         Ok(InsertOutcome::Inserted(row_key))
+    }
+
+    /// Removes a row that is not there any more, whose key is locked; false if it is.
+    async fn remove_expired(&mut self, table: &TableAccess, key: &[u8]) -> SqlResult<bool> {
+        let Some(stored) = self.txn.get_newest(table.tree, key)? else { return Ok(true) };
+        if table.layout.is_there(&stored.value, self.context.view.time_us())? {
+            return Ok(false);
+        }
+        let old = OldRow { key: key.to_vec(), values: table.layout.decode(&stored.value)? };
+        self.delete_row(table, &old).await?;
+        Ok(true)
+    }
+
+    fn hook(&self, table: &TableAccess) -> Option<&'static dyn RowHook> {
+        if self.asks_engines { table.hook() } else { None }
+    }
+
+    /// Locks the row with this key, or the place where it would be, and reads it as it is now.
+    ///
+    /// # Errors
+    /// 40001 where the transaction sees another row than there is by now, and what waiting raises.
+    pub async fn lock_newest(
+        &mut self,
+        table: &TableAccess,
+        key: &[u8],
+    ) -> SqlResult<Option<OldRow>> {
+        let wait = self.row_lock_wait();
+        let cancel = &self.context.cancel;
+        let lock = self.txn.lock_row(table.tree, key, RowLockMode::ForUpdate, wait);
+        if let RowLockOutcome::Changed(newest) = cancel.wait(lock).await?
+            && !self.rechecks()
+        {
+            return Err(serialization_failure(if newest.is_some() { "update" } else { "delete" }));
+        }
+        self.newest(table, key)
+    }
+
+    /// A row as it is now, own writes included, if it is there.
+    ///
+    /// # Errors
+    /// What reading raises.
+    pub fn newest(&self, table: &TableAccess, key: &[u8]) -> SqlResult<Option<OldRow>> {
+        let Some(row) = self.txn.get_newest(table.tree, key)? else { return Ok(None) };
+        if !table.layout.is_there(&row.value, self.context.view.time_us())? {
+            return Ok(None);
+        }
+        Ok(Some(OldRow { key: key.to_vec(), values: table.layout.decode(&row.value)? }))
+    }
+
+    /// Adds a row whose last key column is its number: dense, in the order of commits, known once the
+    /// transaction has committed. `part` tells which counter of the table's numbers it, `time` which
+    /// column takes the time of the commit. No constraint is checked.
+    ///
+    /// # Errors
+    /// What encoding and storage raise.
+    pub fn append_row(
+        &mut self,
+        table: &TableAccess,
+        row: &mut [Datum],
+        counter: Counter,
+        first: u64,
+        time: Option<usize>,
+    ) -> SqlResult<()> {
+        let number = *table.row_key.last().ok_or_else(|| no_place(table))?;
+        row[number] = Datum::Int8(0);
+        if let Some(time) = time {
+            row[time] = Datum::Timestamptz(0);
+        }
+        let place = |column: usize| {
+            let place = table.layout.place_of(column).and_then(|at| u32::try_from(at).ok());
+            place.ok_or_else(|| no_place(table))
+        };
+        let mut key = Vec::with_capacity(24);
+        table.encode_row_key(row, &mut key)?;
+        key.truncate(key.len() - size_of::<i64>());
+        let mut value = Vec::with_capacity(64);
+        table.layout.encode(row, &mut value)?;
+        let mut numbered = NumberedRow::new(table.tree, counter, first, key, value, place(number)?);
+        numbered.time = time.map(|at| Ok::<_, SqlError>((place(at)?, EPOCH_US))).transpose()?;
+        let evaluation = self.evaluation();
+        for index in table.indexes.iter().filter(|index| !index.is_row_key) {
+            if let Some(entry) = index.encode_key(row, &[], &evaluation)? {
+                numbered.index(index.tree, &entry.bytes);
+            }
+        }
+        self.txn.append(numbered)?;
+        Ok(())
     }
 
     /// Puts a row in another's place. The caller holds the old row's lock.
@@ -84,8 +182,11 @@ impl Changes<'_> {
         &mut self,
         table: &TableAccess,
         old: &OldRow,
-        row: &[Datum],
+        row: &mut [Datum],
     ) -> SqlResult<()> {
+        if let Some(hook) = self.hook(table) {
+            hook.before(self, table, Some(old), row)?;
+        }
         table.check_row(row, &self.evaluation())?;
         let mut row_key = Vec::with_capacity(old.key.len());
         if table.row_key.is_empty() {
@@ -133,7 +234,11 @@ impl Changes<'_> {
             }
         }
         self.check_references(table, &row_key, row, Some(old)).await?;
-        self.referenced_row_changed(table, &old.values, Some(row)).await
+        self.referenced_row_changed(table, &old.values, Some(row)).await?;
+        match self.hook(table) {
+            Some(hook) => hook.after(self, table, Some(old), Some(row)).await,
+            None => Ok(()),
+        }
     }
 
     /// Deletes a row. The caller holds its lock.
@@ -153,12 +258,16 @@ impl Changes<'_> {
             self.txn.delete(index.tree, &entry.bytes)?;
         }
         self.txn.delete(table.tree, &old.key)?;
-        self.referenced_row_changed(table, &old.values, None).await
+        self.referenced_row_changed(table, &old.values, None).await?;
+        match self.hook(table) {
+            Some(hook) => hook.after(self, table, Some(old), None).await,
+            None => Ok(()),
+        }
     }
 
     fn new_row_key(&mut self, table: &TableAccess, row: &[Datum]) -> SqlResult<Vec<u8>> {
         if table.row_key.is_empty() {
-            let id = self.row_ids.next(table.tree, self.txn)?;
+            let id = self.row_ids.next(table.tree, &self.txn)?;
             return Ok(id.to_be_bytes().to_vec());
         }
         let mut row_key = Vec::with_capacity(16);
@@ -200,7 +309,7 @@ impl Changes<'_> {
         };
         self.lock_entry(index, key).await?;
         if let Some((constraint, deferral)) = index.deferrable {
-            if index.is_taken(entry, self.txn)? {
+            if index.is_taken(entry, &self.txn)? {
                 self.pending.push(Pending {
                     constraint,
                     holder: table.relation.oid,
@@ -275,6 +384,11 @@ impl Changes<'_> {
             RowLockOutcome::Skipped => Err(SqlError::internal("a waiting lock was skipped")),
         }
     }
+}
+
+/// A row that cannot be numbered.
+fn no_place(table: &TableAccess) -> SqlError {
+    SqlError::internal(format!("rows of \"{}\" have no place for a number", table.relation.name))
 }
 
 /// A row that was locked to be changed.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aegis_storage::{
-    Direction, IsolationLevel, KeyRange, LockWait, MemoryDisk, RowLockMode, RowLockOutcome,
-    RowLockWait, StorageError, TableLockMode, TreeId, TxnOptions,
+    Counter, Direction, IsolationLevel, KeyRange, LockWait, MemoryDisk, NumberedRow, RowLockMode,
+    RowLockOutcome, RowLockWait, StorageError, TableLockMode, TreeId, TxnOptions,
 };
 use aegis_types::SqlState;
 
@@ -156,9 +156,10 @@ async fn appended_rows_get_dense_keys_in_commit_order() {
     for round in 0..3 {
         let (mut first, mut second) = (fixture.begin(), fixture.begin());
         for _ in 0..5 {
-            second.append(TREE, b"second").unwrap();
-            first.append(TREE, b"first").unwrap();
+            second.append(numbered(b"second")).unwrap();
+            first.append(numbered(b"first")).unwrap();
         }
+        assert_eq!(first.next_number(NUMBERS, 1).unwrap(), round * 10 + 6);
         first.commit().await.unwrap();
         second.commit().await.unwrap();
         match round {
@@ -169,11 +170,33 @@ async fn appended_rows_get_dense_keys_in_commit_order() {
     let view = fixture.store.newest_view().unwrap();
     let found = scan(&view, TREE, KeyRange::all(), Direction::Forward);
     assert_eq!(found.len(), 30);
+    let entries = scan(&view, ENTRIES, KeyRange::all(), Direction::Forward);
+    assert_eq!(entries.len(), 30);
+    let mut last_time = 0;
     for (nth, (key, value)) in found.iter().enumerate() {
-        assert_eq!(key, &(nth as u64 + 1).to_be_bytes());
+        let number = nth as u64 + 1;
+        assert_eq!(key[..1], *b"p");
+        assert_eq!(key[1..], (number ^ (1 << 63)).to_be_bytes());
+        assert_eq!(value[..8], number.to_le_bytes());
+        let time = i64::from_le_bytes(value[8..16].try_into().unwrap());
+        assert!(time >= last_time);
+        last_time = time;
         let expected: &[u8] = if nth / 5 % 2 == 0 { b"first" } else { b"second" };
-        assert_eq!(value, expected);
+        assert_eq!(value[16..], *expected);
+        let entry = [expected, key].concat();
+        assert!(entries.contains(&(entry, Vec::new())));
     }
+}
+
+const ENTRIES: TreeId = TreeId(3100);
+const NUMBERS: Counter = Counter { tree: TREE, part: 7 };
+
+fn numbered(text: &[u8]) -> NumberedRow {
+    let value = [&[0; 16], text].concat();
+    let mut row = NumberedRow::new(TREE, NUMBERS, 1, b"p".to_vec(), value, 0);
+    row.time = Some((8, 1_000));
+    row.index(ENTRIES, text);
+    row
 }
 
 #[tokio::test]
@@ -311,7 +334,9 @@ async fn a_large_transaction_spills_and_leaves_nothing_when_rolled_back() {
     let mut txn = fixture.begin();
     write(&mut txn);
     txn.delete(TREE, b"before").unwrap();
-    txn.append(TreeId(2001), b"x").unwrap();
+    let counter = Counter { tree: TreeId(2001), part: 0 };
+    let (prefix, value) = (Vec::new(), vec![0; 8]);
+    txn.append(NumberedRow::new(TreeId(2001), counter, 1, prefix, value, 0)).unwrap();
     txn.commit().await.unwrap();
     fixture.put(TREE, "k000000", "after").await;
     assert_eq!(fixture.rows(TREE).len(), 20_000);

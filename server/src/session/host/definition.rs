@@ -6,7 +6,7 @@ use aegis_catalog::snapshot::{
 };
 use aegis_catalog::system::{default_oid, definition, function};
 use aegis_catalog::{Relation, RelationKind, TypeBody};
-use aegis_types::builtin::{FunctionRow, builtins};
+use aegis_types::builtin::FunctionRow;
 use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid as t};
 
@@ -93,7 +93,7 @@ pub(super) static FUNCTIONS: HostTable = &[
         let names = call.names();
         match call.seen.catalog.user_function(call.oid(0)) {
             Some(function) => Ok(Datum::text(function::definition(&names, function))),
-            None if builtins().function(call.oid(0)).is_some() => {
+            None if call.seen.catalog.function(call.oid(0)).is_some() => {
                 Err(SqlError::unsupported("the definition of a built-in function"))
             }
             None => Ok(Datum::Null),

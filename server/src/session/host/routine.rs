@@ -71,6 +71,21 @@ impl Running {
         let context = StatementContext { host: Arc::new(NoHost), ..context.clone() };
         Self { context, transaction, lock_timeout, depth: 0, is_pure: false }
     }
+
+    /// What holds for the statement.
+    pub(super) const fn context(&self) -> &StatementContext {
+        &self.context
+    }
+
+    /// The session's transaction.
+    pub(super) fn transaction(&self) -> SharedTransaction {
+        self.transaction.clone()
+    }
+
+    /// `lock_timeout`
+    pub(super) const fn lock_timeout(&self) -> Option<Duration> {
+        self.lock_timeout
+    }
 }
 
 /// The bodies that were called, under the newest catalog.
@@ -463,8 +478,8 @@ impl Activation {
             let mut changes =
                 Changes::new(transaction, &context, engine, &instance.row_ids, lock_timeout);
             let changed = changes.run(statement).await?;
-            transaction.next_command()?;
-            let after = transaction.written();
+            changes.txn.next_command()?;
+            let after = changes.txn.written();
             *cost = Some(Sample {
                 rows: changed.rows,
                 records: after.0 - before.0,

@@ -1,0 +1,368 @@
+//! What an engine brings, and what it is lent: the seam through which key-values, streams and their
+//! like work in the same transaction as tables, without `sql` knowing any of them.
+//!
+//! ```text
+//! server: register(engines) ─► functions in pg_catalog, relations in the schema `aegis`
+//! SELECT kv_put(…)  ─► host ─► Engine::call ─► EngineCall::change ─► Changes ─► the transaction
+//! INSERT INTO aegis.kv ──────► Changes::insert_row ─► RowHook of the table ─┘
+//! ```
+//!
+//! The relations of engines are tables: reading them is reading tables. They come into being in a
+//! database when a statement first names their schema or an engine first writes.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use aegis_catalog::Relation;
+use aegis_catalog::access::{Kind, Privilege};
+use aegis_catalog::engine::Declaration;
+use aegis_catalog::snapshot::CatalogSnapshot;
+use aegis_storage::{ReadView, Transaction, at_length};
+use aegis_types::functions::Values;
+use aegis_types::{CallContext, Datum, Host, Oid, SqlError, SqlResult, SqlState};
+use async_trait::async_trait;
+use tokio::sync::{OwnedMutexGuard, watch};
+
+use crate::ddl::denied;
+use crate::dml::{Changes, OldRow, RowIds, TableAccess};
+use crate::query_engine::{QueryEngine, StatementContext};
+
+/// The schema of the relations of engines.
+pub const SCHEMA: &str = "aegis";
+
+/// A table of an engine.
+#[derive(Clone, Copy, Debug)]
+pub struct ManagedTable {
+    /// Its name in the schema of engines.
+    pub name: &'static str,
+    /// The column after whose time a row is not there any more.
+    pub expires: Option<&'static str>,
+    /// Whether its rows are in dumps: they can be written as those of any table.
+    pub dumped: bool,
+}
+
+/// An engine.
+pub trait Engine: Send + Sync {
+    /// Its name, under which its tables are known.
+    fn name(&self) -> &'static str;
+
+    /// The OID of its first function; the others follow.
+    fn first_function(&self) -> Oid;
+
+    /// Its functions.
+    fn functions(&self) -> &'static [Declaration];
+
+    /// What makes its relations, statement by statement.
+    fn script(&self) -> &'static [&'static str];
+
+    /// Which of the tables that the script makes are the engine's to look after.
+    fn tables(&self) -> &'static [ManagedTable];
+
+    /// Who looks after rows of one of its tables.
+    fn hook(&self, table: &str) -> Option<&dyn RowHook>;
+
+    /// Answers a call of a function that returns one value.
+    ///
+    /// # Errors
+    /// Whatever the function raises.
+    fn call(&self, call: &EngineCall<'_>) -> SqlResult<Datum>;
+
+    /// Answers a call of a function that returns rows.
+    ///
+    /// # Errors
+    /// Likewise.
+    fn rows(&self, call: &EngineCall<'_>) -> SqlResult<Values>;
+
+    /// Queries that are run now and then in every database that has its relations. Each does a
+    /// bounded amount of work, and says with `true` that there is more.
+    fn chores(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// Who looks after the rows of a table, whichever statement writes them.
+#[async_trait]
+pub trait RowHook: Send + Sync {
+    /// A row is about to be written, in another's place or new; its key is locked.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the row.
+    fn before(
+        &self,
+        changes: &mut Changes<'_>,
+        table: &TableAccess,
+        old: Option<&OldRow>,
+        row: &mut [Datum],
+    ) -> SqlResult<()>;
+
+    /// A row was written, replaced or removed.
+    ///
+    /// # Errors
+    /// What writing more raises.
+    async fn after(
+        &self,
+        changes: &mut Changes<'_>,
+        table: &TableAccess,
+        old: Option<&OldRow>,
+        row: Option<&[Datum]>,
+    ) -> SqlResult<()>;
+}
+
+static ENGINES: OnceLock<Vec<Arc<dyn Engine>>> = OnceLock::new();
+
+/// Makes the engines known, for as long as the process lives: what is registered first stays.
+pub fn register(engines: Vec<Arc<dyn Engine>>) {
+    let engines = ENGINES.get_or_init(|| engines);
+    aegis_catalog::engine::register(
+        engines.iter().map(|it| (it.name(), it.first_function(), it.functions())),
+    );
+}
+
+/// All engines, in the order in which they were registered.
+#[must_use]
+pub fn engines() -> &'static [Arc<dyn Engine>] {
+    ENGINES.get().map_or(&[], Vec::as_slice)
+}
+
+/// The engine with this name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Arc<dyn Engine>> {
+    engines().iter().find(|engine| engine.name() == name)
+}
+
+/// What a session, or whoever works in the background, lends an engine.
+pub trait EngineHost: Send + Sync {
+    /// The transaction, if nobody else of the statement works with it now.
+    fn transaction(&self) -> Option<OwnedMutexGuard<Option<Transaction>>>;
+
+    /// Whether the transaction must not write.
+    fn is_read_only(&self) -> bool;
+
+    /// Who plans.
+    fn planner(&self) -> &dyn QueryEngine;
+
+    /// Hidden row ids.
+    fn row_ids(&self) -> &RowIds;
+
+    /// `lock_timeout`
+    fn lock_timeout(&self) -> Option<Duration>;
+
+    /// The current role.
+    fn role(&self) -> Oid;
+
+    /// What waiting is done on.
+    fn runtime(&self) -> &tokio::runtime::Handle;
+
+    /// The newest catalog of a database that has the relations of engines; they are made where they
+    /// are missing.
+    ///
+    /// # Errors
+    /// What making them raises.
+    fn install(&self) -> SqlResult<Arc<CatalogSnapshot>>;
+
+    /// The session, as what is written asks it.
+    fn host(&self) -> Arc<dyn Host>;
+
+    /// What changes whenever a transaction has committed that wakes a channel.
+    fn hear(&self, channel: &str) -> watch::Receiver<u64>;
+
+    /// A view over what is committed by now, whatever the statement sees.
+    ///
+    /// # Errors
+    /// What storage raises.
+    fn newest_view(&self) -> SqlResult<ReadView>;
+}
+
+/// One call of an engine's function.
+pub struct EngineCall<'a> {
+    /// The function's name.
+    pub name: &'a str,
+    /// The types that the call was resolved to.
+    pub call: &'a CallContext<'a>,
+    /// The arguments.
+    pub arguments: &'a [Datum],
+    /// What holds for the statement.
+    pub context: &'a StatementContext,
+    /// The session.
+    pub host: &'a dyn EngineHost,
+}
+
+/// How often who waits looks whether the statement is to stop.
+const CANCEL_POLL: Duration = Duration::from_millis(20);
+/// How long a function waits for others of its statement to be done with the transaction.
+const TURN_MAX: Duration = Duration::from_secs(2);
+const TURN_POLL: Duration = Duration::from_millis(1);
+
+impl EngineCall<'_> {
+    /// An argument; NULL where there is none.
+    #[must_use]
+    pub fn argument(&self, at: usize) -> &Datum {
+        self.arguments.get(at).unwrap_or(&Datum::Null)
+    }
+
+    /// A text argument; none for NULL.
+    #[must_use]
+    pub fn text(&self, at: usize) -> Option<&str> {
+        match self.argument(at) {
+            Datum::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// An integer argument; none for NULL.
+    #[must_use]
+    pub fn integer(&self, at: usize) -> Option<i64> {
+        match self.argument(at) {
+            Datum::Int8(value) => Some(*value),
+            Datum::Int4(value) => Some(i64::from(*value)),
+            Datum::Int2(value) => Some(i64::from(*value)),
+            _ => None,
+        }
+    }
+
+    /// A boolean argument; false for NULL.
+    #[must_use]
+    pub fn flag(&self, at: usize) -> bool {
+        matches!(self.argument(at), Datum::Bool(true))
+    }
+
+    /// Waits for something: on this thread as long as it need not wait, elsewhere then.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        // Most work is done without waiting.
+        if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return done;
+        }
+        at_length(|| self.host.runtime().block_on(work))
+    }
+
+    /// Waits until a channel is woken, for a time at most; whether it was.
+    ///
+    /// # Errors
+    /// 57014 and whatever else the statement is stopped with.
+    pub fn wait_to_hear(
+        &self,
+        channel: &mut watch::Receiver<u64>,
+        at_most: Duration,
+    ) -> SqlResult<bool> {
+        let until = tokio::time::Instant::now() + at_most;
+        at_length(|| {
+            self.host.runtime().block_on(async {
+                loop {
+                    self.context.cancel.check()?;
+                    tokio::select! {
+                        woken = channel.changed() => return Ok(woken.is_ok()),
+                        () = tokio::time::sleep_until(until) => return Ok(false),
+                        () = tokio::time::sleep(CANCEL_POLL) => {}
+                    }
+                }
+            })
+        })
+    }
+
+    /// The schema of engines under the statement's catalog, if the database has it.
+    #[must_use]
+    pub fn schema(&self) -> Option<(Arc<CatalogSnapshot>, Oid)> {
+        let catalog = &self.context.catalog;
+        let schema = catalog.schema_named(self.context.database, SCHEMA)?;
+        Some((catalog.clone(), schema))
+    }
+
+    /// Likewise, made where the database has none. Errors: what making it raises.
+    ///
+    /// # Errors
+    /// 25006, and what making it raises.
+    pub fn schema_for_writing(&self) -> SqlResult<(Arc<CatalogSnapshot>, Oid)> {
+        self.refuse_in_read_only()?;
+        if let Some(found) = self.schema() {
+            return Ok(found);
+        }
+        let catalog = self.host.install()?;
+        let schema = catalog.schema_named(self.context.database, SCHEMA);
+        let missing = || SqlError::internal("the relations of engines were not made");
+        Ok((catalog, schema.ok_or_else(missing)?))
+    }
+
+    /// 25006
+    ///
+    /// # Errors
+    /// In a transaction that must not write.
+    pub fn refuse_in_read_only(&self) -> SqlResult<()> {
+        if self.host.is_read_only() {
+            return Err(SqlError::new(
+                SqlState::ReadOnlySqlTransaction,
+                format!("cannot execute {}() in a read-only transaction", self.name),
+            ));
+        }
+        Ok(())
+    }
+
+    /// 42501 unless the role has a privilege on a table.
+    ///
+    /// # Errors
+    /// 42501
+    pub fn check_privilege(
+        &self,
+        catalog: &CatalogSnapshot,
+        table: &Relation,
+        privilege: Privilege,
+    ) -> SqlResult<()> {
+        let access = catalog.access(self.context.database);
+        if access.allows(self.host.role(), Kind::Table, table.oid, privilege) {
+            return Ok(());
+        }
+        Err(denied("table", &table.name))
+    }
+
+    /// Writes under a catalog, in the transaction of the statement: what is written is seen by the next command.
+    ///
+    /// # Errors
+    /// Whatever the work raises; 0A000 where a statement calls the function that holds the transaction.
+    pub fn change<T>(
+        &self,
+        catalog: &Arc<CatalogSnapshot>,
+        work: impl AsyncFnOnce(&mut Changes<'_>) -> SqlResult<T>,
+    ) -> SqlResult<T> {
+        let mut guard = self.turn()?;
+        let transaction = guard
+            .as_mut()
+            .ok_or_else(|| SqlError::internal("the statement's transaction is over"))?;
+        let (planner, row_ids) = (self.host.planner(), self.host.row_ids());
+        let lock_timeout = self.host.lock_timeout();
+        let context = StatementContext {
+            host: self.host.host(),
+            catalog: catalog.clone(),
+            ..self.context.clone()
+        };
+        let mut changes = Changes::new(transaction, &context, planner, row_ids, lock_timeout);
+        self.wait(async {
+            let done = work(&mut changes).await?;
+            changes.finish_statement().await?;
+            changes.txn.next_command()?;
+            Ok(done)
+        })
+    }
+
+    fn turn(&self) -> SqlResult<OwnedMutexGuard<Option<Transaction>>> {
+        if let Some(guard) = self.host.transaction() {
+            return Ok(guard);
+        }
+        let guard = at_length(|| {
+            let mut waited = Duration::ZERO;
+            while waited < TURN_MAX {
+                std::thread::sleep(TURN_POLL);
+                waited += TURN_POLL;
+                if let Some(guard) = self.host.transaction() {
+                    return Some(guard);
+                }
+            }
+            None
+        });
+        guard.ok_or_else(|| {
+            SqlError::unsupported(format_args!("{}() within this statement", self.name))
+        })
+    }
+}
