@@ -129,9 +129,18 @@ impl Known {
     /// Whether equality with one value may leave many times as much as with another.
     pub(crate) fn is_skewed(&self) -> bool {
         const MANY: f64 = 8.0;
-        let most = self.common().next().map_or(0.0, |(_, part)| part);
-        let average = 1.0 / self.distinct().0.max(1.0);
-        !self.is_unique && most > average * MANY
+        let (mut count, mut sum, mut most, mut least) = (0.0, 0.0, 0.0_f64, f64::INFINITY);
+        for (_, part) in self.common() {
+            count += 1.0;
+            sum += part;
+            most = most.max(part);
+            least = least.min(part);
+        }
+        let others = self.distinct().0 - count;
+        if others >= 1.0 {
+            least = least.min((1.0 - self.null_fraction() - sum).max(0.0) / others);
+        }
+        !self.is_unique && most > least * MANY
     }
 
     /// The rows that compare so with a value, or with one that is not known.

@@ -79,11 +79,9 @@ struct Due {
     changes: u64,
 }
 
-/// Analyzes what is due until the server stops.
+/// Analyzes what is due until the server stops. Where that is not wanted, it only sees to it that what
+/// is gone is forgotten.
 pub async fn run(instance: Arc<Instance>, shutdown: Shutdown, options: AutoAnalyzeOptions) {
-    if !options.enabled {
-        return;
-    }
     // What changed before the server started, nobody counted.
     instance.table_activity.look_again();
     loop {
@@ -130,7 +128,7 @@ async fn turn(instance: &Arc<Instance>, shutdown: &Shutdown, options: &AutoAnaly
     drop(catalog);
     instance.table_activity.keep(&known);
     for due in due {
-        if shutdown.has_begun() {
+        if shutdown.has_begun() || !options.enabled {
             return;
         }
         analyze(instance, shutdown, options, &due).await;

@@ -16,6 +16,9 @@ use tokio::sync::Notify;
 /// Changes of a tree that nobody has looked at yet, from which on somebody should.
 const UNKNOWN_DUE: u64 = 50;
 
+/// Trees that are kept without a look whether they are still there.
+const TREES_DUE: usize = 4096;
+
 /// What is known of all tables.
 #[derive(Debug, Default)]
 pub(crate) struct TableActivity {
@@ -23,10 +26,18 @@ pub(crate) struct TableActivity {
     due: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     trees: HashMap<TreeId, Changes>,
     tables: HashMap<Oid, TableActivityRow>,
+    /// With so many trees somebody is to look which of them are still there.
+    trees_due: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { trees: HashMap::new(), tables: HashMap::new(), trees_due: TREES_DUE }
+    }
 }
 
 #[derive(Debug)]
@@ -57,6 +68,10 @@ impl TableActivity {
                 changes.due = u64::MAX;
                 is_due = true;
             }
+        }
+        if state.trees.len() > state.trees_due {
+            state.trees_due = usize::MAX;
+            is_due = true;
         }
         drop(state);
         if is_due {
@@ -116,6 +131,7 @@ impl TableActivity {
         let mut state = self.state.lock();
         state.tables.retain(|oid, _| oids.contains(oid));
         state.trees.retain(|tree, _| trees.contains(tree));
+        state.trees_due = TREES_DUE.max(state.trees.len() * 2);
     }
 }
 
