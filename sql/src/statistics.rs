@@ -16,7 +16,7 @@ mod sample;
 mod width;
 
 pub use estimate::estimate;
-pub use sample::{Pace, Sample, Sampler};
+pub use sample::{Pace, Sample, Sampler, WHOLE_MAX};
 
 use aegis_types::{Datum, Oid};
 

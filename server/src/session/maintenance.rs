@@ -42,7 +42,7 @@ impl Session {
             self.tell_targets(&catalog, &targets, vacuum.is_vacuum, analyzes);
         }
         if analyzes {
-            self.analyze_tables(catalog, targets).await?;
+            self.analyze_tables(targets).await?;
         }
         let tag = if vacuum.is_vacuum { "VACUUM" } else { "ANALYZE" };
         Ok(Outcome::Done(tag.to_owned()))
@@ -112,11 +112,21 @@ impl Session {
         }
     }
 
-    async fn analyze_tables(
-        &mut self,
-        catalog: Arc<CatalogSnapshot>,
-        targets: Vec<Target>,
-    ) -> SqlResult<()> {
+    /// Analyzes tables, each in a transaction of its own where there is no block around.
+    async fn analyze_tables(&mut self, targets: Vec<Target>) -> SqlResult<()> {
+        let commits = !self.in_block() && targets.len() > 1;
+        for target in targets {
+            self.analyze_table(target).await?;
+            if commits {
+                self.commit().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn analyze_table(&mut self, Target { table, columns }: Target) -> SqlResult<()> {
+        self.ensure_transaction()?;
+        let catalog = self.current_catalog();
         let search_path = self.search_path(&catalog);
         let context = self.statement_context(catalog, Arc::new([])).await?;
         let shared = self.shared_transaction()?;
@@ -124,15 +134,13 @@ impl Session {
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let mut ddl = self.ddl(txn, &instance, context, search_path);
-        for Target { table, columns } in targets {
-            let tree = ddl.context.catalog.relation(table).and_then(|found| found.as_table());
-            let tree = TreeId(tree.map_or(0, |table| table.tree));
-            // Who looks at some columns alone has not seen what changed in the others.
-            let seen = if columns.is_empty() { instance.table_activity.changes(tree) } else { 0 };
-            let analysis = Analysis { columns, ..Analysis::default() };
-            if ddl.analyze_table(table, &analysis).await?.is_some() {
-                instance.table_activity.analyzed(table, tree, seen, false);
-            }
+        let tree = ddl.context.catalog.relation(table).and_then(|found| found.as_table());
+        let tree = TreeId(tree.map_or(0, |table| table.tree));
+        // Who looks at some columns alone has not seen what changed in the others.
+        let seen = if columns.is_empty() { instance.table_activity.changes(tree) } else { 0 };
+        let analysis = Analysis { columns, ..Analysis::default() };
+        if ddl.analyze_table(table, &analysis).await?.is_some() {
+            instance.table_activity.analyzed(table, tree, seen, false);
         }
         let changes = ddl.changes;
         drop(guard);

@@ -12,7 +12,9 @@ use crate::analyze::ExprPlace;
 use crate::dml::compile_over_row;
 use crate::evaluate::Program;
 use crate::row::RowLayout;
-use crate::statistics::{Pace, ROWS_A_UNIT, Sample, Sampled, Sampler, estimate, sampled};
+use crate::statistics::{
+    Pace, ROWS_A_UNIT, Sample, Sampled, Sampler, WHOLE_MAX, estimate, sampled,
+};
 
 /// Rows that are looked at where no column is.
 const ROWS_MIN: usize = 100;
@@ -239,6 +241,7 @@ impl Ddl<'_> {
             tree,
             rows_max: rows_max.unwrap_or(0).max(ROWS_MIN),
             bytes_max: self.context.memory_bytes / MEMORY_PART,
+            whole_max: WHOLE_MAX,
             pace,
             cancel: &self.context.cancel,
         };

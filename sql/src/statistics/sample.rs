@@ -1,6 +1,6 @@
 //! Rows of a table at random: each as likely as any other, in the order of the tree.
 //!
-//! A table of up to [`WHOLE_MAX`] rows is walked; of a larger one, as storage estimates it, stretches
+//! A table of up to four million rows is walked; of a larger one, as storage estimates it, stretches
 //! from all over the tree are. Rows are drawn while they come by (Li, *Reservoir-sampling algorithms
 //! of time complexity O(n(1 + log(N/n)))*, 1994): what is kept never exceeds the sample, and only
 //! rows that are drawn are decoded.
@@ -14,7 +14,7 @@ use super::Sampled;
 use crate::query_engine::CancelFlag;
 
 /// Trees of up to so many rows are walked from end to end.
-const WHOLE_MAX: u64 = 4_000_000;
+pub const WHOLE_MAX: u64 = 4_000_000;
 /// Of larger ones so many stretches are read.
 const STRETCHES: usize = 4096;
 /// So many rows of each, at least.
@@ -134,6 +134,8 @@ pub struct Sampler<'a> {
     pub rows_max: usize,
     /// Bytes that they may take; where rows are long, fewer are kept.
     pub bytes_max: usize,
+    /// Trees of up to so many rows are walked from end to end, of larger ones stretches are read.
+    pub whole_max: u64,
     /// How fast.
     pub pace: Pace,
     /// Looked at all along.
@@ -153,7 +155,7 @@ impl Sampler<'_> {
         let seed = self.tree.0 ^ estimate.rotate_left(32);
         let mut reservoir = Reservoir::new(self.rows_max.max(1), self.bytes_max, seed);
         let mut points = Vec::new();
-        if estimate > WHOLE_MAX {
+        if estimate > self.whole_max {
             points = self.view.split_points(self.tree, &KeyRange::all(), STRETCHES)?;
         }
         let each = (self.rows_max as u64 * 4 / (points.len() as u64 + 1)).max(STRETCH_ROWS_MIN);
@@ -207,6 +209,9 @@ impl Sampler<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use aegis_storage::{MemoryDisk, MemoryLog, Store, StoreOptions, TxnOptions};
     use aegis_types::Datum;
 
     use super::*;
@@ -223,6 +228,58 @@ mod tests {
             other => panic!("{other:?}"),
         };
         reservoir.rows.iter().map(number).collect()
+    }
+
+    #[test]
+    fn of_a_large_tree_parts_from_all_over_it_are_read() {
+        const ROWS: u64 = 100_000;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let options = StoreOptions::new("store", 1 << 30, Arc::new(|| 1));
+        let store = Store::open(options, Arc::new(MemoryDisk::new())).unwrap();
+        let log = MemoryLog::new();
+        store.attach_log(log.clone());
+        log.attach(Arc::new(store.clone())).unwrap();
+        let tree = TreeId(1000);
+        runtime.block_on(async {
+            for part in 0..10 {
+                let mut txn = store.begin(TxnOptions::default()).unwrap();
+                for number in part * ROWS / 10..(part + 1) * ROWS / 10 {
+                    txn.put(tree, &number.to_be_bytes(), &number.to_be_bytes()).unwrap();
+                }
+                txn.commit().await.unwrap();
+            }
+        });
+        let view = store.newest_view().unwrap();
+        let cancel = CancelFlag::default();
+        for whole_max in [u64::MAX, 1000] {
+            let mut decoded = 0;
+            let sampler = Sampler {
+                view: &view,
+                tree,
+                rows_max: 1000,
+                bytes_max: usize::MAX,
+                whole_max,
+                pace: Pace::Fast,
+                cancel: &cancel,
+            };
+            let sample = sampler.draw(|bytes| {
+                decoded += 1;
+                let number = u64::from_be_bytes(bytes.try_into().unwrap());
+                Ok(Box::new([Sampled::Value(Datum::Int8(number as i64))]))
+            });
+            let sample = sample.unwrap();
+            assert_eq!(sample.rows.len(), 1000);
+            assert!(sample.total > ROWS as f64 * 0.5 && sample.total < ROWS as f64 * 2.0);
+            assert!(decoded < ROWS / 4);
+            for tenth in 0..10 {
+                let is_here = |row: &&Box<[Sampled]>| {
+                    let Sampled::Value(Datum::Int8(number)) = &row[0] else { return false };
+                    *number as u64 / (ROWS / 10) == tenth
+                };
+                let here = sample.rows.iter().filter(is_here).count();
+                assert!((20..300).contains(&here), "{here} of 1000 in part {tenth}");
+            }
+        }
     }
 
     #[test]
