@@ -327,6 +327,9 @@ pub struct Managed {
     pub engine: String,
     /// The column after whose time a row is not there any more.
     pub expires: Option<i16>,
+    /// The tree that counters of its rows go with, where they are numbered.
+    #[serde(default)]
+    pub counters: Option<u64>,
 }
 
 /// `relreplident`.

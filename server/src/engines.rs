@@ -19,7 +19,7 @@ use crate::shutdown::Shutdown;
 
 /// One line for each: without it the engine is gone.
 fn all() -> Vec<Arc<dyn Engine>> {
-    vec![Arc::new(aegis_kv::KeyValues::default())]
+    vec![Arc::new(aegis_kv::KeyValues::default()), Arc::new(aegis_stream::Streams::default())]
 }
 
 /// How often it is looked whether there are chores.

@@ -346,8 +346,12 @@ impl Session {
     }
 
     /// The relations of engines come into being when a statement first names their schema.
-    pub(super) async fn make_engines_if_named(&mut self, text: &str) -> SqlResult<()> {
-        if self.knows_engines || !text.contains(SCHEMA) {
+    pub(super) async fn make_engines_if_named(
+        &mut self,
+        text: &str,
+        is_of_engine: bool,
+    ) -> SqlResult<()> {
+        if self.knows_engines || !(is_of_engine || text.contains(SCHEMA)) {
             return Ok(());
         }
         if self.instance.catalog().schema_named(self.database, SCHEMA).is_none() {

@@ -6,6 +6,7 @@
 //! `location` is a byte offset into the text that was parsed. Nothing here knows the catalog.
 
 mod ddl;
+mod engine;
 mod expr;
 mod figure;
 mod location;
@@ -17,6 +18,7 @@ mod schema;
 mod utility;
 
 pub use ddl::*;
+pub use engine::*;
 pub use expr::*;
 pub use figure::{figure_column_name, figure_index_column_name};
 pub use object::*;
@@ -108,6 +110,8 @@ pub enum Statement {
     ReassignOwned(ReassignOwnedStmt),
     /// `DROP OWNED`.
     DropOwned(DropOwnedStmt),
+    /// `CREATE`, `ALTER`, `DROP` of what an engine has.
+    Engine(Box<EngineStmt>),
     /// `CREATE EXTENSION`.
     CreateExtension(CreateExtensionStmt),
     /// `ALTER EXTENSION … UPDATE`.

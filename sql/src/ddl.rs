@@ -102,6 +102,8 @@ pub struct Ddl<'a> {
     pub parameter_types: Vec<Option<Oid>>,
     /// The relations that open cursors of the session read.
     pub in_use: BTreeSet<Oid>,
+    /// Whether an engine is at work on relations of its own.
+    pub engine_acts: bool,
     /// What the client is to be told beside the tag.
     pub notices: Vec<Notice>,
     /// What has changed, for the session to see it until the commit is published.
@@ -181,6 +183,15 @@ impl Ddl<'_> {
             Statement::AlterSequence(alter) => self.alter_sequence(alter).await?,
             Statement::CreateDatabase(create) => self.create_database(create).await?,
             Statement::DropDatabase(drop) => self.drop_database(drop).await?,
+            Statement::Engine(statement) => {
+                let engine = crate::engine::named(statement.engine)
+                    .ok_or_else(|| SqlError::internal(format!("no engine {}", statement.engine)))?;
+                let was = std::mem::replace(&mut self.engine_acts, true);
+                let done = engine.define(self, statement).await;
+                self.engine_acts = was;
+                done?;
+                statement.tag
+            }
             Statement::CreateExtension(create) => self.create_extension(create).await?,
             Statement::CreateFunction(create) => self.create_function(create).await?,
             Statement::AlterFunction(alter) => self.alter_function(alter).await?,
@@ -231,6 +242,19 @@ impl Ddl<'_> {
         ))
     }
 
+    /// 42809 for a table that is an engine's, unless the engine is at work.
+    fn refuse_managed(&self, relation: &Relation, statement: &str) -> SqlResult<()> {
+        let managed = relation.as_table().and_then(|table| table.managed.as_ref());
+        match managed {
+            Some(managed) if !self.engine_acts => Err(SqlError::new(
+                SqlState::WrongObjectType,
+                format!("cannot {statement} \"{}\"", relation.name),
+            )
+            .detail(format!("It belongs to the engine {}.", managed.engine))),
+            _ => Ok(()),
+        }
+    }
+
     /// What was granted on an object, and what is known of its columns, goes with it.
     fn delete_privileges(&mut self, key: DescriptorKey) -> SqlResult<()> {
         let (class, object) = match key {
@@ -269,6 +293,11 @@ impl Ddl<'_> {
 
     fn notice(&mut self, code: SqlState, message: impl Into<String>) {
         self.notices.push(Notice { severity: "NOTICE", fields: SqlError::new(code, message) });
+    }
+
+    /// Tells the client something that is no error.
+    pub fn tell(&mut self, code: SqlState, message: impl Into<String>) {
+        self.notice(code, message);
     }
 
     fn put_relation(&mut self, relation: Relation) -> SqlResult<Arc<Relation>> {

@@ -12,7 +12,7 @@
 //! what, and this module locks, checks again, checks constraints and writes. Rows are written while
 //! the source is still read: a scan does not see writes of its own command.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,6 +66,8 @@ pub struct Changes<'a> {
     pub(crate) pending: PendingChecks,
     /// How deep cascades have led.
     pub(crate) cascade_depth: usize,
+    /// The columns of inserted rows that the statement returns.
+    pub returned_columns: BTreeSet<i16>,
     /// Whether engines have their say in what is written to their tables.
     pub asks_engines: bool,
     /// What the statement has kept, if it has one change alone.
@@ -105,6 +107,7 @@ impl<'a> Changes<'a> {
             lock_timeout,
             pending: PendingChecks::default(),
             cascade_depth: 0,
+            returned_columns: BTreeSet::new(),
             asks_engines: true,
             kept: None,
             changed_in_with: None,
@@ -131,6 +134,7 @@ impl<'a> Changes<'a> {
             lock_timeout,
             pending: PendingChecks::default(),
             cascade_depth: 0,
+            returned_columns: BTreeSet::new(),
             asks_engines: true,
             kept: None,
             changed_in_with: None,

@@ -26,8 +26,10 @@ use aegis_types::{CallContext, Datum, Host, Oid, SqlError, SqlResult, SqlState};
 use async_trait::async_trait;
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use crate::ddl::denied;
+use crate::ast::EngineStmt;
+use crate::ddl::{Ddl, denied};
 use crate::dml::{Changes, OldRow, RowIds, TableAccess};
+use crate::parser::GrammarExtension;
 use crate::query_engine::{QueryEngine, StatementContext};
 
 /// The schema of the relations of engines.
@@ -45,6 +47,7 @@ pub struct ManagedTable {
 }
 
 /// An engine.
+#[async_trait]
 pub trait Engine: Send + Sync {
     /// Its name, under which its tables are known.
     fn name(&self) -> &'static str;
@@ -60,6 +63,20 @@ pub trait Engine: Send + Sync {
 
     /// Which of the tables that the script makes are the engine's to look after.
     fn tables(&self) -> &'static [ManagedTable];
+
+    /// The statements that it adds to the grammar.
+    fn grammar(&self) -> Option<&dyn GrammarExtension> {
+        None
+    }
+
+    /// Runs one of its statements.
+    ///
+    /// # Errors
+    /// Whatever the statement raises.
+    async fn define(&self, ddl: &mut Ddl<'_>, statement: &EngineStmt) -> SqlResult<()> {
+        let _ = ddl;
+        Err(SqlError::unsupported(statement.tag))
+    }
 
     /// Who looks after rows of one of its tables.
     fn hook(&self, table: &str) -> Option<&dyn RowHook>;
@@ -86,6 +103,20 @@ pub trait Engine: Send + Sync {
 /// Who looks after the rows of a table, whichever statement writes them.
 #[async_trait]
 pub trait RowHook: Send + Sync {
+    /// Takes a new row in the table's stead; false leaves it to the table.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the row.
+    async fn insert(
+        &self,
+        changes: &mut Changes<'_>,
+        table: &TableAccess,
+        row: &mut [Datum],
+    ) -> SqlResult<bool> {
+        let _ = (changes, table, row);
+        Ok(false)
+    }
+
     /// A row is about to be written, in another's place or new; its key is locked.
     ///
     /// # Errors

@@ -62,8 +62,8 @@ pub use stream::{CHAIN_MAX, NESTING_MAX, NODE_CHAIN_MAX, TokenStream};
 /// Statements that an engine adds to the grammar.
 ///
 /// An extension is asked before the core whenever a statement begins with one of its words. It
-/// reads with the methods of [`TokenStream`] and rewrites what it read to a statement that the core
-/// knows, such as a `SELECT` of one of its functions.
+/// reads with the methods of [`TokenStream`] and gives a statement that the core knows, such as a
+/// `SELECT` of one of its functions, or a [`Statement::Engine`].
 pub trait GrammarExtension {
     /// The words, lower case, that may begin a statement of this extension.
     fn leading(&self) -> &[&str];
@@ -82,7 +82,9 @@ pub trait GrammarExtension {
 /// that its scanner and grammar raise, `0A000` for what PostgreSQL itself does not implement or
 /// this parser does not take, `54001` for text nested too deeply.
 pub fn parse(sql: &str) -> SqlResult<Vec<RawStatement>> {
-    parse_with(sql, &[], &mut Vec::new())
+    let engines = crate::engine::engines().iter();
+    let grammars: Vec<&dyn GrammarExtension> = engines.filter_map(|it| it.grammar()).collect();
+    parse_with(sql, &grammars, &mut Vec::new())
 }
 
 /// [`parse`] with the statements of extensions, noting in `notices` what the client is to be told at

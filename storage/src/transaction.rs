@@ -404,6 +404,23 @@ impl Transaction {
         Ok(next + waiting)
     }
 
+    /// The numbers that own rows will have which go into an index under a prefix; the caller sees to
+    /// it that no other transaction appends to their counter.
+    pub fn waiting_numbers(
+        &self,
+        counter: Counter,
+        first: u64,
+        index: TreeId,
+        prefix: &[u8],
+    ) -> Result<Vec<u64>> {
+        if !self.has_written {
+            return Ok(Vec::new());
+        }
+        let places = self.writes.waiting_places(counter, index, prefix)?;
+        let next = self.next_number(counter, first)? - self.writes.waiting_for(counter);
+        Ok(places.into_iter().map(|place| next + place).collect())
+    }
+
     /// Drops a whole tree with this transaction's writes to it. Errors: 25006.
     pub fn drop_tree(&mut self, tree: TreeId) -> Result<()> {
         self.check_can_write()?;

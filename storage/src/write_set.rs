@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::disk::Disk;
-use crate::entry::{self, Counter, put_index_entry};
+use crate::entry::{self, Counter, each_index_entry, put_index_entry};
 use crate::hot::{FillLimits, Rest};
 use crate::load::Load;
 use crate::run::{Run, RunCursor, RunWriter, Stamps};
@@ -645,6 +645,33 @@ impl WriteSet {
                 visit(append);
             }
         }
+    }
+
+    /// Which of the rows that wait for numbers of a counter go into an index under a prefix.
+    pub(crate) fn waiting_places(
+        &self,
+        counter: Counter,
+        index: TreeId,
+        prefix: &[u8],
+    ) -> Result<Vec<u64>> {
+        let (mut places, mut at, mut done) = (Vec::new(), 0, Ok(()));
+        self.each_append(|append| {
+            if append.row.counter != counter {
+                return;
+            }
+            let mut is_there = false;
+            let visited = each_index_entry(&append.row.entries, |tree, start| {
+                is_there |= tree == index && start == prefix;
+            });
+            if visited.is_err() {
+                done = visited;
+            }
+            if is_there {
+                places.push(at);
+            }
+            at += 1;
+        });
+        done.map(|()| places)
     }
 
     /// How many rows wait for numbers of a counter.

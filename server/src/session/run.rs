@@ -46,7 +46,8 @@ impl Session {
         {
             self.refuse_in_failed_block()?;
         }
-        self.make_engines_if_named(&source).await?;
+        let is_of_engine = matches!(statement.as_deref(), Some(Statement::Engine(_)));
+        self.make_engines_if_named(&source, is_of_engine).await?;
         let prepared = self.analyze_as_prepared(statement, source, parameter_types)?;
         Ok(Arc::new(Prepared { place, ..prepared }))
     }

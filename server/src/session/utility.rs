@@ -179,6 +179,7 @@ impl Session {
             lock_timeout: self.settings.frequent().lock_timeout,
             parameter_types: Vec::new(),
             in_use: self.portals.lock().relations(),
+            engine_acts: false,
             notices: Vec::new(),
             changes: Vec::new(),
         }
@@ -555,6 +556,7 @@ fn storage_mode(mode: LockMode) -> TableLockMode {
 /// The command that a read-only transaction refuses.
 fn ddl_name(statement: &Statement) -> &'static str {
     match statement {
+        Statement::Engine(statement) => statement.tag,
         Statement::CreateTable(_) => "CREATE TABLE",
         Statement::CreateTableAs(_) => "CREATE TABLE AS",
         Statement::Select(_) => "SELECT INTO",

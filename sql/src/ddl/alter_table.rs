@@ -46,6 +46,9 @@ impl Ddl<'_> {
         }
         self.refuse_in_use(relation.oid, tag)?;
         for command in &alter.commands {
+            if !matches!(command, AlterTableCmd::ChangeOwner(_)) {
+                self.refuse_managed(&relation, "alter table")?;
+            }
             if relation.as_materialized().is_some() && !is_for_materialized(command) {
                 return Err(SqlError::new(
                     SqlState::WrongObjectType,
@@ -88,7 +91,11 @@ impl Ddl<'_> {
         Ok(tag)
     }
 
-    pub(super) async fn alterable(
+    /// A relation that the role may alter, locked; none where it is missing and may be.
+    ///
+    /// # Errors
+    /// 42P01, 42501, and what waiting for the lock raises.
+    pub async fn alterable(
         &mut self,
         name: &RangeVar,
         missing_ok: bool,

@@ -52,6 +52,10 @@ impl Ddl<'_> {
                 Some(kind) => self.relation_to_drop(names, kind, drop.missing_ok).await?,
                 None => self.schema_to_drop(names, drop.missing_ok)?,
             };
+            if let Some(Item::Relation(oid)) = found {
+                let relation = self.relation(oid)?;
+                self.refuse_managed(&relation, "drop table")?;
+            }
             if let Some(item) = found.filter(|item| !targets.contains(item)) {
                 targets.push(item);
             }

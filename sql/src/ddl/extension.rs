@@ -161,7 +161,7 @@ impl Ddl<'_> {
                     .map(|column| column.number);
                 if let RelationBody::Table(body) = &mut relation.body {
                     let engine = engine.name().to_owned();
-                    body.managed = Some(Managed { engine, expires });
+                    body.managed = Some(Managed { engine, expires, counters: None });
                 }
                 if table.dumped {
                     extension.dumped.push(relation.oid);

@@ -140,8 +140,11 @@ impl Ddl<'_> {
         })
     }
 
-    /// The relation that a name means, if there is one: 3F000 if its schema is missing.
-    pub(super) fn find(&self, name: &RangeVar) -> SqlResult<Option<Arc<Relation>>> {
+    /// The relation that a name means, if there is one.
+    ///
+    /// # Errors
+    /// 3F000 if its schema is missing.
+    pub fn find(&self, name: &RangeVar) -> SqlResult<Option<Arc<Relation>>> {
         self.check_database(name)?;
         let catalog = &self.context.catalog;
         if let Some(schema) = &name.schema {

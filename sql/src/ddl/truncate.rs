@@ -17,6 +17,7 @@ impl Ddl<'_> {
         for name in &truncate.relations {
             let relation = self.open_table(name, mode).await?;
             self.check_may_truncate(&relation)?;
+            self.refuse_managed(&relation, "truncate")?;
             if !tables.contains(&relation.oid) {
                 tables.push(relation.oid);
             }

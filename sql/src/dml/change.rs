@@ -1,6 +1,6 @@
 //! Running a bound INSERT, UPDATE or DELETE from its source to its rows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use aegis_catalog::Relation;
@@ -12,6 +12,7 @@ use super::recheck::Traced;
 use super::table::{TableAccess, ViewChecks, position};
 use super::write::{InsertOutcome, LockedRow, OldRow};
 use super::{Changed, Changes, ReturnedRows};
+use crate::analyze::walk::visit_expr;
 use crate::bound::{Delete, Expr, Insert, KnownRow, Query, RteKind, Target, Update};
 use crate::query_engine::{RowStream, StatementContext};
 
@@ -47,6 +48,7 @@ impl Changes<'_> {
             .as_ref()
             .map(|c| ConflictPlan::new(c, table, &insert.source))
             .transpose()?;
+        self.returned_columns = returned_columns(&insert.returning);
         let places = live_positions(&insert.table);
         let mut changed = self.nothing_changed(&insert.returning);
         let mut stream = self.start_kept(&insert.source)?;
@@ -347,6 +349,20 @@ fn touches_unique_key(table: &TableAccess, columns: &[i16]) -> bool {
         .iter()
         .filter(|index| index.is_referable())
         .any(|index| index.columns.iter().any(|column| columns.contains(column)))
+}
+
+/// The columns that a RETURNING list of an INSERT names; 0 for the whole row.
+fn returned_columns(targets: &[Target]) -> BTreeSet<i16> {
+    let mut found = BTreeSet::new();
+    for target in targets {
+        visit_expr(&target.expr, 0, &mut |expr, _| {
+            if let Expr::Column { column, .. } = expr {
+                found.insert(*column);
+            }
+            true
+        });
+    }
+    found
 }
 
 /// 21000 for a second change of one row by `ON CONFLICT DO UPDATE`.

@@ -6,6 +6,7 @@
 //! deep. A parent that is there already when its child is written needs no place in the queue. The
 //! parent row is locked `FOR KEY SHARE`, so that it stays until the child's transaction ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aegis_catalog::{
@@ -360,6 +361,7 @@ impl Changes<'_> {
             kept: None,
             changed_in_with: None,
             cascade_depth: self.cascade_depth + 1,
+            returned_columns: BTreeSet::new(),
             asks_engines: self.asks_engines,
         };
         let done = match &bound {

@@ -41,6 +41,11 @@ impl Changes<'_> {
     ) -> SqlResult<InsertOutcome> {
         // Other sessions have their turn after some rows.
         tokio::task::coop::consume_budget().await;
+        if let Some(hook) = self.hook(table)
+            && hook.insert(self, table, row).await?
+        {
+            return Ok(InsertOutcome::Inserted(Vec::new()));
+        }
         table.check_row(row, &self.evaluation())?;
         let row_key = self.new_row_key(table, row)?;
         let evaluation = self.evaluation();

@@ -208,7 +208,7 @@ impl TokenStream<'_> {
     }
 
     /// A list of relations.
-    pub(super) fn qualified_name_list(&mut self) -> SqlResult<Vec<RangeVar>> {
+    pub fn qualified_name_list(&mut self) -> SqlResult<Vec<RangeVar>> {
         self.comma_list(Self::qualified_name)
     }
 
@@ -280,12 +280,12 @@ impl TokenStream<'_> {
     }
 
     /// `IF EXISTS`, or nothing.
-    pub(super) fn if_exists(&mut self) -> bool {
+    pub fn if_exists(&mut self) -> bool {
         self.eat_sequence(&[Kw::If, Kw::Exists])
     }
 
     /// `IF NOT EXISTS`, or nothing.
-    pub(super) fn if_not_exists(&mut self) -> SqlResult<bool> {
+    pub fn if_not_exists(&mut self) -> SqlResult<bool> {
         // `if` alone may be a name; what follows `if not` is clear.
         let found = self.eat_sequence(&[Kw::If, Kw::Not]);
         if found {

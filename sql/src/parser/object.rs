@@ -93,7 +93,7 @@ impl TokenStream<'_> {
     }
 
     /// `CASCADE`, `RESTRICT` or nothing.
-    pub(super) fn opt_drop_behavior(&mut self) -> DropBehavior {
+    pub fn opt_drop_behavior(&mut self) -> DropBehavior {
         if self.eat(Kw::Cascade) {
             DropBehavior::Cascade
         } else {

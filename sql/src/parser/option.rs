@@ -28,7 +28,7 @@ impl TokenStream<'_> {
     }
 
     /// `(name = value, …)`, names possibly behind a namespace (`reloptions`).
-    pub(super) fn reloptions(&mut self) -> SqlResult<Vec<DefElem>> {
+    pub fn reloptions(&mut self) -> SqlResult<Vec<DefElem>> {
         self.parenthesized_list(|stream| {
             let location = stream.location();
             let mut name = stream.col_label()?;

@@ -1,0 +1,203 @@
+//! Trimming, and what is done in the background: delayed messages are published when their time has
+//! come, ids are forgotten after their window, and what belonged to streams that are gone goes too.
+
+use aegis_catalog::access::Privilege;
+use aegis_sql::dml::OldRow;
+use aegis_sql::engine::EngineCall;
+use aegis_storage::{Block, Direction, KeyRange, RowLockMode, RowLockOutcome, RowLockWait};
+use aegis_types::{Datum, SqlResult};
+
+use crate::arguments::{limit, time_of};
+use crate::known::{Known, Own, Stream};
+use crate::message::Message;
+use crate::read::range_from;
+
+/// `stream_trim`: removes what lies before an offset; how many messages that were.
+pub(crate) fn trim(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
+    call.refuse_in_read_only()?;
+    let stream = known.of_call(call, Privilege::DELETE)?;
+    let (before, only) = (call.integer(1).unwrap_or_default(), call.integer(2));
+    call.change(&call.context.catalog, async |changes| {
+        changes.asks_engines = false;
+        let view = changes.txn.newest_view()?;
+        let mut removed = 0;
+        for partition in stream.partitions() {
+            if only.is_some_and(|only| only != i64::from(partition)) {
+                continue;
+            }
+            let mut range = range_from(partition, 0)?;
+            range.upper = match range_from(partition, before)?.lower {
+                std::ops::Bound::Included(key) => std::ops::Bound::Excluded(key),
+                other => other,
+            };
+            let mut scan = view.scan(stream.table.tree, range, Direction::Forward)?;
+            let mut block = Block::default();
+            while scan.next_block(&mut block)? {
+                changes.context.cancel.check()?;
+                for stored in block.iter() {
+                    let values = stream.table.layout.decode(stored.value)?;
+                    let old = OldRow { key: stored.key.to_vec(), values };
+                    changes.delete_row(&stream.table, &old).await?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(Datum::Int8(removed))
+    })
+}
+
+/// `stream_sweep`: whether there is more to do.
+pub(crate) fn sweep(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
+    let at_most = limit(call, 0, "max_messages")?;
+    if call.schema().is_none() {
+        return Ok(Datum::Bool(false));
+    }
+    let own = known.own(call.context)?;
+    let delayed = due(call, &own, at_most)?;
+    let ids = old_ids(call, &own, at_most)?;
+    let gone = of_dropped_streams(call, &own, at_most)?;
+    if delayed.is_empty() && ids.is_empty() && gone.is_empty() {
+        return Ok(Datum::Bool(false));
+    }
+    let has_more = [delayed.len(), ids.len(), gone.len()].iter().any(|count| *count >= at_most);
+    call.refuse_in_read_only()?;
+    call.change(&call.context.catalog, async |changes| {
+        for row in delayed {
+            let (mode, wait) = (RowLockMode::ForUpdate, RowLockWait::SkipLocked);
+            let lock = changes.txn.lock_row(own.delayed.tree, &row.key, mode, wait);
+            if matches!(changes.context.cancel.wait(lock).await?, RowLockOutcome::Skipped) {
+                continue;
+            }
+            let Some(row) = changes.newest(&own.delayed, &row.key)? else { continue };
+            changes.delete_row(&own.delayed, &row).await?;
+            let Datum::Oid(oid) = row.values[2] else { continue };
+            // A stream that is gone takes its messages with it.
+            let Ok(stream) = known.stream(changes.context, oid) else { continue };
+            message_of(&row, &stream, time_of(&changes.context.view))
+                .publish(changes, &stream)
+                .await?;
+        }
+        for (table, rows) in [(&own.ids, ids)]
+            .into_iter()
+            .chain(gone.into_iter().map(|(at, row)| (tables(&own)[at], vec![row])))
+        {
+            for row in rows {
+                if let Some(row) = changes.lock_newest(table, &row.key).await? {
+                    changes.delete_row(table, &row).await?;
+                }
+            }
+        }
+        Ok(Datum::Bool(has_more))
+    })
+}
+
+fn message_of(row: &OldRow, stream: &Stream, now: i64) -> Message {
+    let values = &row.values;
+    let payload = values[5..8].iter().find(|value| !value.is_null()).cloned();
+    // The partition of a key is found anew.
+    let _ = stream;
+    Message {
+        partition: match values[3] {
+            Datum::Int4(partition) => Some(partition),
+            _ => None,
+        },
+        key: match &values[4] {
+            Datum::Text(key) => Some(key.to_string()),
+            _ => None,
+        },
+        payload: payload.unwrap_or(Datum::Null),
+        headers: values[8].clone(),
+        id: match values[1] {
+            Datum::Uuid(id) => Some(id),
+            _ => None,
+        },
+        expires_at: match &values[9] {
+            Datum::Interval(ttl) => {
+                Some(now.saturating_add(i64::try_from(ttl.span()).unwrap_or(i64::MAX)))
+            }
+            _ => None,
+        },
+    }
+}
+
+/// Messages whose time has come.
+fn due(call: &EngineCall<'_>, own: &Own, at_most: usize) -> SqlResult<Vec<OldRow>> {
+    let view = &call.context.view;
+    let now = time_of(view);
+    let mut scan = view.scan(own.delayed.tree, KeyRange::all(), Direction::Forward)?;
+    let (mut block, mut found) = (Block::default(), Vec::new());
+    'all: while scan.next_block(&mut block)? {
+        for stored in block.iter() {
+            let values = own.delayed.layout.decode(stored.value)?;
+            let is_due = matches!(values[0], Datum::Timestamptz(time) if time <= now);
+            if !is_due || found.len() >= at_most {
+                break 'all;
+            }
+            found.push(OldRow { key: stored.key.to_vec(), values });
+        }
+    }
+    Ok(found)
+}
+
+/// Ids whose window is over.
+fn old_ids(call: &EngineCall<'_>, own: &Own, at_most: usize) -> SqlResult<Vec<OldRow>> {
+    let view = &call.context.view;
+    let now = time_of(view);
+    let Some(index) = own.ids.indexes.iter().find(|it| it.name == "stream_ids_expires_at") else {
+        return Ok(Vec::new());
+    };
+    let mut scan = view.scan(index.tree, KeyRange::all(), Direction::Forward)?;
+    let (mut block, mut found) = (Block::default(), Vec::new());
+    'all: while scan.next_block(&mut block)? {
+        for entry in block.iter() {
+            let mut rest = entry.key;
+            let ty = aegis_types::type_oid::TIMESTAMPTZ;
+            let until = aegis_types::key::decode(ty, false, &mut rest)?;
+            let is_over = matches!(until, Datum::Timestamptz(until) if until <= now);
+            if !is_over || found.len() >= at_most {
+                break 'all;
+            }
+            found.push(OldRow { key: rest.to_vec(), values: Vec::new() });
+        }
+    }
+    Ok(found)
+}
+
+fn tables(own: &Own) -> [&aegis_sql::dml::TableAccess; 5] {
+    [&own.groups, &own.cursors, &own.pending, &own.consumers, &own.ids]
+}
+
+/// Rows of streams that are not there any more, with the place of their table.
+fn of_dropped_streams(
+    call: &EngineCall<'_>,
+    own: &Own,
+    at_most: usize,
+) -> SqlResult<Vec<(usize, OldRow)>> {
+    let view = &call.context.view;
+    let mut found = Vec::new();
+    // A group is the first thing that a stream has, and the last that is looked for.
+    let mut scan = view.scan(own.groups.tree, KeyRange::all(), Direction::Forward)?;
+    let (mut block, mut gone) = (Block::default(), Vec::new());
+    while scan.next_block(&mut block)? {
+        for stored in block.iter() {
+            let values = own.groups.layout.decode(stored.value)?;
+            if let Datum::Oid(oid) = values[0]
+                && call.context.catalog.relation(oid).is_none()
+                && !gone.contains(&oid)
+            {
+                gone.push(oid);
+            }
+        }
+    }
+    for oid in gone {
+        for (at, table) in tables(own).into_iter().enumerate().rev() {
+            for row in crate::group::rows_with(table, view, &[Datum::Oid(oid)])? {
+                if found.len() >= at_most {
+                    return Ok(found);
+                }
+                found.push((at, row));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,46 @@
+//! Statements of engines: what they have in common, whatever the engine calls its objects.
+
+use super::{DefElem, DropBehavior, RangeVar};
+
+/// `CREATE`, `ALTER` or `DROP` of an engine's object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineStmt {
+    /// The engine that runs it.
+    pub engine: &'static str,
+    /// The command tag.
+    pub tag: &'static str,
+    /// What is to be done.
+    pub action: EngineAction,
+    /// `IF EXISTS`, `IF NOT EXISTS`.
+    pub forgiving: bool,
+    /// The objects; one but for `DROP`.
+    pub names: Vec<RangeVar>,
+    /// Options in parentheses.
+    pub options: Vec<DefElem>,
+    /// What an engine's own clauses say: a word, and numbers or names behind it.
+    pub clauses: Vec<EngineClause>,
+    /// `CASCADE`
+    pub behavior: DropBehavior,
+}
+
+/// What an [`EngineStmt`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineAction {
+    /// `CREATE`
+    Create,
+    /// `ALTER … SET (…)`
+    Set,
+    /// `ALTER … RESET (…)`
+    Reset,
+    /// `DROP`
+    Drop,
+}
+
+/// A clause of an engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EngineClause {
+    /// A word and a number, such as `PARTITIONS 4`.
+    Number(&'static str, i64),
+    /// A word and relations, such as `FROM TABLE a, b`.
+    Relations(&'static str, Vec<RangeVar>),
+}
