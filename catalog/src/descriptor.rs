@@ -315,6 +315,9 @@ pub struct TableBody {
     /// The engine whose rows these are.
     #[serde(default)]
     pub managed: Option<Managed>,
+    /// What is told of every change of a row: engines, and objects of theirs.
+    #[serde(default)]
+    pub captured_by: Vec<(String, Oid)>,
     /// The query whose rows these are: then it is a materialized view.
     #[serde(default)]
     pub materialized: Option<Materialized>,

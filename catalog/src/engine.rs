@@ -148,6 +148,7 @@ fn parameter(text: &str, mode: u8) -> FunctionParameter {
         None => (text, None),
     };
     let (name, ty) = declared.split_once(' ').expect("a parameter is a name and a type");
+    let name = name.trim_matches('"');
     FunctionParameter { name: name.to_owned(), ty: type_named(ty), mode, default }
 }
 

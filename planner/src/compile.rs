@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aegis_sql::bound::{Call, Expr, Subquery, SubqueryKind};
+use aegis_sql::bound::{Call, CallForm, Expr, Subquery, SubqueryKind};
 use aegis_sql::evaluate::{Inputs, Program};
-use aegis_types::builtin::builtins;
-use aegis_types::{SqlError, SqlResult, TypeRef, type_oid};
+use aegis_types::builtin::{CastMethod, OperatorRow, builtins};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, type_oid};
 
 use crate::arrow_types::{data_type, kind};
 use crate::build::Builder;
@@ -178,10 +178,10 @@ pub(crate) fn equality(call: &Call) -> Option<(&Expr, &Expr)> {
     (op == Comparison::Equal).then_some((left, right))
 }
 
-/// A comparison by the default operators of one comparable type.
-pub(crate) fn comparison(call: &Call) -> Option<(Comparison, &Expr, &Expr)> {
+/// An operator that is named as comparisons are, with its sides.
+fn compared(call: &Call) -> Option<(Comparison, &OperatorRow, &Expr, &Expr)> {
     let [left, right] = call.args.as_slice() else { return None };
-    let aegis_sql::bound::CallForm::Operator(operator) = call.form else { return None };
+    let CallForm::Operator(operator) = call.form else { return None };
     let row = builtins().operator(operator)?;
     let op = match row.name {
         "=" => Comparison::Equal,
@@ -192,6 +192,68 @@ pub(crate) fn comparison(call: &Call) -> Option<(Comparison, &Expr, &Expr)> {
         ">=" => Comparison::GreaterEqual,
         _ => return None,
     };
+    Some((op, row, left, right))
+}
+
+/// How wide an integer type is.
+const fn width_of_integer(oid: Oid) -> Option<u8> {
+    match oid {
+        type_oid::INT2 => Some(2),
+        type_oid::INT4 => Some(4),
+        type_oid::INT8 => Some(8),
+        _ => None,
+    }
+}
+
+/// A comparison that a key can decide: of one type, or of integers of two widths.
+pub(crate) fn key_comparison(call: &Call) -> Option<(Comparison, &Expr, &Expr)> {
+    comparison(call).or_else(|| {
+        let (op, row, left, right) = compared(call)?;
+        let is_integer = |oid| width_of_integer(oid).is_some();
+        (is_integer(row.left) && is_integer(row.right)).then_some((op, left, right))
+    })
+}
+
+/// A comparison of integers of two widths as one of the wider type.
+pub(crate) fn widened(call: &Call) -> Option<(Comparison, Expr, Expr)> {
+    let (op, row, left, right) = compared(call).filter(|(_, row, ..)| row.left != row.right)?;
+    let (one, other) = (width_of_integer(row.left)?, width_of_integer(row.right)?);
+    let wide = if one > other { row.left } else { row.right };
+    let widen = |expr: &Expr, from: Oid| {
+        if from == wide {
+            return Some(expr.clone());
+        }
+        if let Expr::Const { value, .. } = expr {
+            let number = match value {
+                Datum::Int2(value) => i32::from(*value),
+                Datum::Int4(value) => *value,
+                _ => return None,
+            };
+            let value = match wide {
+                type_oid::INT4 => Datum::Int4(number),
+                _ => Datum::Int8(i64::from(number)),
+            };
+            return Some(Expr::Const { value, ty: TypeRef::plain(wide) });
+        }
+        let CastMethod::Function(function) = builtins().cast(from, wide)?.method else {
+            return None;
+        };
+        Some(Expr::Call(Box::new(Call {
+            function,
+            args: vec![expr.clone()],
+            ty: TypeRef::plain(wide),
+            form: CallForm::ImplicitCast,
+            returns_set: false,
+            user: None,
+            location: None,
+        })))
+    };
+    Some((op, widen(left, row.left)?, widen(right, row.right)?))
+}
+
+/// A comparison by the default operators of one comparable type.
+pub(crate) fn comparison(call: &Call) -> Option<(Comparison, &Expr, &Expr)> {
+    let (op, row, left, right) = compared(call)?;
     let oid = left.ty().oid;
     let known = oid == right.ty().oid
         && row.left == row.right
@@ -267,7 +329,9 @@ fn vectorized(expr: &Expr, layout: &Layout) -> Option<Scalar> {
             if let Some(op) = arithmetic(call) {
                 Vectorized::Arithmetic(op, boxed(&call.args[0])?, boxed(&call.args[1])?)
             } else {
-                let (op, left, right) = comparison(call)?;
+                let of_two_widths = widened(call);
+                let sides = of_two_widths.as_ref().map(|(op, left, right)| (*op, left, right));
+                let (op, left, right) = comparison(call).or(sides)?;
                 if !crate::arrow_types::has_native_order(left.ty().oid) {
                     return None;
                 }

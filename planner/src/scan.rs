@@ -10,7 +10,7 @@ use aegis_catalog::Relation;
 use aegis_sql::bound::{ROW_KEY, TABLE_OID, XMIN};
 use aegis_sql::row::RowLayout;
 use aegis_storage::{Block, Direction, Key, KeyRange, ReadView, RowRef, Scan, TreeId};
-use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, key};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, key, type_oid};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan;
@@ -81,7 +81,37 @@ pub(crate) struct KeyColumn {
     pub(crate) nulls_first: bool,
 }
 
+/// A value where a column's values are looked for.
+enum Fitted {
+    Value(Datum),
+    /// Less than any value of the column's type.
+    Below,
+    /// Greater than any.
+    Above,
+}
+
 impl KeyColumn {
+    /// A value as one of the column's type: an integer may have been written in another width.
+    fn fitted(self, value: Datum) -> Fitted {
+        let number = match (self.ty, &value) {
+            (type_oid::INT2, Datum::Int4(number)) => i64::from(*number),
+            (type_oid::INT2 | type_oid::INT4, Datum::Int8(number)) => *number,
+            (type_oid::INT4 | type_oid::INT8, Datum::Int2(number)) => i64::from(*number),
+            (type_oid::INT8, Datum::Int4(number)) => i64::from(*number),
+            _ => return Fitted::Value(value),
+        };
+        let fitted = match self.ty {
+            type_oid::INT2 => i16::try_from(number).map(Datum::Int2).ok(),
+            type_oid::INT4 => i32::try_from(number).map(Datum::Int4).ok(),
+            _ => Some(Datum::Int8(number)),
+        };
+        match fitted {
+            Some(value) => Fitted::Value(value),
+            None if number < 0 => Fitted::Below,
+            None => Fitted::Above,
+        }
+    }
+
     fn encode(self, value: &Datum, out: &mut Vec<u8>) -> SqlResult<()> {
         key::encode(self.ty, value, self.descending, self.nulls_first, out)
     }
@@ -106,6 +136,7 @@ impl RangePlan {
             if value.is_null() && scalar.is_some() {
                 return Ok(VecDeque::new());
             }
+            let Fitted::Value(value) = column.fitted(value) else { return Ok(VecDeque::new()) };
             column.encode(&value, &mut prefix)?;
         }
         let column = self.keys[self.equal.len()];
@@ -134,6 +165,7 @@ impl RangePlan {
             if value.is_null() {
                 return Ok(Some(None));
             }
+            let Fitted::Value(value) = column.fitted(value) else { return Ok(Some(None)) };
             column.encode(&value, &mut key)?;
         }
         Ok(Some(Some(key)))
@@ -153,6 +185,7 @@ impl RangePlan {
             if value.is_null() && scalar.is_some() {
                 return Ok(None);
             }
+            let Fitted::Value(value) = column.fitted(value) else { return Ok(None) };
             column.encode(&value, &mut prefix)?;
         }
         let mut range = KeyRange::prefix(&prefix);
@@ -174,6 +207,14 @@ impl RangePlan {
             if value.is_null() {
                 return Ok(None);
             }
+            // `is_lower` is of the key, which may descend.
+            let is_floor = is_lower != column.descending;
+            let value = match column.fitted(value) {
+                Fitted::Value(value) => value,
+                Fitted::Below if is_floor => continue,
+                Fitted::Above if !is_floor => continue,
+                Fitted::Below | Fitted::Above => return Ok(None),
+            };
             let mut bytes = prefix.clone();
             column.encode(&value, &mut bytes)?;
             let around = KeyRange::prefix(&bytes);

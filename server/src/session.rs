@@ -162,6 +162,7 @@ mod run;
 mod temporary;
 mod tracking;
 mod startup;
+mod tail;
 mod utility;
 mod maintenance;
 

@@ -60,7 +60,8 @@ pub use reindex::IndexBatch;
 
 use crate::ast::{ObjectType, SelectBody, Statement};
 use crate::counters::Counters;
-use crate::dml::RowIds;
+use crate::dml::{Changes, RowIds, TableAccess};
+use crate::engine::TableChange;
 use crate::query_engine::{QueryEngine, StatementContext};
 use crate::settings::SessionSettings;
 
@@ -164,6 +165,20 @@ impl Ddl<'_> {
     /// # Errors
     /// Whatever the statement raises; 0A000 for one that is not there.
     pub async fn run(&mut self, statement: &Statement) -> SqlResult<String> {
+        let may_change_columns =
+            matches!(statement, Statement::AlterTable(_) | Statement::Rename(_));
+        let captured = if may_change_columns { self.captured_tables() } else { Vec::new() };
+        let tag = self.run_statement(statement).await?;
+        for before in captured {
+            let now = self.context.catalog.relation(before.oid);
+            if now.is_some_and(|now| now.columns != before.columns) {
+                self.tell_captors(before.oid, TableChange::Columns).await?;
+            }
+        }
+        Ok(tag)
+    }
+
+    async fn run_statement(&mut self, statement: &Statement) -> SqlResult<String> {
         let tag = match statement {
             Statement::CreateTable(create) => self.create_table(create).await?,
             Statement::CreateTableAs(create) => return self.create_table_as(create).await,
@@ -240,6 +255,28 @@ impl Ddl<'_> {
             SqlState::ObjectInUse,
             format!("cannot {statement} \"{name}\" because {why}"),
         ))
+    }
+
+    /// The tables of the database that somebody captures.
+    fn captured_tables(&self) -> Vec<Arc<Relation>> {
+        let all = self.context.catalog.relations_of(self.context.database);
+        let is_captured = |relation: &&Arc<Relation>| {
+            relation.as_table().is_some_and(|body| !body.captured_by.is_empty())
+        };
+        all.filter(is_captured).cloned().collect()
+    }
+
+    /// Tells whoever captures a table of what became of it.
+    async fn tell_captors(&mut self, table: Oid, change: TableChange<'_>) -> SqlResult<()> {
+        let Some(relation) = self.context.catalog.relation(table).cloned() else { return Ok(()) };
+        if relation.as_table().is_none_or(|body| body.captured_by.is_empty()) {
+            return Ok(());
+        }
+        let context = self.context.clone();
+        let access = TableAccess::new(&relation, &context)?;
+        let (engine, row_ids, timeout) = (self.engine, self.row_ids, self.lock_timeout);
+        let mut changes = Changes::new(self.txn, &context, engine, row_ids, timeout);
+        changes.tell(&access, change).await
     }
 
     /// 42809 for a table that is an engine's, unless the engine is at work.

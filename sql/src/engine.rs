@@ -46,6 +46,21 @@ pub struct ManagedTable {
     pub dumped: bool,
 }
 
+/// A change of a table.
+#[derive(Clone, Copy, Debug)]
+pub enum TableChange<'a> {
+    /// A row is there.
+    Insert(&'a [Datum]),
+    /// A row has taken another's place.
+    Update(&'a OldRow, &'a [Datum]),
+    /// A row is gone.
+    Delete(&'a OldRow),
+    /// All rows are gone.
+    Truncate,
+    /// Its columns are others.
+    Columns,
+}
+
 /// An engine.
 #[async_trait]
 pub trait Engine: Send + Sync {
@@ -76,6 +91,21 @@ pub trait Engine: Send + Sync {
     async fn define(&self, ddl: &mut Ddl<'_>, statement: &EngineStmt) -> SqlResult<()> {
         let _ = ddl;
         Err(SqlError::unsupported(statement.tag))
+    }
+
+    /// A table that an object of the engine captures has changed.
+    ///
+    /// # Errors
+    /// What writing more raises.
+    async fn capture(
+        &self,
+        changes: &mut Changes<'_>,
+        object: Oid,
+        table: &TableAccess,
+        change: TableChange<'_>,
+    ) -> SqlResult<()> {
+        let _ = (changes, object, table, change);
+        Ok(())
     }
 
     /// Who looks after rows of one of its tables.

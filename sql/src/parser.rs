@@ -52,7 +52,7 @@ mod tests;
 
 use aegis_types::{SqlError, SqlResult, SqlState};
 
-use crate::ast::{Expr, RawStatement, Statement, TypeName};
+use crate::ast::{Expr, RawStatement, Statement, TailStmt, TypeName};
 
 pub use keyword::{KEYWORDS, Keyword, KeywordCategory, KeywordInfo};
 pub use lexer::{IDENTIFIER_LENGTH_MAX, Token, TokenKind};
@@ -72,6 +72,13 @@ pub trait GrammarExtension {
     /// leaves it to the core. Errors are those of the grammar, mostly
     /// [`TokenStream::syntax_error`].
     fn parse(&self, tokens: &mut TokenStream<'_>) -> SqlResult<Option<Statement>>;
+
+    /// Reads what `COPY (…) TO` follows for ever, up to the parenthesis. `None`, with nothing
+    /// consumed, leaves it to the core.
+    fn tail(&self, tokens: &mut TokenStream<'_>) -> SqlResult<Option<TailStmt>> {
+        let _ = tokens;
+        Ok(None)
+    }
 }
 
 /// The statements of a query string; empty ones leave no trace.

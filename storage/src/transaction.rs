@@ -287,6 +287,13 @@ impl Transaction {
         KeptSnapshot(self.snapshot.clone())
     }
 
+    /// Holds no snapshot until the next statement: whoever reads has views of their own.
+    pub fn forget_snapshot(&mut self) {
+        if self.options.isolation == IsolationLevel::ReadCommitted {
+            self.snapshot = None;
+        }
+    }
+
     /// Sees again what was seen then: a statement goes on that others have run within.
     pub fn restore_snapshot(&mut self, kept: KeptSnapshot) {
         self.snapshot = kept.0;
@@ -402,6 +409,12 @@ impl Transaction {
         let next = stored.map_or(Ok(first), |row| crate::apply::decode_counter(&row.value))?;
         let waiting = if self.has_written { self.writes.waiting_for(counter) } else { 0 };
         Ok(next + waiting)
+    }
+
+    /// How many own rows wait for numbers of a counter.
+    #[must_use]
+    pub fn waiting_for(&self, counter: Counter) -> u64 {
+        if self.has_written { self.writes.waiting_for(counter) } else { 0 }
     }
 
     /// The numbers that own rows will have which go into an index under a prefix; the caller sees to

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use crate::entry::Counter;
 use crate::hot::HotMap;
 use crate::run::RunCursor;
 use crate::scan::{Cursor, own_cursors};
@@ -90,6 +91,12 @@ impl ReadView {
     #[must_use]
     pub fn time_us(&self) -> i64 {
         self.snapshot.taken_at_us()
+    }
+
+    /// The number that the next row of a counter would have had. Errors: 72000, 58030.
+    pub fn next_number(&self, counter: Counter, first: u64) -> Result<u64> {
+        let stored = self.snapshot.get(TreeId::STORAGE, &counter.key())?;
+        stored.map_or(Ok(first), |row| crate::apply::decode_counter(&row.value))
     }
 
     /// What the catalog builder made for this snapshot; `()` without a builder. Errors: 72000.

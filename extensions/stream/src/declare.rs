@@ -154,6 +154,12 @@ pub(crate) static FUNCTIONS: &[Declaration] = &[
         "table(consumer text, since timestamptz, seen_at timestamptz, partitions integer[])",
         true,
     ),
+    stable(
+        "stream_offsets",
+        "stream regclass, start text",
+        "table(partition integer, next_offset bigint)",
+        true,
+    ),
     volatile("stream_sweep", "max_messages integer = 1000", "boolean", true),
 ];
 

@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use aegis_catalog::{Descriptor, Managed, Relation, RelationBody};
-use aegis_sql::ast::{DropBehavior, EngineAction, EngineClause, EngineStmt, RangeVar, Statement};
+use aegis_sql::ast::{
+    DropBehavior, EngineAction, EngineClause, EngineStmt, RangeVar, Statement, TailStmt,
+};
 use aegis_sql::ddl::Ddl;
+use aegis_sql::dml::{Changes, TableAccess};
 use aegis_sql::parser::{GrammarExtension, Keyword as Kw, TokenKind, TokenStream, parse};
-use aegis_types::functions::quote_ident;
-use aegis_types::{SqlError, SqlResult, SqlState};
+use aegis_storage::{Block, Direction, KeyRange};
+use aegis_types::functions::{quote_ident, quote_literal};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use crate::ENGINE;
-use crate::known::{is_stream, no_stream};
+use crate::known::{Known, channel, is_stream, no_stream};
 use crate::settings::merged;
 
 /// What the engine adds to the grammar.
 pub(crate) struct Grammar;
 
 const PARTITIONS: &str = "partitions";
+/// What begins the tables whose changes a stream captures.
+const FROM: &str = "from";
 
 fn word<'a>(token: &'a TokenKind) -> Option<&'a str> {
     match token {
@@ -44,6 +50,58 @@ impl GrammarExtension for Grammar {
             _ => drop(tokens).map(Some),
         }
     }
+
+    fn tail(&self, tokens: &mut TokenStream<'_>) -> SqlResult<Option<TailStmt>> {
+        if word(tokens.peek()) != Some("subscribe") {
+            return Ok(None);
+        }
+        tokens.skip();
+        subscription(tokens).map(Some)
+    }
+}
+
+/// `SUBSCRIBE TO stream [FROM EARLIEST | LATEST | offset | 'time'] [WHERE condition]`
+fn subscription(tokens: &mut TokenStream<'_>) -> SqlResult<TailStmt> {
+    tokens.expect(Kw::To)?;
+    let name = tokens.qualified_name()?;
+    let mut start = "latest".to_owned();
+    if tokens.eat(Kw::From) {
+        start = match tokens.peek() {
+            TokenKind::Ident(word) if matches!(&**word, "earliest" | "latest") => {
+                let word = word.to_string();
+                tokens.skip();
+                word
+            }
+            TokenKind::String(_) => tokens.string()?,
+            _ => tokens.integer()?.to_string(),
+        };
+    }
+    let mut condition = "true".to_owned();
+    if tokens.eat(Kw::Where) {
+        let from = tokens.location() as usize;
+        tokens.expr()?;
+        let text = tokens.text().get(from..tokens.previous_end() as usize).unwrap_or_default();
+        condition = format!("coalesce(({text}), false)");
+    }
+    let (written, start) = (written(&name), quote_literal(&start));
+    let relation = quote_literal(&written);
+    Ok(TailStmt {
+        starts: query(&format!(
+            "SELECT partition, next_offset \
+             FROM pg_catalog.stream_offsets({relation}::pg_catalog.regclass, {start})"
+        ))?,
+        rows: query(&format!(
+            "SELECT *, {condition} FROM {written} \
+             WHERE partition = $1 AND \"offset\" >= $2 \
+             ORDER BY partition, \"offset\" LIMIT 1000"
+        ))?,
+        channel: channel(&name.name),
+    })
+}
+
+fn query(text: &str) -> SqlResult<Statement> {
+    let mut statements = parse(text).map_err(SqlError::without_position)?;
+    statements.pop().map(|raw| raw.statement).ok_or_else(|| SqlError::internal("no query"))
 }
 
 fn statement(tag: &'static str, action: EngineAction) -> EngineStmt {
@@ -67,6 +125,10 @@ fn create(tokens: &mut TokenStream<'_>) -> SqlResult<Statement> {
         tokens.skip();
         let count = tokens.integer()?;
         create.clauses.push(EngineClause::Number(PARTITIONS, i64::from(count)));
+    }
+    if tokens.eat(Kw::From) {
+        tokens.expect(Kw::Table)?;
+        create.clauses.push(EngineClause::Relations(FROM, tokens.qualified_name_list()?));
     }
     if tokens.eat(Kw::With) {
         create.options = tokens.reloptions()?;
@@ -122,15 +184,19 @@ fn written(name: &RangeVar) -> String {
 }
 
 /// Runs a statement of the engine.
-pub(crate) async fn define(ddl: &mut Ddl<'_>, statement: &EngineStmt) -> SqlResult<()> {
+pub(crate) async fn define(
+    known: &Known,
+    ddl: &mut Ddl<'_>,
+    statement: &EngineStmt,
+) -> SqlResult<()> {
     match statement.action {
-        EngineAction::Create => create_stream(ddl, statement).await,
+        EngineAction::Create => create_stream(known, ddl, statement).await,
         EngineAction::Set | EngineAction::Reset => alter_stream(ddl, statement).await,
         EngineAction::Drop => drop_streams(ddl, statement).await,
     }
 }
 
-async fn create_stream(ddl: &mut Ddl<'_>, create: &EngineStmt) -> SqlResult<()> {
+async fn create_stream(known: &Known, ddl: &mut Ddl<'_>, create: &EngineStmt) -> SqlResult<()> {
     let name = &create.names[0];
     let mut options = merged(&[], &create.options, &ddl.context.eval())?;
     for clause in &create.clauses {
@@ -173,7 +239,66 @@ async fn create_stream(ddl: &mut Ddl<'_>, create: &EngineStmt) -> SqlResult<()> 
         let counters = Some(body.tree);
         body.managed = Some(Managed { engine: ENGINE.to_owned(), expires, counters });
     }
-    ddl.put(Descriptor::Relation(Arc::new(relation)))
+    let stream = relation.oid;
+    ddl.put(Descriptor::Relation(Arc::new(relation)))?;
+    for clause in &create.clauses {
+        if let EngineClause::Relations(FROM, tables) = clause {
+            if settings.payload != aegis_types::type_oid::JSONB {
+                return Err(SqlError::new(
+                    SqlState::InvalidParameterValue,
+                    "a stream of changes has payloads of type jsonb",
+                ));
+            }
+            for table in tables {
+                capture_table(known, ddl, stream, table).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// From here on a stream is told of what happens to a table.
+async fn capture_table(
+    known: &Known,
+    ddl: &mut Ddl<'_>,
+    stream: Oid,
+    name: &RangeVar,
+) -> SqlResult<()> {
+    let Some(table) = ddl.alterable(name, false).await? else { return Ok(()) };
+    let body =
+        table.as_table().filter(|body| body.managed.is_none() && body.materialized.is_none());
+    if body.is_none() {
+        return Err(SqlError::new(
+            SqlState::WrongObjectType,
+            format!("\"{}\" is not a table", table.name),
+        ));
+    }
+    let mut captured = (*table).clone();
+    if let RelationBody::Table(body) = &mut captured.body {
+        body.captured_by.push((ENGINE.to_owned(), stream));
+    }
+    let captured = Arc::new(captured);
+    ddl.put(Descriptor::Relation(captured.clone()))?;
+    let context = ddl.context.clone();
+    let stream = known.stream(&context, stream)?;
+    if !stream.settings.snapshot {
+        return Ok(());
+    }
+    // Nobody else writes: what is there now is what the later changes are changes of.
+    let access = TableAccess::new(&captured, &context)?;
+    let view = ddl.txn.newest_view()?;
+    let mut scan = view.scan(access.tree, KeyRange::all(), Direction::Forward)?;
+    let mut block = Block::default();
+    let (engine, row_ids, timeout) = (ddl.engine, ddl.row_ids, ddl.lock_timeout);
+    let mut changes = Changes::new(ddl.txn, &context, engine, row_ids, timeout);
+    while scan.next_block(&mut block)? {
+        context.cancel.check()?;
+        for stored in block.iter() {
+            let row = access.layout.decode(stored.value)?;
+            crate::capture::snapshot(&mut changes, &stream, &access, &row).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn alter_stream(ddl: &mut Ddl<'_>, alter: &EngineStmt) -> SqlResult<()> {
@@ -207,11 +332,29 @@ async fn alter_stream(ddl: &mut Ddl<'_>, alter: &EngineStmt) -> SqlResult<()> {
     ddl.put(Descriptor::Relation(Arc::new(Relation { options, ..(*found).clone() })))
 }
 
+/// The tables that a stream captures are captured no more.
+fn release_tables(ddl: &mut Ddl<'_>, stream: Oid) -> SqlResult<()> {
+    let catalog = ddl.context.catalog.clone();
+    let is_captor = |(_, object): &(String, Oid)| *object == stream;
+    for relation in catalog.relations_of(ddl.context.database) {
+        let body = relation.as_table();
+        if body.is_none_or(|body| !body.captured_by.iter().any(is_captor)) {
+            continue;
+        }
+        let mut released = (**relation).clone();
+        if let RelationBody::Table(body) = &mut released.body {
+            body.captured_by.retain(|captor| !is_captor(captor));
+        }
+        ddl.put(Descriptor::Relation(Arc::new(released)))?;
+    }
+    Ok(())
+}
+
 async fn drop_streams(ddl: &mut Ddl<'_>, drop: &EngineStmt) -> SqlResult<()> {
     for name in &drop.names {
         match ddl.find(name)? {
             Some(relation) if !is_stream(&relation) => return Err(no_stream(&relation.name)),
-            Some(_) => {}
+            Some(stream) => release_tables(ddl, stream.oid)?,
             None if drop.forgiving => {
                 let message = format!("stream \"{}\" does not exist, skipping", name.name);
                 ddl.tell(SqlState::SuccessfulCompletion, message);

@@ -9,7 +9,7 @@ use aegis_types::{Array, Datum, SqlError, SqlResult, SqlState, io, type_oid};
 
 use crate::arguments::{invalid, needed, span, time_of};
 use crate::known::{Known, Own, Stream, row_key};
-use crate::read::{ends, offset_at};
+use crate::read::{ends, next_offset, offset_at};
 
 /// What a group asks for.
 #[derive(Clone, Debug)]
@@ -90,10 +90,10 @@ fn offset_of_start(
     start: &str,
     partition: i32,
 ) -> SqlResult<i64> {
-    let ends = ends(stream, view, partition)?;
+    let next = next_offset(stream, view, partition)?;
     Ok(match start {
-        "earliest" => ends.map_or(0, |(first, ..)| first),
-        "latest" => ends.map_or(0, |(_, last, _)| last + 1),
+        "earliest" => ends(stream, view, partition)?.map_or(next, |(first, ..)| first),
+        "latest" => next,
         text if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
             text.parse().map_err(|_| invalid(format!("offset {text} is out of range")))?
         }
@@ -243,7 +243,7 @@ pub(crate) fn lag(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
         else {
             continue;
         };
-        let end = ends(&stream, view, *partition)?.map_or(*next, |(_, last, _)| last + 1);
+        let end = next_offset(&stream, view, *partition)?;
         let [oid, group] = start(&stream, name);
         let pending = rows_with(&own.pending, view, &[oid, group, Datum::Int4(*partition)])?;
         let pending = i64::try_from(pending.len()).unwrap_or(i64::MAX);
@@ -312,4 +312,16 @@ pub(crate) fn consumers(known: &Known, call: &EngineCall<'_>) -> SqlResult<Value
         ]))
     });
     Ok(Box::new(shown.collect::<Vec<_>>().into_iter()))
+}
+
+/// `stream_offsets`: where in each partition a reader begins.
+pub(crate) fn offsets(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
+    let stream = known.of_call(call, Privilege::SELECT)?;
+    let (view, start) = (&call.context.view, call.text(1).unwrap_or_default());
+    let mut found = Vec::new();
+    for partition in stream.partitions() {
+        let next = offset_of_start(call, &stream, view, start, partition)?;
+        found.push(Ok(Datum::record(vec![Datum::Int4(partition), Datum::Int8(next)])));
+    }
+    Ok(Box::new(found.into_iter()))
 }

@@ -70,6 +70,15 @@ pub(crate) fn is_stream(relation: &Relation) -> bool {
     managed.is_some_and(|managed| managed.engine == ENGINE)
 }
 
+/// The channel that is woken by the messages of a stream with this name.
+pub(crate) fn channel(name: &str) -> String {
+    let mut channel = format!("stream/{name}");
+    // As LISTEN cuts it.
+    let end = (0..=63).rev().find(|at| channel.is_char_boundary(*at)).unwrap_or(0);
+    channel.truncate(end);
+    channel
+}
+
 /// 42809
 pub(crate) fn no_stream(name: &str) -> SqlError {
     SqlError::new(SqlState::WrongObjectType, format!("\"{name}\" is not a stream"))
@@ -168,11 +177,7 @@ impl Stream {
 
     /// The channel that is woken by its messages.
     pub(crate) fn channel(&self) -> String {
-        let mut channel = format!("stream/{}", self.name());
-        // As LISTEN cuts it.
-        let end = (0..=63).rev().find(|at| channel.is_char_boundary(*at)).unwrap_or(0);
-        channel.truncate(end);
-        channel
+        channel(self.name())
     }
 
     /// Its partitions.

@@ -13,6 +13,7 @@
 
 mod acknowledge;
 mod arguments;
+mod capture;
 mod chores;
 mod declare;
 mod define;
@@ -29,7 +30,8 @@ use std::sync::Arc;
 use aegis_catalog::engine::Declaration;
 use aegis_sql::ast::EngineStmt;
 use aegis_sql::ddl::Ddl;
-use aegis_sql::engine::{Engine, EngineCall, ManagedTable, RowHook};
+use aegis_sql::dml::{Changes, TableAccess};
+use aegis_sql::engine::{Engine, EngineCall, ManagedTable, RowHook, TableChange};
 use aegis_sql::parser::GrammarExtension;
 use aegis_types::functions::Values;
 use aegis_types::{Datum, Oid, SqlError, SqlResult};
@@ -81,7 +83,18 @@ impl Engine for Streams {
     }
 
     async fn define(&self, ddl: &mut Ddl<'_>, statement: &EngineStmt) -> SqlResult<()> {
-        define::define(ddl, statement).await
+        define::define(&self.known, ddl, statement).await
+    }
+
+    async fn capture(
+        &self,
+        changes: &mut Changes<'_>,
+        object: Oid,
+        table: &TableAccess,
+        change: TableChange<'_>,
+    ) -> SqlResult<()> {
+        let stream = self.known.stream(changes.context, object)?;
+        capture::capture(changes, &stream, table, change).await
     }
 
     fn hook(&self, _: &str) -> Option<&dyn RowHook> {
@@ -112,6 +125,7 @@ impl Engine for Streams {
             "stream_last" => read::last(known, call),
             "stream_info" => read::info(known, call),
             "streams" => read::streams(call),
+            "stream_offsets" => group::offsets(known, call),
             "stream_poll" => poll::poll(known, call),
             "stream_lag" => group::lag(known, call),
             "stream_groups" => group::list(known, call),

@@ -35,6 +35,11 @@ pub(crate) fn range_from(partition: i32, offset: i64) -> SqlResult<KeyRange> {
     Ok(range)
 }
 
+/// The offset that the next message of a partition will have.
+pub(crate) fn next_offset(stream: &Stream, view: &ReadView, partition: i32) -> SqlResult<i64> {
+    Ok(i64::try_from(view.next_number(stream.counter(partition), 0)?).unwrap_or(i64::MAX))
+}
+
 /// The first and the last offset that a partition holds.
 pub(crate) fn ends(
     stream: &Stream,
@@ -69,7 +74,9 @@ pub(crate) fn offset_at(
     partition: i32,
     time: i64,
 ) -> SqlResult<i64> {
-    let Some((mut low, last, _)) = ends(stream, view, partition)? else { return Ok(0) };
+    let Some((mut low, last, _)) = ends(stream, view, partition)? else {
+        return next_offset(stream, view, partition);
+    };
     let mut high = last + 1;
     while low < high {
         let middle = low + (high - low) / 2;
@@ -232,10 +239,11 @@ pub(crate) fn info(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
     let mut found = Vec::new();
     for partition in stream.partitions() {
         let ends = ends(&stream, &call.context.view, partition)?;
-        let (first, next, time) = match ends {
-            Some((first, last, time)) => (Datum::Int8(first), Datum::Int8(last + 1), time),
-            None => (Datum::Null, Datum::Int8(0), Datum::Null),
+        let (first, time) = match ends {
+            Some((first, _, time)) => (Datum::Int8(first), time),
+            None => (Datum::Null, Datum::Null),
         };
+        let next = Datum::Int8(next_offset(&stream, &call.context.view, partition)?);
         found.push(Ok(Datum::record(vec![Datum::Int4(partition), first, next, time])));
     }
     Ok(Box::new(found.into_iter()))

@@ -26,19 +26,31 @@ pub(crate) struct Settings {
     pub(crate) max_message_bytes: i64,
     /// How long ids of messages are remembered, in microseconds.
     pub(crate) window: i64,
+    /// Whether rows as they were are captured too.
+    pub(crate) before: bool,
+    /// Whether the rows that are there begin the stream.
+    pub(crate) snapshot: bool,
 }
 
-impl Settings {
-    /// What the options of a relation say, which were checked when they were set.
-    pub(crate) fn of(relation: &Relation, context: &EvalContext<'_>) -> SqlResult<Self> {
-        let mut settings = Self {
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
             partitions: 1,
             payload: type_oid::JSONB,
             retention: None,
             retention_bytes: None,
             max_message_bytes: MESSAGE_BYTES,
             window: WINDOW,
-        };
+            before: false,
+            snapshot: false,
+        }
+    }
+}
+
+impl Settings {
+    /// What the options of a relation say, which were checked when they were set.
+    pub(crate) fn of(relation: &Relation, context: &EvalContext<'_>) -> SqlResult<Self> {
+        let mut settings = Self::default();
         for option in &relation.options {
             if let Some((name, value)) = option.split_once('=') {
                 settings.set(name, value, context)?;
@@ -75,6 +87,8 @@ impl Settings {
                 let span = span(name, value, context)?.span();
                 self.window = i64::try_from(span).map_err(|_| invalid(name, value))?;
             }
+            "before" => self.before = boolean(name, value)?,
+            "snapshot" => self.snapshot = boolean(name, value)?,
             _ => {
                 return Err(SqlError::new(
                     SqlState::InvalidParameterValue,
@@ -93,14 +107,7 @@ pub(crate) fn merged(
     context: &EvalContext<'_>,
 ) -> SqlResult<Vec<String>> {
     let mut merged = kept.to_vec();
-    let mut scratch = Settings {
-        partitions: 1,
-        payload: type_oid::JSONB,
-        retention: None,
-        retention_bytes: None,
-        max_message_bytes: 1,
-        window: 1,
-    };
+    let mut scratch = Settings::default();
     for option in options {
         let name = option.name.to_ascii_lowercase();
         let value = match &option.value {
@@ -120,6 +127,14 @@ fn invalid(name: &str, value: &str) -> SqlError {
         SqlState::InvalidParameterValue,
         format!("invalid value for parameter \"{name}\": \"{value}\""),
     )
+}
+
+fn boolean(name: &str, value: &str) -> SqlResult<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "on" | "yes" | "1" => Ok(true),
+        "false" | "off" | "no" | "0" => Ok(false),
+        _ => Err(invalid(name, value)),
+    }
 }
 
 fn positive(name: &str, value: &str) -> SqlResult<i64> {

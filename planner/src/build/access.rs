@@ -14,7 +14,7 @@ use aegis_storage::{Direction, TreeId};
 use aegis_types::{SqlError, SqlResult, SqlState, key, type_oid};
 
 use super::Builder;
-use crate::compile::{Layout, comparison, compile, is_constant, strip};
+use crate::compile::{Layout, comparison, compile, is_constant, key_comparison, strip};
 use crate::explain::Described;
 use crate::rewrite::{entries_of, is_volatile, rewrite_expr};
 use crate::scalar::Comparison;
@@ -517,7 +517,7 @@ fn conditions<'q>(
     for (place, filter) in filters.iter().enumerate() {
         match filter {
             Expr::Call(call) => {
-                let Some((op, left, right)) = comparison(call) else { continue };
+                let Some((op, left, right)) = key_comparison(call) else { continue };
                 if let Some(column) = of_entry(left).filter(|_| given(right)) {
                     found.push(Condition {
                         column,
@@ -644,7 +644,7 @@ pub(super) fn mirrored(op: Comparison) -> Comparison {
 /// A condition's columns of one entry, where the condition is an equality with something else.
 pub(super) fn equality_of(filter: &Expr, entry: usize) -> Option<(i16, &Expr)> {
     let Expr::Call(call) = filter else { return None };
-    let Some((Comparison::Equal, left, right)) = comparison(call) else { return None };
+    let Some((Comparison::Equal, left, right)) = key_comparison(call) else { return None };
     let column = |expr: &Expr| match strip(expr) {
         Expr::Column { entry: of, column, levels_up: 0, .. } if *of == entry => Some(*column),
         _ => None,

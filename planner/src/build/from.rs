@@ -15,7 +15,7 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 use super::access::{Around, Wish, equality_of, undecided};
 use super::semi::Semi;
 use super::{Builder, column};
-use crate::compile::{Layout, compile, equality, is_constant};
+use crate::compile::{Layout, compile, equality, is_constant, widened};
 use crate::explain::Described;
 use crate::functions::{FromCall, FunctionsPlan, Width};
 use crate::lookup::LookupPlan;
@@ -24,7 +24,7 @@ use crate::rewrite::{
     Columns, Visitor, conjuncts, entries_of, is_volatile, is_volatile_query, visit_entry,
     visit_expr, visit_query,
 };
-use crate::scalar::{Scalar, Vectorized};
+use crate::scalar::{Comparison, Scalar, Vectorized};
 use crate::scan::{Access, ScanPlan};
 use crate::subquery::LateralPlan;
 
@@ -504,7 +504,12 @@ impl Builder {
         depth: usize,
     ) -> SqlResult<Option<(Arc<Scalar>, Arc<Scalar>)>> {
         let Expr::Call(call) = condition else { return Ok(None) };
-        let Some((one, other)) = equality(call) else { return Ok(None) };
+        let of_two_widths = match equality(call) {
+            Some(_) => None,
+            None => widened(call).filter(|(op, ..)| *op == Comparison::Equal),
+        };
+        let sides = of_two_widths.as_ref().map(|(_, one, other)| (one, other));
+        let Some((one, other)) = sides.or_else(|| equality(call)) else { return Ok(None) };
         let (one_of, other_of) = (entries_of(one), entries_of(other));
         if one_of.is_empty() || other_of.is_empty() {
             return Ok(None);

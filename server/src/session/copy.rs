@@ -39,6 +39,7 @@ impl Session {
                 self.copy_table_to(copy, relation, columns).await
             }
             CopySource::Query(query) => self.copy_query_to(copy, query, None).await,
+            CopySource::Tail(tail) => self.copy_tail_to(copy, tail).await,
         }
     }
 
@@ -237,27 +238,51 @@ impl Session {
             Outcome::Rows { rows, .. } | Outcome::Returned { rows, .. } => rows,
             _ => return Err(SqlError::internal("COPY of what gives no rows")),
         };
-        let (is_binary, has_names) =
-            (options.format == CopyFormat::Binary, options.header != CopyHeader::Off);
-        let writer = CopyWriter::new(options, &names);
-        let mut header = Vec::new();
-        if is_binary {
-            aegis_sql::copy::write_header(&mut header);
-        } else if has_names {
-            writer.header(&names, &mut header);
-        }
         let types = analyzed.columns.iter().map(|column| column.ty).collect();
-        Ok(Outcome::CopyOut(Box::new(QueryCopyOut {
-            writer,
-            is_binary,
-            types,
-            header,
-            ended: false,
-            rows,
-            context,
-            sent: 0,
-        })))
+        Ok(copied_out(options, &names, types, rows, context))
     }
+
+    /// Follows what an engine's queries give, until it is cancelled.
+    async fn copy_tail_to(
+        &mut self,
+        copy: &ast::CopyStmt,
+        tail: &ast::TailStmt,
+    ) -> SqlResult<Outcome> {
+        let options = CopyOptions::parse(&copy.options, false)?;
+        let (rows, columns, context) = self.tail(tail).await?;
+        let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+        let types = columns.into_iter().map(|(_, ty)| ty).collect();
+        Ok(copied_out(options, &names, types, rows, context))
+    }
+}
+
+/// Rows on their way to the client.
+fn copied_out(
+    options: CopyOptions,
+    names: &[String],
+    types: Vec<TypeRef>,
+    rows: Box<dyn RowStream>,
+    context: StatementContext,
+) -> Outcome {
+    let is_binary = options.format == CopyFormat::Binary;
+    let has_names = options.header != CopyHeader::Off;
+    let writer = CopyWriter::new(options, names);
+    let mut header = Vec::new();
+    if is_binary {
+        aegis_sql::copy::write_header(&mut header);
+    } else if has_names {
+        writer.header(names, &mut header);
+    }
+    Outcome::CopyOut(Box::new(QueryCopyOut {
+        writer,
+        is_binary,
+        types,
+        header,
+        ended: false,
+        rows,
+        context,
+        sent: 0,
+    }))
 }
 
 /// Who reads the rows, by their format.

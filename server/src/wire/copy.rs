@@ -59,6 +59,10 @@ impl Connection<'_> {
         self.socket.output.copy_response(b'H', format, columns);
         let flag = self.flag();
         while let Some(rows) = watched(self.socket, &flag, pin!(copy.next())).await? {
+            if rows.is_empty() {
+                // There may be more one day: the client has what there is.
+                self.socket.flush().await?;
+            }
             for row in rows {
                 self.socket.output.copy_data(&row)?;
                 self.socket.flush_if_large().await?;

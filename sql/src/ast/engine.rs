@@ -1,6 +1,6 @@
 //! Statements of engines: what they have in common, whatever the engine calls its objects.
 
-use super::{DefElem, DropBehavior, RangeVar};
+use super::{DefElem, DropBehavior, RangeVar, Statement};
 
 /// `CREATE`, `ALTER` or `DROP` of an engine's object.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,18 @@ pub enum EngineAction {
     Reset,
     /// `DROP`
     Drop,
+}
+
+/// What `COPY (SUBSCRIBE …) TO` follows for ever, in queries that its engine has written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TailStmt {
+    /// Gives each part of what is followed, and the position where it begins: int4, int8.
+    pub starts: Statement,
+    /// Gives rows of the part `$1` from the position `$2` on, in order and so many at most: the
+    /// position is the second column, and the last column says whether a row is wanted.
+    pub rows: Statement,
+    /// The channel that is woken when there are more.
+    pub channel: String,
 }
 
 /// A clause of an engine.

@@ -346,6 +346,8 @@ pub enum CopySource {
     },
     /// `(query)`: any statement that returns rows.
     Query(Box<Statement>),
+    /// `(SUBSCRIBE …)`: what comes, for ever.
+    Tail(Box<super::TailStmt>),
 }
 
 /// Where `COPY` reads or writes.

@@ -8,6 +8,7 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 use super::Ddl;
 use super::ownership::denied;
 use crate::ast::{DropBehavior, TruncateStmt};
+use crate::engine::TableChange;
 
 impl Ddl<'_> {
     /// `TRUNCATE`
@@ -61,6 +62,7 @@ impl Ddl<'_> {
         }
         for table in &tables {
             self.empty_table(*table).await?;
+            self.tell_captors(*table, TableChange::Truncate).await?;
             if truncate.restart_sequences {
                 let sequences: Vec<Oid> = self.owned_sequences(*table, None).collect();
                 for sequence in sequences {

@@ -6,7 +6,7 @@ use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use super::pending::{Pending, What};
 use super::table::{EntryKey, IndexAccess, KEY, TableAccess};
 use super::{Changes, serialization_failure};
-use crate::engine::RowHook;
+use crate::engine::{RowHook, TableChange};
 use crate::row::EPOCH_US;
 
 /// What became of a row that was to be inserted.
@@ -89,6 +89,7 @@ impl Changes<'_> {
         if let Some(hook) = self.hook(table) {
             hook.after(self, table, None, Some(row)).await?;
         }
+        self.tell(table, TableChange::Insert(row)).await?;
         Ok(InsertOutcome::Inserted(row_key))
     }
 
@@ -101,6 +102,21 @@ impl Changes<'_> {
         let old = OldRow { key: key.to_vec(), values: table.layout.decode(&stored.value)? };
         self.delete_row(table, &old).await?;
         Ok(true)
+    }
+
+    /// Tells whoever captures a table.
+    pub(crate) async fn tell(
+        &mut self,
+        table: &TableAccess,
+        change: TableChange<'_>,
+    ) -> SqlResult<()> {
+        let body = table.relation.as_table();
+        for (engine, object) in body.map(|body| body.captured_by.as_slice()).unwrap_or_default() {
+            if let Some(engine) = crate::engine::named(engine) {
+                engine.capture(self, *object, table, change).await?;
+            }
+        }
+        Ok(())
     }
 
     fn hook(&self, table: &TableAccess) -> Option<&'static dyn RowHook> {
@@ -240,10 +256,10 @@ impl Changes<'_> {
         }
         self.check_references(table, &row_key, row, Some(old)).await?;
         self.referenced_row_changed(table, &old.values, Some(row)).await?;
-        match self.hook(table) {
-            Some(hook) => hook.after(self, table, Some(old), Some(row)).await,
-            None => Ok(()),
+        if let Some(hook) = self.hook(table) {
+            hook.after(self, table, Some(old), Some(row)).await?;
         }
+        self.tell(table, TableChange::Update(old, row)).await
     }
 
     /// Deletes a row. The caller holds its lock.
@@ -264,10 +280,10 @@ impl Changes<'_> {
         }
         self.txn.delete(table.tree, &old.key)?;
         self.referenced_row_changed(table, &old.values, None).await?;
-        match self.hook(table) {
-            Some(hook) => hook.after(self, table, Some(old), None).await,
-            None => Ok(()),
+        if let Some(hook) = self.hook(table) {
+            hook.after(self, table, Some(old), None).await?;
         }
+        self.tell(table, TableChange::Delete(old)).await
     }
 
     fn new_row_key(&mut self, table: &TableAccess, row: &[Datum]) -> SqlResult<Vec<u8>> {

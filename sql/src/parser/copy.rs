@@ -49,14 +49,25 @@ impl TokenStream<'_> {
     /// What follows `COPY`, from a parenthesis on.
     fn copy_query(&mut self) -> SqlResult<Statement> {
         self.expect_char('(')?;
-        let query = self.preparable_statement()?;
+        let mut tail = None;
+        for engine in crate::engine::engines() {
+            if let Some(grammar) = engine.grammar()
+                && tail.is_none()
+            {
+                tail = grammar.tail(self)?;
+            }
+        }
+        let source = match tail {
+            Some(tail) => CopySource::Tail(Box::new(tail)),
+            None => CopySource::Query(Box::new(self.preparable_statement()?)),
+        };
         self.expect_char(')')?;
         self.expect(Kw::To)?;
         let target = self.copy_target()?;
         let mut options = Vec::new();
         self.copy_options(&mut options)?;
         Ok(Statement::Copy(Box::new(CopyStmt {
-            source: CopySource::Query(Box::new(query)),
+            source,
             is_from: false,
             target,
             options,
