@@ -12,6 +12,7 @@ mod statistics;
 
 use std::sync::Arc;
 
+use aegis_storage::{TreeId, Trees};
 use aegis_types::user_type::EnumLabel;
 use aegis_types::{Collation, Oid, TypeRef};
 use serde::{Deserialize, Serialize};
@@ -315,12 +316,42 @@ pub struct TableBody {
     /// The engine whose rows these are.
     #[serde(default)]
     pub managed: Option<Managed>,
+    /// The trees of rows before the newest, oldest first: those of an append-only table.
+    #[serde(default)]
+    pub older: Vec<OlderTree>,
     /// What is told of every change of a row: engines, and objects of theirs.
     #[serde(default)]
     pub captured_by: Vec<(String, Oid)>,
     /// The query whose rows these are: then it is a materialized view.
     #[serde(default)]
     pub materialized: Option<Materialized>,
+}
+
+/// A tree that takes no more rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OlderTree {
+    /// Which.
+    pub tree: u64,
+    /// When it was closed, in microseconds since 2000-01-01 UTC: no row in it is younger.
+    pub closed: i64,
+}
+
+impl TableBody {
+    /// Where its rows are read.
+    #[must_use]
+    pub fn trees(&self) -> Trees {
+        let older = self.older.iter().map(|older| TreeId(older.tree)).collect();
+        Trees { newest: TreeId(self.tree), older }
+    }
+}
+
+impl IndexBody {
+    /// Where its entries are read.
+    #[must_use]
+    pub fn trees(&self) -> Trees {
+        let older = self.older.iter().copied().map(TreeId).collect();
+        Trees { newest: TreeId(self.tree), older }
+    }
 }
 
 /// What makes a table one of an engine.
@@ -425,6 +456,9 @@ pub struct IndexBody {
     /// Key: the key encoding of the columns; then, unless the index is unique at once and none of
     /// the values is NULL, the row key. Value: the row key of a unique entry, else nothing.
     pub tree: u64,
+    /// The trees of entries for the table's older trees, in their order.
+    #[serde(default)]
+    pub older: Vec<u64>,
     /// The columns.
     pub keys: Vec<IndexKey>,
     /// Whether two rows may not have equal keys.

@@ -214,7 +214,7 @@ impl Direct<'_> {
             Access::All => {
                 let mut block = Block::default();
                 let mut open =
-                    self.context.view.scan(scan.tree, KeyRange::all(), Direction::Forward)?;
+                    self.context.view.scan_in(&scan.tree, KeyRange::all(), Direction::Forward)?;
                 while open.next_block(&mut block)? {
                     self.context.cancel.check()?;
                     for entry in block.iter() {
@@ -237,7 +237,7 @@ impl Direct<'_> {
     fn row(&mut self, scan: &ScanPlan, key: &[u8], sink: Sink<'_>) -> SqlResult<ControlFlow<()>> {
         self.count();
         let view = &self.context.view;
-        let row = match view.get(scan.tree, key)? {
+        let row = match view.get_in(&scan.tree, key)? {
             Some(row) => scan.datums(key, &row.value, row.seq.0, view)?,
             None => None,
         };
@@ -254,11 +254,11 @@ impl Direct<'_> {
         ranges: VecDeque<KeyRange>,
         sink: Sink<'_>,
     ) -> SqlResult<ControlFlow<()>> {
-        let tree = range.index.unwrap_or(scan.tree);
+        let trees = range.index.as_ref().unwrap_or(&scan.tree);
         let mut block = Block::default();
         for one in ranges {
             self.context.cancel.check()?;
-            let mut open = self.context.view.scan(tree, one, range.direction)?;
+            let mut open = self.context.view.scan_in(trees, one, range.direction)?;
             while open.next_block(&mut block)? {
                 for entry in block.iter() {
                     self.count();
@@ -284,7 +284,7 @@ impl Direct<'_> {
             return scan.datums(entry.key, entry.value, entry.seq.0, view);
         }
         let key = range.row_key(entry)?;
-        match view.get(scan.tree, key)? {
+        match view.get_in(&scan.tree, key)? {
             Some(row) => scan.datums(key, &row.value, row.seq.0, view),
             None => Ok(None),
         }

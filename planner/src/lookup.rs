@@ -194,7 +194,7 @@ impl State {
         builders: &mut [ColumnBuilder],
     ) -> SqlResult<(Pairs, Outer)> {
         let range = shape.range()?;
-        let tree = range.index.unwrap_or(shape.scan.tree);
+        let trees = range.index.as_ref().unwrap_or(&shape.scan.tree);
         let mut pairs = Pairs { rows: outer.at..outer.at, ..Pairs::default() };
         let one_is_enough = !shape.gives_inner() && shape.filter.is_none();
         let mut looked_at = 0_usize;
@@ -221,7 +221,7 @@ impl State {
                         .ok_or_else(|| SqlError::internal("a range asks for what it has not"))
                 })?;
                 if let Some(found) = found {
-                    let scan = self.view.scan(tree, found, Direction::Forward)?;
+                    let scan = self.view.scan_in(trees, found, Direction::Forward)?;
                     self.open = Some((scan, Block::default()));
                 }
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aegis_catalog::Relation;
 use aegis_sql::bound::{ROW_KEY, TABLE_OID, XMIN};
 use aegis_sql::row::RowLayout;
-use aegis_storage::{Block, Direction, Key, KeyRange, ReadView, RowRef, Scan, TreeId};
+use aegis_storage::{Block, Direction, Key, KeyRange, ReadView, RowRef, Scan, Trees};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, key, type_oid};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -30,7 +30,7 @@ pub(crate) struct ScanPlan {
     pub(crate) entry: usize,
     pub(crate) alias: String,
     pub(crate) layout: Arc<RowLayout>,
-    pub(crate) tree: TreeId,
+    pub(crate) tree: Trees,
     /// The columns given: numbers, 0 for the whole row, system columns.
     pub(crate) columns: Vec<i16>,
     pub(crate) access: Access,
@@ -55,8 +55,8 @@ pub(crate) enum Access {
 #[derive(Clone)]
 pub(crate) struct RangePlan {
     pub(crate) name: String,
-    /// The index's tree; `None` for the row key.
-    pub(crate) index: Option<TreeId>,
+    /// The index's trees; `None` for the row key.
+    pub(crate) index: Option<Trees>,
     /// All columns of the key.
     pub(crate) keys: Vec<KeyColumn>,
     /// `None` stands for `IS NULL`.
@@ -254,7 +254,7 @@ struct State {
     types: Vec<TypeRef>,
     run: Arc<Run>,
     view: ReadView,
-    tree: TreeId,
+    tree: Trees,
     /// What is still to be read after the scan.
     ranges: VecDeque<KeyRange>,
     direction: Direction,
@@ -306,7 +306,7 @@ impl ScanPlan {
             return Ok(true);
         };
         let row_key = range.row_key(entry)?;
-        let Some(row) = view.get(self.tree, row_key)? else { return Ok(false) };
+        let Some(row) = view.get_in(&self.tree, row_key)? else { return Ok(false) };
         if !self.layout.is_there(&row.value, view.time_us())? {
             return Ok(false);
         }
@@ -389,15 +389,15 @@ impl State {
         let view = run.context.view.clone();
         let mut direction = Direction::Forward;
         let (tree, ranges) = match &plan.access {
-            Access::All => (plan.tree, VecDeque::from([KeyRange::all()])),
+            Access::All => (plan.tree.clone(), VecDeque::from([KeyRange::all()])),
             Access::RowKey(scalar) => match scalar.alone(&run)? {
-                Datum::Bytea(key) => (plan.tree, VecDeque::from([KeyRange::one(&key)])),
-                _ => (plan.tree, VecDeque::new()),
+                Datum::Bytea(key) => (plan.tree.clone(), VecDeque::from([KeyRange::one(&key)])),
+                _ => (plan.tree.clone(), VecDeque::new()),
             },
             Access::Range(range) => {
                 direction = range.direction;
                 let ranges = range.ranges(&mut |scalar| scalar.alone(&run))?;
-                (range.index.unwrap_or(plan.tree), ranges)
+                (range.index.clone().unwrap_or_else(|| plan.tree.clone()), ranges)
             }
         };
         let schema = schema(&types);
@@ -413,7 +413,7 @@ impl State {
             self.run.context.cancel.check()?;
             let Some(scan) = &mut self.scan else {
                 let Some(range) = self.ranges.pop_front() else { break };
-                self.scan = Some(self.view.scan(self.tree, range, self.direction)?);
+                self.scan = Some(self.view.scan_in(&self.tree, range, self.direction)?);
                 continue;
             };
             if !scan.next_block(&mut self.block)? {

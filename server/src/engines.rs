@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aegis_catalog::snapshot::BOOTSTRAP_ROLE;
 use aegis_sql::engine::{Engine, SCHEMA, engines};
-use aegis_types::{SqlError, SqlResult};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use tracing::warn;
 
 use crate::cancel::StopHandle;
@@ -44,7 +44,7 @@ impl Instance {
         database: &str,
         application: &str,
         statements: &str,
-    ) -> SqlResult<Option<aegis_types::Datum>> {
+    ) -> SqlResult<Option<Datum>> {
         let role = self.catalog().role(BOOTSTRAP_ROLE).cloned();
         let role = role.ok_or_else(|| SqlError::internal("the cluster's first role is gone"))?;
         let startup = Startup {
@@ -76,7 +76,7 @@ impl Instance {
     }
 }
 
-async fn run_all(session: &mut Session, text: &str) -> SqlResult<Option<aegis_types::Datum>> {
+async fn run_all(session: &mut Session, text: &str) -> SqlResult<Option<Datum>> {
     let mut first = None;
     for raw in session.parse(text)? {
         let place = Place { location: raw.location, length: raw.length };
@@ -116,9 +116,16 @@ pub async fn do_chores(instance: Arc<Instance>, shutdown: Shutdown) {
                     if shutdown.has_begun() {
                         return;
                     }
-                    match instance.run_within(&database, "engines", chore).await {
-                        Ok(Some(aegis_types::Datum::Bool(true))) => {}
+                    let mut done = instance.run_within(&database, "engines", chore).await;
+                    if let Ok(Some(Datum::Text(statement))) = &done {
+                        // Nobody waits long for a chore: it is tried again.
+                        let statement = format!("SET lock_timeout = '200ms'; {statement}");
+                        done = instance.run_within(&database, "engines", &statement).await;
+                    }
+                    match done {
+                        Ok(Some(Datum::Bool(true))) => {}
                         Ok(_) => break,
+                        Err(error) if error.code() == SqlState::LockNotAvailable => break,
                         Err(error) => {
                             warn!(database, chore, %error, "a chore is left for later");
                             break;

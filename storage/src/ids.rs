@@ -1,5 +1,29 @@
 //! The numbers that storage counts with, each with a type of its own.
 
+use std::sync::Arc;
+
+/// A tree, and those before it whose keys are read together with its own. No key is in two of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trees {
+    /// Where new keys go.
+    pub newest: TreeId,
+    /// The others, oldest first.
+    pub older: Arc<[TreeId]>,
+}
+
+impl From<TreeId> for Trees {
+    fn from(newest: TreeId) -> Self {
+        Self { newest, older: Arc::default() }
+    }
+}
+
+impl Trees {
+    /// All of them, the newest first.
+    pub fn iter(&self) -> impl Iterator<Item = TreeId> {
+        [self.newest].into_iter().chain(self.older.iter().rev().copied())
+    }
+}
+
 /// Names a tree: an ordered map of bytes to bytes. Never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreeId(pub u64);

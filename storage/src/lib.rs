@@ -52,7 +52,7 @@ pub use bytes::{Key, Row, Value};
 pub use disk::{Disk, Fault, FaultDisk, File, MemoryDisk, OpenMode, RealDisk};
 pub use entry::{Counter, runs_of_entry};
 pub use error::{Result, StorageError};
-pub use ids::{CommandId, CommitSeq, TransactionId, TreeId};
+pub use ids::{CommandId, CommitSeq, TransactionId, TreeId, Trees};
 pub use locks::{
     AdvisoryKey, AdvisoryLevel, AdvisoryLocks, AdvisoryMark, AdvisoryMode, LockReport, LockWait,
     LockedObject, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode,

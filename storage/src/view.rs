@@ -11,7 +11,7 @@ use crate::serializable::ReadSet;
 use crate::snapshot::Snapshot;
 use crate::tiers::FrozenSource;
 use crate::write_set::WriteSet;
-use crate::{CommandId, CommitSeq, Direction, Key, KeyRange, Result, Row, Scan, TreeId};
+use crate::{CommandId, CommitSeq, Direction, Key, KeyRange, Result, Row, Scan, TreeId, Trees};
 
 /// A consistent view: cheap to clone, usable from any thread, alive as long as it is held (it
 /// holds back reclamation: give it back soon).
@@ -117,23 +117,53 @@ impl ReadView {
         self.snapshot.get(tree, key)
     }
 
+    /// Reads a key of trees that are read together. Errors: 72000, 58030.
+    pub fn get_in(&self, trees: &Trees, key: &[u8]) -> Result<Option<Row>> {
+        for tree in trees.iter() {
+            if let Some(row) = self.get(tree, key)? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
     /// Scans a range. Holds no lock between blocks. Errors: 72000, 58030.
     pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Scan> {
+        let mut cursors = Vec::new();
+        let is_there = self.open(tree, &range, &mut cursors)?;
+        let snapshot = is_there.then(|| self.snapshot.clone());
+        Ok(Scan::new(snapshot, cursors, &range, direction))
+    }
+
+    /// Scans a range of trees that are read together, in the order of keys. Errors: 72000, 58030.
+    pub fn scan_in(&self, trees: &Trees, range: KeyRange, direction: Direction) -> Result<Scan> {
+        if trees.older.is_empty() {
+            return self.scan(trees.newest, range, direction);
+        }
+        let (mut cursors, mut is_there) = (Vec::new(), false);
+        for tree in trees.iter() {
+            is_there |= self.open(tree, &range, &mut cursors)?;
+        }
+        let snapshot = is_there.then(|| self.snapshot.clone());
+        Ok(Scan::new(snapshot, cursors, &range, direction))
+    }
+
+    /// Opens what a tree consists of; false if there is no such tree in this view.
+    fn open(&self, tree: TreeId, range: &KeyRange, cursors: &mut Vec<Cursor>) -> Result<bool> {
         if let Some(reads) = &self.reads {
-            reads.note_range(tree, &range);
+            reads.note_range(tree, range);
         }
         let published = self.snapshot.published()?;
-        let mut cursors = Vec::new();
         let mut hidden = published.dropped.contains(&tree);
         if let Some(own) = &self.own {
             hidden |= own.writes.drops(tree, self.command);
             own.writes.settle_for(tree, own.command)?;
             if !hidden && own.writes.touches(tree) {
-                cursors = own_cursors(&own.writes, tree, own.command);
+                cursors.extend(own_cursors(&own.writes, tree, own.command));
             }
         }
         if hidden {
-            return Ok(Scan::new(None, Vec::new(), &range, direction));
+            return Ok(false);
         }
         let hot = |map: &Arc<HotMap>| {
             let tree = map.tree(tree)?;
@@ -151,9 +181,9 @@ impl ReadView {
                 }
             }
         }
-        let warm = published.tiers.warm.cursor(tree, &range)?;
+        let warm = published.tiers.warm.cursor(tree, range)?;
         cursors.extend(warm.map(|cursor| Cursor::Warm(Box::new(cursor))));
-        Ok(Scan::new(Some(self.snapshot.clone()), cursors, &range, direction))
+        Ok(true)
     }
 
     /// About how many rows a tree has, without reading it: versions in several tiers count more than

@@ -1,16 +1,24 @@
 //! Trimming, and what is done in the background: delayed messages are published when their time has
 //! come, ids are forgotten after their window, and what belonged to streams that are gone goes too.
 
+use std::ops::Bound;
+
+use aegis_catalog::IndexBody;
 use aegis_catalog::access::Privilege;
-use aegis_sql::dml::OldRow;
+use aegis_sql::dml::{Changes, OldRow};
 use aegis_sql::engine::EngineCall;
-use aegis_storage::{Block, Direction, KeyRange, RowLockMode, RowLockOutcome, RowLockWait};
+use aegis_storage::{
+    Block, Direction, KeyRange, ReadView, RowLockMode, RowLockOutcome, RowLockWait, TreeId, Trees,
+};
+use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, SqlResult};
 
 use crate::arguments::{limit, time_of};
-use crate::known::{Known, Own, Stream};
+use crate::known::{Known, Own, Stream, is_stream};
 use crate::message::Message;
+use crate::publish::join;
 use crate::read::range_from;
+use crate::retention;
 
 /// `stream_trim`: removes what lies before an offset; how many messages that were.
 pub(crate) fn trim(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
@@ -18,32 +26,75 @@ pub(crate) fn trim(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     let stream = known.of_call(call, Privilege::DELETE)?;
     let (before, only) = (call.integer(1).unwrap_or_default(), call.integer(2));
     call.change(&call.context.catalog, async |changes| {
-        changes.asks_engines = false;
+        join(changes, &stream).await?;
         let view = changes.txn.newest_view()?;
         let mut removed = 0;
-        for partition in stream.partitions() {
-            if only.is_some_and(|only| only != i64::from(partition)) {
-                continue;
-            }
-            let mut range = range_from(partition, 0)?;
-            range.upper = match range_from(partition, before)?.lower {
-                std::ops::Bound::Included(key) => std::ops::Bound::Excluded(key),
-                other => other,
-            };
-            let mut scan = view.scan(stream.table.tree, range, Direction::Forward)?;
-            let mut block = Block::default();
-            while scan.next_block(&mut block)? {
-                changes.context.cancel.check()?;
-                for stored in block.iter() {
-                    let values = stream.table.layout.decode(stored.value)?;
-                    let old = OldRow { key: stored.key.to_vec(), values };
-                    changes.delete_row(&stream.table, &old).await?;
-                    removed += 1;
+        for nth in 0..=stream.trees.older.len() {
+            for partition in stream.partitions() {
+                if only.is_none_or(|only| only == i64::from(partition)) {
+                    removed += trim_tree(changes, &stream, &view, nth, partition, before)?;
                 }
             }
         }
         Ok(Datum::Int8(removed))
     })
+}
+
+/// One of several trees: so many of the older ones come first.
+fn nth_of(trees: &Trees, nth: usize) -> TreeId {
+    trees.older.get(nth).copied().unwrap_or(trees.newest)
+}
+
+/// Removes what lies before an offset from one of a stream's trees.
+fn trim_tree(
+    changes: &mut Changes<'_>,
+    stream: &Stream,
+    view: &ReadView,
+    nth: usize,
+    partition: i32,
+    before: i64,
+) -> SqlResult<i64> {
+    let mut range = range_from(partition, 0)?;
+    range.upper = match range_from(partition, before)?.lower {
+        Bound::Included(key) => Bound::Excluded(key),
+        other => other,
+    };
+    let tree = nth_of(&stream.trees, nth);
+    let mut scan = view.scan(tree, range, Direction::Forward)?;
+    let (mut block, mut removed) = (Block::default(), 0);
+    while scan.next_block(&mut block)? {
+        changes.context.cancel.check()?;
+        for stored in block.iter() {
+            let row = stream.table.layout.decode(stored.value)?;
+            let evaluation = changes.context.evaluation();
+            for (index, entry) in stream.table.entries(&row, stored.key, &evaluation)? {
+                let body = changes.context.catalog.relation(index).and_then(|it| it.as_index());
+                if let Some(trees) = body.map(IndexBody::trees) {
+                    changes.txn.delete(nth_of(&trees, nth), &entry)?;
+                }
+            }
+            changes.txn.delete(tree, stored.key)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// `stream_due`: the statement that moves a stream's messages on to a new tree, or drops trees whose
+/// messages it keeps no longer; NULL where none is due.
+pub(crate) fn due_rotation(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
+    let (catalog, view) = (&call.context.catalog, &call.context.view);
+    let now = time_of(view);
+    for relation in catalog.relations_of(call.context.database).filter(|it| is_stream(it)) {
+        let stream = known.stream(call.context, relation.oid)?;
+        let Some(body) = relation.as_table() else { continue };
+        if retention::is_due(&stream, body, view, now)? {
+            let schema = catalog.schema_name(relation.schema).unwrap_or_default();
+            let (schema, name) = (quote_ident(schema), quote_ident(&relation.name));
+            return Ok(Datum::text(format!("ALTER STREAM {schema}.{name} ROTATE")));
+        }
+    }
+    Ok(Datum::Null)
 }
 
 /// `stream_sweep`: whether there is more to do.

@@ -160,6 +160,7 @@ pub(crate) static FUNCTIONS: &[Declaration] = &[
         "table(partition integer, next_offset bigint)",
         true,
     ),
+    stable("stream_due", "", "text", true),
     volatile("stream_sweep", "max_messages integer = 1000", "boolean", true),
 ];
 

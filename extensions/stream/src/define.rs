@@ -15,6 +15,7 @@ use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use crate::ENGINE;
 use crate::known::{Known, channel, is_stream, no_stream};
+use crate::retention;
 use crate::settings::merged;
 
 /// What the engine adds to the grammar.
@@ -144,6 +145,12 @@ fn alter(tokens: &mut TokenStream<'_>) -> SqlResult<Statement> {
         Some(Kw::Set) => EngineAction::Set,
         Some(Kw::Reset) => EngineAction::Reset,
         Some(Kw::Rename | Kw::Owner) => return alter_as_table(tokens, &name),
+        _ if word(tokens.peek()) == Some("rotate") => {
+            tokens.skip();
+            let mut rotate = statement("ALTER STREAM", EngineAction::Rotate);
+            (rotate.forgiving, rotate.names) = (forgiving, vec![name]);
+            return Ok(Statement::Engine(Box::new(rotate)));
+        }
         _ => return Err(tokens.syntax_error()),
     };
     tokens.skip();
@@ -192,6 +199,7 @@ pub(crate) async fn define(
     match statement.action {
         EngineAction::Create => create_stream(known, ddl, statement).await,
         EngineAction::Set | EngineAction::Reset => alter_stream(ddl, statement).await,
+        EngineAction::Rotate => retention::rotate(known, ddl, &statement.names[0]).await,
         EngineAction::Drop => drop_streams(ddl, statement).await,
     }
 }

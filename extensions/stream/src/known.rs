@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aegis_catalog::access::{Kind, Privilege};
-use aegis_catalog::{CatalogSnapshot, Relation};
+use aegis_catalog::{CatalogSnapshot, IndexBody, Relation, TableBody};
 use aegis_sql::ddl::denied;
 use aegis_sql::dml::TableAccess;
 use aegis_sql::engine::{EngineCall, SCHEMA};
 use aegis_sql::query_engine::StatementContext;
-use aegis_storage::{Counter, TreeId};
+use aegis_storage::{Counter, TreeId, Trees};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, key, type_oid};
 use parking_lot::Mutex;
 
@@ -33,6 +33,10 @@ pub(crate) mod column {
 pub(crate) struct Stream {
     pub(crate) table: TableAccess,
     pub(crate) settings: Settings,
+    /// Where its messages are read.
+    pub(crate) trees: Trees,
+    /// Where those of a key are found.
+    pub(crate) keys: Trees,
     counters: TreeId,
 }
 
@@ -154,7 +158,14 @@ impl Stream {
         let managed = relation.as_table().and_then(|body| body.managed.as_ref());
         let counters = managed.and_then(|managed| managed.counters);
         let counters = counters.map_or(table.tree, TreeId);
-        Ok(Self { table, settings: Settings::of(relation, &context.eval())?, counters })
+        let trees = relation.as_table().map_or_else(|| table.tree.into(), TableBody::trees);
+        let of_key = i16::try_from(column::KEY + 1).unwrap_or_default();
+        let keys = table.indexes.iter().find(|index| index.columns == [of_key]);
+        let keys = keys.and_then(|index| context.catalog.relation(index.oid)?.as_index());
+        let keys = keys.map(IndexBody::trees);
+        let keys = keys.ok_or_else(|| SqlError::internal("a stream has no index of keys"))?;
+        let settings = Settings::of(relation, &context.eval())?;
+        Ok(Self { table, settings, trees, keys, counters })
     }
 
     pub(crate) fn oid(&self) -> Oid {

@@ -23,6 +23,7 @@ mod message;
 mod poll;
 mod publish;
 mod read;
+mod retention;
 mod settings;
 
 use std::sync::Arc;
@@ -113,6 +114,7 @@ impl Engine for Streams {
             "stream_seek" => group::seek(known, call),
             "stream_ack" => acknowledge::acknowledge(known, call),
             "stream_nack" => acknowledge::refuse(known, call),
+            "stream_due" => chores::due_rotation(known, call),
             "stream_sweep" => chores::sweep(known, call),
             name => Err(SqlError::internal(format!("no function {name}"))),
         }
@@ -135,6 +137,6 @@ impl Engine for Streams {
     }
 
     fn chores(&self) -> &'static [&'static str] {
-        &["SELECT pg_catalog.stream_sweep()"]
+        &["SELECT pg_catalog.stream_sweep()", "SELECT pg_catalog.stream_due()"]
     }
 }

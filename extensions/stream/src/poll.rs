@@ -228,7 +228,7 @@ impl Poll<'_> {
         };
         let view = changes.txn.newest_view()?;
         let key = row_key(&[Datum::Int4(partition), Datum::Int8(*offset)])?;
-        let stored = view.get(self.stream.table.tree, &key)?;
+        let stored = view.get_in(&self.stream.trees, &key)?;
         let message = match stored {
             Some(stored) => decode(&self.stream, &stored.value, &view)?,
             None => None,
@@ -305,7 +305,7 @@ impl Poll<'_> {
     ) -> SqlResult<i64> {
         let view = changes.txn.newest_view()?;
         let range = range_from(partition, next)?;
-        let mut scan = view.scan(self.stream.table.tree, range, Direction::Forward)?;
+        let mut scan = view.scan_in(&self.stream.trees, range, Direction::Forward)?;
         let mut block = Block::default();
         let [oid, group] = start(&self.stream, &self.group.name);
         while self.found.len() < self.at_most

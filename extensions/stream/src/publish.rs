@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow, TableAccess};
 use aegis_sql::engine::{EngineCall, RowHook};
-use aegis_storage::{Direction, KeyRange, RowLockMode, TreeId};
+use aegis_storage::{Direction, KeyRange, LockWait, RowLockMode, TableLockMode};
 use aegis_types::jsonb::Value;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, key, type_oid};
 use async_trait::async_trait;
@@ -94,6 +94,16 @@ async fn lock(
     let wait = changes.lock_wait();
     let cancel = &changes.context.cancel;
     cancel.wait(changes.txn.lock_row(stream.locks(), what, mode, wait)).await?;
+    Ok(())
+}
+
+/// Keeps a stream's trees as they are until the transaction ends, as INSERT does.
+pub(crate) async fn join(changes: &mut Changes<'_>, stream: &Stream) -> SqlResult<()> {
+    let relation = &stream.table.relation;
+    let object = (u64::from(relation.database.0) << 32) | u64::from(relation.oid.0);
+    let wait = LockWait::Wait { timeout: changes.lock_timeout };
+    let cancel = &changes.context.cancel;
+    cancel.wait(changes.txn.lock_table(object, TableLockMode::RowExclusive, wait)).await?;
     Ok(())
 }
 
@@ -212,14 +222,6 @@ fn check_expected(
     Ok(())
 }
 
-/// The tree of the index that finds the messages of a key.
-pub(crate) fn key_index(stream: &Stream) -> SqlResult<TreeId> {
-    let of_key = i16::try_from(column::KEY + 1).unwrap_or_default();
-    let mut indexes = stream.table.indexes.iter();
-    let found = indexes.find(|index| index.columns == [of_key]);
-    found.map(|index| index.tree).ok_or_else(|| SqlError::internal("a stream has no index of keys"))
-}
-
 /// What the entries of a key's messages begin with.
 pub(crate) fn key_prefix(name: &str) -> SqlResult<Vec<u8>> {
     let mut prefix = Vec::new();
@@ -233,7 +235,7 @@ fn messages_of(changes: &Changes<'_>, stream: &Stream, name: &str) -> SqlResult<
     let view = changes.txn.newest_view()?;
     let (mut count, mut last) = count_of_key(&view, stream, name)?;
     let partition = partition_of(name, stream.settings.partitions);
-    let (counter, index) = (stream.counter(partition), key_index(stream)?);
+    let (counter, index) = (stream.counter(partition), stream.keys.newest);
     let own = changes.txn.waiting_numbers(counter, 0, index, &key_prefix(name)?)?;
     if let Some(number) = own.last() {
         count += i64::try_from(own.len()).unwrap_or_default();
@@ -250,7 +252,7 @@ pub(crate) fn count_of_key(
 ) -> SqlResult<(i64, i64)> {
     let prefix = key_prefix(name)?;
     let range = KeyRange::prefix(&prefix);
-    let mut scan = view.scan(key_index(stream)?, range, Direction::Forward)?;
+    let mut scan = view.scan_in(&stream.keys, range, Direction::Forward)?;
     let mut block = aegis_storage::Block::default();
     let (mut count, mut last) = (0, -1);
     while scan.next_block(&mut block)? {
@@ -285,6 +287,7 @@ impl Message {
         row[column::HEADERS] = self.headers;
         row[column::ID] = self.id.map_or(Datum::Null, Datum::Uuid);
         row[column::EXPIRES_AT] = self.expires_at.map_or(Datum::Null, Datum::Timestamptz);
+        join(changes, stream).await?;
         publish(changes, stream, &mut row, expected, false).await
     }
 }

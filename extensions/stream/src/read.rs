@@ -12,7 +12,7 @@ use aegis_types::{Datum, SqlResult};
 use crate::arguments::{invalid, limit};
 use crate::known::{Known, Stream, column, is_stream, row_key};
 use crate::message::{partition_of, shown};
-use crate::publish::{count_of_key, key_index, key_prefix};
+use crate::publish::{count_of_key, key_prefix};
 use crate::settings::Settings;
 
 /// A stored message, if it is there in the view that found it.
@@ -47,7 +47,7 @@ pub(crate) fn ends(
     partition: i32,
 ) -> SqlResult<Option<(i64, i64, Datum)>> {
     let end = |direction| {
-        let mut scan = view.scan(stream.table.tree, range_from(partition, 0)?, direction)?;
+        let mut scan = view.scan_in(&stream.trees, range_from(partition, 0)?, direction)?;
         let mut block = Block::default();
         while scan.next_block(&mut block)? {
             if !block.is_empty() {
@@ -82,7 +82,7 @@ pub(crate) fn offset_at(
         let middle = low + (high - low) / 2;
         // What was trimmed in between leaves gaps: the next that is there counts.
         let mut scan =
-            view.scan(stream.table.tree, range_from(partition, middle)?, Direction::Forward)?;
+            view.scan_in(&stream.trees, range_from(partition, middle)?, Direction::Forward)?;
         let mut block = Block::default();
         let mut found = None;
         while found.is_none() && scan.next_block(&mut block)? {
@@ -162,8 +162,8 @@ impl Rows {
                 self.block = Block::default();
                 let Some((partition, from)) = self.parts.next() else { return Ok(None) };
                 let range = range_from(partition, from)?;
-                let tree = self.stream.table.tree;
-                self.scan = Some(self.view.scan(tree, range, Direction::Forward)?);
+                let trees = &self.stream.trees;
+                self.scan = Some(self.view.scan_in(trees, range, Direction::Forward)?);
             }
         }
     }
@@ -190,11 +190,11 @@ fn of_key(
     let mut range = KeyRange::prefix(&prefix);
     let first = row_key(&[Datum::Int4(partition), Datum::Int8(from)])?;
     range.lower = Bound::Included(Key::new(&[&prefix[..], &first].concat()));
-    let mut scan = view.scan(key_index(stream)?, range, Direction::Forward)?;
+    let mut scan = view.scan_in(&stream.keys, range, Direction::Forward)?;
     let (mut block, mut found) = (Block::default(), Vec::new());
     while found.len() < at_most && scan.next_block(&mut block)? {
         for entry in block.iter() {
-            let Some(row) = view.get(stream.table.tree, &entry.key[prefix.len()..])? else {
+            let Some(row) = view.get_in(&stream.trees, &entry.key[prefix.len()..])? else {
                 continue;
             };
             if let Some(row) = decode(stream, &row.value, view)? {
@@ -212,12 +212,12 @@ pub(crate) fn last(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
     let view = &call.context.view;
     let prefix = key_prefix(call.text(1).unwrap_or_default())?;
     let range = KeyRange::prefix(&prefix);
-    let mut scan = view.scan(key_index(&stream)?, range, Direction::Backward)?;
+    let mut scan = view.scan_in(&stream.keys, range, Direction::Backward)?;
     let mut block = Block::default();
     while scan.next_block(&mut block)? {
         for entry in block.iter() {
             let key = &entry.key[prefix.len()..];
-            let Some(stored) = view.get(stream.table.tree, key)? else { continue };
+            let Some(stored) = view.get_in(&stream.trees, key)? else { continue };
             if let Some(row) = decode(&stream, &stored.value, view)? {
                 return Ok(Box::new(std::iter::once(Ok(Datum::record(shown(&row))))));
             }

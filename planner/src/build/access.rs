@@ -438,7 +438,7 @@ impl Builder {
                     None => continue,
                 },
             };
-            let plan = empty(&index.name, Some(TreeId(body.tree)), keys);
+            let plan = empty(&index.name, Some(body.trees()), keys);
             let unique = body.unique && !body.deferrable;
             found.push(Candidate { columns, unique, plan, partial });
         }

@@ -749,7 +749,7 @@ impl Builder {
             entry: at,
             alias: scope.query.range_table[at].alias.clone(),
             layout: Arc::new(RowLayout::new(relation)),
-            tree: TreeId(table.tree),
+            tree: table.trees(),
             columns: wanted,
             access: way.access,
             rows: way.rows,

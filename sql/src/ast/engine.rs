@@ -32,6 +32,8 @@ pub enum EngineAction {
     Set,
     /// `ALTER … RESET (…)`
     Reset,
+    /// `ALTER … ROTATE`
+    Rotate,
     /// `DROP`
     Drop,
 }

@@ -278,13 +278,13 @@ impl Ddl<'_> {
 
     /// Drops the tree of a table or an index.
     pub(super) fn drop_relation_storage(&mut self, relation: &Relation) -> SqlResult<()> {
-        let tree = match &relation.body {
-            RelationBody::Table(table) => table.tree,
-            RelationBody::Index(index) => index.tree,
-            RelationBody::View { .. } | RelationBody::Sequence(_) => 0,
+        let trees = match &relation.body {
+            RelationBody::Table(table) => table.trees(),
+            RelationBody::Index(index) => index.trees(),
+            RelationBody::View { .. } | RelationBody::Sequence(_) => return Ok(()),
         };
-        if tree != 0 {
-            self.txn.drop_tree(TreeId(tree))?;
+        for tree in trees.iter().filter(|tree| tree.0 != 0) {
+            self.txn.drop_tree(tree)?;
         }
         Ok(())
     }

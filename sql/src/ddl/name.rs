@@ -189,7 +189,7 @@ impl Ddl<'_> {
     }
 
     /// The same; `None` if there is no such relation.
-    pub(super) async fn open_if_exists(
+    pub async fn open_if_exists(
         &mut self,
         name: &RangeVar,
         mode: TableLockMode,

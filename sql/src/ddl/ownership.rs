@@ -30,7 +30,7 @@ impl Ddl<'_> {
     }
 
     /// Refuses whoever does not own a relation.
-    pub(super) fn check_owns(&self, relation: &Relation) -> SqlResult<()> {
+    pub fn check_owns(&self, relation: &Relation) -> SqlResult<()> {
         if self.access().has_privileges_of(self.role, relation.owner) {
             return Ok(());
         }

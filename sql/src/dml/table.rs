@@ -244,6 +244,26 @@ impl TableAccess {
         Ok(())
     }
 
+    /// The entries of a row in the table's indexes, where those are not the rows themselves: each with
+    /// its index.
+    ///
+    /// # Errors
+    /// Whatever an expression of an index raises.
+    pub fn entries(
+        &self,
+        row: &[Datum],
+        row_key: &[u8],
+        evaluation: &Evaluation<'_>,
+    ) -> SqlResult<Vec<(Oid, Vec<u8>)>> {
+        let mut entries = Vec::new();
+        for index in self.indexes.iter().filter(|index| !index.is_row_key) {
+            if let Some(entry) = index.encode_key(row, row_key, evaluation)? {
+                entries.push((index.oid, entry.bytes));
+            }
+        }
+        Ok(entries)
+    }
+
     /// Computes the generated columns of a row.
     ///
     /// # Errors
