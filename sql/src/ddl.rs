@@ -292,6 +292,22 @@ impl Ddl<'_> {
         }
     }
 
+    /// 42809 for an index without which an engine cannot work.
+    fn refuse_needed_index(&self, relation: &Relation) -> SqlResult<()> {
+        let Some(index) = relation.as_index().filter(|_| !self.engine_acts) else { return Ok(()) };
+        let table = self.context.catalog.relation(index.table).and_then(|it| it.as_table());
+        let managed = table.and_then(|table| table.managed.as_ref());
+        let engine = managed.and_then(|managed| crate::engine::named(&managed.engine));
+        if engine.is_some_and(|engine| engine.needs_index(index)) {
+            return Err(SqlError::new(
+                SqlState::WrongObjectType,
+                format!("cannot drop index \"{}\"", relation.name),
+            )
+            .detail("The engine of its table needs it."));
+        }
+        Ok(())
+    }
+
     /// What was granted on an object, and what is known of its columns, goes with it.
     fn delete_privileges(&mut self, key: DescriptorKey) -> SqlResult<()> {
         let (class, object) = match key {

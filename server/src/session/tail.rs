@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aegis_sql::analyze::{Analyzer, AnalyzerContext};
 use aegis_sql::ast::{Statement, TailStmt};
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::query_engine::{
@@ -26,6 +27,9 @@ use crate::instance::Instance;
 
 /// How often it is looked whether the subscription is to end.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
+
+/// The types of a part and of a position.
+const PARAMETERS: [Option<Oid>; 2] = [Some(type_oid::INT4), Some(type_oid::INT8)];
 
 /// Names and types of what a subscription sends.
 type Columns = Vec<(String, TypeRef)>;
@@ -50,15 +54,17 @@ impl Session {
                 parts.push((part, position));
             }
         }
-        let parameters = [Some(type_oid::INT4), Some(type_oid::INT8)];
-        let (plan, context, mut columns) = self.tail_plan(&tail.rows, &parameters).await?;
+        let (plan, context, mut columns) = self.tail_plan(&tail.rows, &PARAMETERS).await?;
         columns.pop();
         // The subscription has views of its own.
         if let Some(txn) = self.shared_transaction()?.lock().await.as_mut() {
             txn.forget_snapshot();
         }
+        let search_path = self.search_path(&context.catalog);
         let stream = Tail {
             instance: self.instance.clone(),
+            statement: tail.rows.clone(),
+            search_path,
             plan,
             context: context.clone(),
             parts,
@@ -90,6 +96,8 @@ impl Session {
 
 struct Tail {
     instance: Arc<Instance>,
+    statement: Statement,
+    search_path: Vec<Oid>,
     plan: Arc<dyn QueryPlan>,
     context: StatementContext,
     /// Parts, and where each goes on.
@@ -102,6 +110,31 @@ struct Tail {
 }
 
 impl Tail {
+    /// Plans anew where the catalog has changed: messages may lie in other trees by now.
+    fn follow_catalog(&mut self) -> SqlResult<()> {
+        let catalog = self.instance.catalog();
+        if Arc::ptr_eq(&catalog, &self.context.catalog) {
+            return Ok(());
+        }
+        let context = StatementContext { catalog, ..self.context.clone() };
+        let analyzed = Analyzer::new(AnalyzerContext {
+            catalog: &context.catalog,
+            database: context.database,
+            search_path: &self.search_path,
+            system_relations: &*context.system_relations,
+            eval: context.eval(),
+            parameters: PARAMETERS.to_vec(),
+            infer_parameters: false,
+        })
+        .analyze(&self.statement)?;
+        let BoundStatement::Query(query) = &analyzed.statement else {
+            return Err(SqlError::internal("a subscription is a query"));
+        };
+        self.plan = self.instance.engine.plan(query, &context)?;
+        self.context = context;
+        Ok(())
+    }
+
     /// Rows of one part, if it has any: those that are wanted.
     async fn rows_of(&mut self, at: usize) -> SqlResult<Option<Vec<Vec<Datum>>>> {
         let (part, position) = self.parts[at];
@@ -133,6 +166,7 @@ impl RowStream for Tail {
         loop {
             self.cancel.check()?;
             self.heard.mark_unchanged();
+            self.follow_catalog()?;
             let mut any = false;
             for step in 0..self.parts.len() {
                 let at = (self.next_part + step) % self.parts.len();

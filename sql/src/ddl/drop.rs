@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aegis_catalog::access::Kind;
 use aegis_catalog::snapshot::{PG_CLASS, PG_CONSTRAINT, PG_EXTENSION, PG_NAMESPACE};
 use aegis_catalog::{ConstraintKind, DescriptorKey, Relation, RelationBody, RelationKind};
-use aegis_storage::{TableLockMode, TreeId};
+use aegis_storage::TableLockMode;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
@@ -55,6 +55,7 @@ impl Ddl<'_> {
             if let Some(Item::Relation(oid)) = found {
                 let relation = self.relation(oid)?;
                 self.refuse_managed(&relation, "drop table")?;
+                self.refuse_needed_index(&relation)?;
             }
             if let Some(item) = found.filter(|item| !targets.contains(item)) {
                 targets.push(item);

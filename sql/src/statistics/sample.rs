@@ -272,11 +272,11 @@ mod tests {
             assert!(sample.total > ROWS as f64 * 0.5 && sample.total < ROWS as f64 * 2.0);
             assert!(decoded < ROWS / 4);
             for tenth in 0..10 {
-                let is_here = |row: &&Box<[Sampled]>| {
+                let is_here = |row: &[Sampled]| {
                     let Sampled::Value(Datum::Int8(number)) = &row[0] else { return false };
                     *number as u64 / (ROWS / 10) == tenth
                 };
-                let here = sample.rows.iter().filter(is_here).count();
+                let here = sample.rows.iter().filter(|row| is_here(row)).count();
                 assert!((20..300).contains(&here), "{here} of 1000 in part {tenth}");
             }
         }
