@@ -36,6 +36,7 @@ mod dependency;
 mod drop;
 mod comment;
 mod truncate;
+mod statistics;
 mod temporary;
 
 mod role;
@@ -65,6 +66,7 @@ use crate::query_engine::{QueryEngine, StatementContext};
 use crate::settings::SessionSettings;
 
 pub use ownership::{denied, not_owner};
+pub use statistics::Analysis;
 
 /// Everything that a definition works with.
 pub struct Ddl<'a> {
@@ -306,7 +308,7 @@ impl Ddl<'_> {
         Ok(())
     }
 
-    /// What was granted on an object goes with it.
+    /// What was granted on an object, and what is known of its columns, goes with it.
     fn delete_privileges(&mut self, key: DescriptorKey) -> SqlResult<()> {
         let (class, object) = match key {
             DescriptorKey::Relation(oid) => (PG_CLASS, oid),
@@ -316,6 +318,11 @@ impl Ddl<'_> {
             _ => return Ok(()),
         };
         let catalog = self.context.catalog.clone();
+        if class == PG_CLASS {
+            for known in catalog.statistics_of(object) {
+                self.delete(DescriptorKey::Statistics(object, known.column))?;
+            }
+        }
         for stored in catalog.privileges_of(class, object) {
             self.delete(DescriptorKey::Privileges(class, object, stored.column))?;
         }

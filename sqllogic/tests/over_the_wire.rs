@@ -34,6 +34,8 @@ mod hostile;
 mod functions;
 #[path = "over_the_wire/statistics.rs"]
 mod statistics;
+#[path = "over_the_wire/analyze.rs"]
+mod analyze;
 #[path = "over_the_wire/access.rs"]
 mod access;
 #[path = "over_the_wire/house.rs"]
