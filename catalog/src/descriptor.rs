@@ -8,6 +8,7 @@
 //! `#[serde(default)]`.
 
 mod routine;
+mod statistics;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use aegis_types::{Collation, Oid, TypeRef};
 use serde::{Deserialize, Serialize};
 
 pub use routine::{Extension, Function, FunctionBody, FunctionParameter};
+pub use statistics::{CommonValues, Statistics, Values};
 
 /// `pg_database`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -425,7 +427,7 @@ pub struct Column {
     /// `GENERATED ALWAYS AS (…) STORED`: the default is the expression, over the row's other columns.
     #[serde(default)]
     pub generated: bool,
-    /// `SET STATISTICS`: kept and shown.
+    /// `SET STATISTICS`: how closely ANALYZE looks; none for as closely as the session says.
     #[serde(default)]
     pub statistics: Option<i32>,
     /// `SET STORAGE`, the letter of `attstorage`: kept and shown.
@@ -842,6 +844,8 @@ pub enum Descriptor {
     Function(Arc<Function>),
     /// An extension.
     Extension(Arc<Extension>),
+    /// What ANALYZE found in a column.
+    Statistics(Arc<Statistics>),
 }
 
 impl Default for RelationBody {

@@ -12,7 +12,7 @@ use aegis_types::{Oid, TypeRef};
 
 use crate::descriptor::{
     Comment, Database, DefaultPrivileges, Descriptor, Extension, Function, Membership, Privileges,
-    Relation, Role, RoleSettings, Schema, TypeBody, UserType,
+    Relation, Role, RoleSettings, Schema, Statistics, TypeBody, UserType,
 };
 use crate::engine;
 
@@ -86,6 +86,8 @@ pub struct CatalogSnapshot {
     /// By name, those of every schema.
     function_names: Arc<HashMap<String, Vec<Oid>>>,
     extensions: Arc<BTreeMap<Oid, Arc<Extension>>>,
+    /// By relation, then column.
+    statistics: Arc<BTreeMap<(Oid, i16), Arc<Statistics>>>,
 }
 
 /// A function that users made, and the row that calls of it are resolved by.
@@ -134,6 +136,8 @@ pub enum DescriptorKey {
     Function(Oid),
     /// An extension.
     Extension(Oid),
+    /// What ANALYZE found: relation, column.
+    Statistics(Oid, i16),
 }
 
 impl Descriptor {
@@ -157,6 +161,7 @@ impl Descriptor {
             }
             Self::Function(function) => DescriptorKey::Function(function.oid),
             Self::Extension(extension) => DescriptorKey::Extension(extension.oid),
+            Self::Statistics(it) => DescriptorKey::Statistics(it.relation, it.column),
         }
     }
 }
@@ -200,6 +205,9 @@ impl CatalogSnapshot {
             Descriptor::Extension(it) => {
                 Arc::make_mut(&mut self.extensions).insert(it.oid, it.clone());
             }
+            Descriptor::Statistics(it) => {
+                Arc::make_mut(&mut self.statistics).insert((it.relation, it.column), it.clone());
+            }
         }
         self
     }
@@ -238,6 +246,9 @@ impl CatalogSnapshot {
             DescriptorKey::Function(oid) => self.remove_function(oid),
             DescriptorKey::Extension(oid) => {
                 Arc::make_mut(&mut self.extensions).remove(&oid);
+            }
+            DescriptorKey::Statistics(relation, column) => {
+                Arc::make_mut(&mut self.statistics).remove(&(relation, column));
             }
         }
         self
@@ -659,6 +670,17 @@ impl CatalogSnapshot {
         kind: u8,
     ) -> Option<&Arc<DefaultPrivileges>> {
         self.default_privileges.get(&(role, schema, kind))
+    }
+
+    /// What ANALYZE found in a column of a table, or in an expression of an index.
+    #[must_use]
+    pub fn statistics(&self, relation: Oid, column: i16) -> Option<&Arc<Statistics>> {
+        self.statistics.get(&(relation, column))
+    }
+
+    /// What it found in all columns of a relation, by number.
+    pub fn statistics_of(&self, relation: Oid) -> impl Iterator<Item = &Arc<Statistics>> {
+        self.statistics.range((relation, i16::MIN)..=(relation, i16::MAX)).map(|(_, it)| it)
     }
 
     /// All default privileges.

@@ -61,6 +61,9 @@ impl DescriptorKey {
             }
             Self::Function(oid) => (36, vec![oid.0]),
             Self::Extension(oid) => (37, vec![oid.0]),
+            Self::Statistics(relation, column) => {
+                (38, vec![relation.0, u32::from(column.cast_unsigned())])
+            }
         };
         let mut bytes = vec![tag];
         for oid in oids {
@@ -99,6 +102,10 @@ impl DescriptorKey {
             (Some(35), Some(role), Some(schema), Some(kind)) => {
                 let kind = u8::try_from(kind).map_err(|_| damaged("key"))?;
                 Self::DefaultPrivileges(Oid(role), Oid(schema), kind)
+            }
+            (Some(38), Some(relation), Some(column), None) => {
+                let column = u16::try_from(column).map_err(|_| damaged("key"))?;
+                Self::Statistics(Oid(relation), column.cast_signed())
             }
             _ => return Err(damaged("key")),
         };
@@ -176,6 +183,9 @@ pub fn delete_schema(
         for comment in catalog.comments().filter(|comment| comment.object == relation.oid) {
             let key = DescriptorKey::Comment(comment.class, comment.object, comment.column);
             delete(txn, key)?;
+        }
+        for known in catalog.statistics_of(relation.oid) {
+            delete(txn, DescriptorKey::Statistics(known.relation, known.column))?;
         }
         delete(txn, DescriptorKey::Relation(relation.oid))?;
     }

@@ -59,6 +59,7 @@ mod pg_shdepend;
 mod pg_stat_activity;
 mod pg_stat_objects;
 mod pg_stat_tables;
+mod pg_statistic;
 mod pg_tables;
 mod pg_timezones;
 mod pg_type;
@@ -144,8 +145,26 @@ pub trait ServerState {
     /// What is known of the cache of statements.
     fn plan_cache(&self) -> PlanCacheRow;
 
+    /// What a table has been through.
+    fn table_activity(&self, table: &Relation) -> TableActivityRow;
+
     /// The last value that a sequence gave; none if it gave none yet.
     fn sequence_last_value(&self, sequence: &Relation) -> Option<i64>;
+}
+
+/// What is counted of a table; times are microseconds since 2000-01-01 UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableActivityRow {
+    /// `n_mod_since_analyze`
+    pub changes: i64,
+    /// `last_analyze`
+    pub last_analyze: Option<i64>,
+    /// `last_autoanalyze`
+    pub last_autoanalyze: Option<i64>,
+    /// `analyze_count`
+    pub analyze_count: i64,
+    /// `autoanalyze_count`
+    pub autoanalyze_count: i64,
 }
 
 /// The row of `aegis_stat_plan_cache`.
@@ -610,9 +629,9 @@ static RELATIONS: &[(&str, RowsFunction)] = &[
     ("pg_catalog.pg_statio_user_tables", |c| {
         pg_stat_objects::tables(c, "pg_catalog.pg_statio_user_tables")
     }),
-    ("pg_catalog.pg_statistic", none),
+    ("pg_catalog.pg_statistic", pg_statistic::rows),
     ("pg_catalog.pg_statistic_ext_data", none),
-    ("pg_catalog.pg_stats", none),
+    ("pg_catalog.pg_stats", pg_statistic::shown),
     ("pg_catalog.pg_stats_ext", none),
     ("pg_catalog.pg_stats_ext_exprs", none),
     ("pg_catalog.pg_subscription_rel", none),

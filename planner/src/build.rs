@@ -21,6 +21,7 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef};
 
 use self::access::Wish;
 use self::indexed::Indexed;
+pub(crate) use self::selectivity::Peek;
 use self::semi::take_semis;
 use crate::compile::{Layout, compile, strip};
 use crate::duplicates::{DistinctPlan, SetOperationPlan};
@@ -38,6 +39,7 @@ mod from;
 mod group;
 mod indexed;
 mod join_order;
+mod selectivity;
 mod semi;
 
 /// What a part refers to in the queries around it.
@@ -81,6 +83,10 @@ pub(crate) struct Builder {
     /// What kept expressions are analyzed with.
     context: Option<StatementContext>,
     indexed: HashMap<Oid, Arc<Indexed>>,
+    /// For each query being built, how many rows conditions leave of its tables, by entry.
+    left: Vec<HashMap<usize, f64>>,
+    /// What hangs on values of parameters.
+    peeks: Vec<Peek>,
 }
 
 impl Builder {
@@ -97,6 +103,8 @@ impl Builder {
             sizes: Vec::new(),
             context: Some(context.clone()),
             indexed: HashMap::new(),
+            left: Vec::new(),
+            peeks: Vec::new(),
         }
     }
 
@@ -124,6 +132,11 @@ impl Builder {
     /// The tables whose sizes were asked for, and those.
     pub(crate) fn sizes(&self) -> Vec<(TreeId, f64)> {
         self.sizes.clone()
+    }
+
+    /// The estimates that hang on values of parameters.
+    pub(crate) fn peeks(&mut self) -> Vec<Peek> {
+        std::mem::take(&mut self.peeks)
     }
 
     fn number(&mut self) -> usize {
@@ -177,7 +190,9 @@ impl Builder {
         let kept_names = self.names.split_off(depth.min(self.names.len()));
         let around = self.names.last().cloned();
         self.names.push(Arc::new(Names { query: query.clone(), around }));
+        self.left.push(HashMap::new());
         let plan = self.query_body(query, depth);
+        self.left.pop();
         self.names.pop();
         self.names.extend(kept_names);
         self.ctes.truncate(depth);
@@ -234,9 +249,12 @@ impl Builder {
         let visible: Vec<usize> =
             (0..query.targets.len()).filter(|at| !query.targets[*at].hidden).collect();
         if let Distinct::All = query.distinct {
+            let exprs: Vec<Expr> =
+                visible.iter().map(|at| query.targets[*at].expr.clone()).collect();
+            let rows = self.groups(&exprs, plan.rows);
             let (input, columns) = (Box::new(plan), visible.clone());
             let kind = PlanKind::Distinct(DistinctPlan { input, columns, is_sorted: false });
-            plan = Plan::new(kind, types.clone());
+            plan = Plan::new(kind, types.clone()).with_rows(rows);
         }
         if !query.order_by.is_empty() && !plan.ordered {
             let keys = query
@@ -270,9 +288,12 @@ impl Builder {
         if let Distinct::On(columns) = &query.distinct {
             // ORDER BY, if there is one, begins with these columns.
             let is_sorted = !query.order_by.is_empty();
+            let exprs: Vec<Expr> =
+                columns.iter().map(|at| query.targets[*at].expr.clone()).collect();
+            let rows = self.groups(&exprs, plan.rows);
             let (input, columns) = (Box::new(plan), columns.clone());
             let kind = PlanKind::Distinct(DistinctPlan { input, columns, is_sorted });
-            plan = Plan::new(kind, types.clone());
+            plan = Plan::new(kind, types.clone()).with_rows(rows);
         }
         if query.limit.is_some() || query.offset.is_some() {
             let none = Layout::default();

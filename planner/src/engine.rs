@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::arrow_types::{ColumnReader, rows_of};
-use crate::build::Builder;
+use crate::build::{Builder, Peek};
 use crate::memory::QueryPool;
 use crate::plan::Plan;
 use crate::rewrite::is_volatile_query;
@@ -103,6 +103,7 @@ impl QueryEngine for DataFusionEngine {
             plan: Arc::new(plan),
             is_small,
             sizes: builder.sizes().into(),
+            peeks: builder.peeks().into(),
             width,
             runtime: self.runtime.clone(),
             io: self.io.clone(),
@@ -126,6 +127,8 @@ struct DataFusionPlan {
     is_small: bool,
     /// About how many rows the tables had that it reads.
     sizes: Arc<[(TreeId, f64)]>,
+    /// What was estimated by values of parameters.
+    peeks: Arc<[Peek]>,
     width: usize,
     runtime: Handle,
     io: Arc<FileReads>,
@@ -195,7 +198,11 @@ impl QueryPlan for DataFusionPlan {
         self.sizes.iter().all(|(tree, planned)| {
             let now = context.view.row_estimate(*tree).map_or(*planned, |rows| rows as f64);
             now <= planned * 4.0 + 1000.0 && now * 4.0 + 1000.0 >= *planned
-        })
+        }) && self.peeks.iter().all(|peek| peek.holds_for(&context.parameters))
+    }
+
+    fn is_short(&self) -> bool {
+        self.is_small
     }
 
     fn explain(&self, request: &ExplainRequest<'_>) -> PlanNode {

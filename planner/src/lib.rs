@@ -15,6 +15,7 @@ mod run;
 mod scalar;
 mod compile;
 mod rewrite;
+mod known;
 mod build;
 mod plan;
 mod node;

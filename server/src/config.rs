@@ -11,6 +11,7 @@ use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
 use crate::auth::AuthenticationFiles;
+use crate::auto_analyze::AutoAnalyzeOptions;
 use crate::statement_statistics::StatisticsOptions;
 use crate::tls::TlsFiles;
 
@@ -59,6 +60,18 @@ pub struct Arguments {
     /// Whether what statements cost outlives the server [default: true]
     #[arg(long, env = "AEGIS_PG_STAT_STATEMENTS_SAVE", value_name = "BOOLEAN")]
     pg_stat_statements_save: Option<bool>,
+    /// Whether tables that have changed much are analyzed [default: true]
+    #[arg(long, env = "AEGIS_AUTOVACUUM", value_name = "BOOLEAN")]
+    autovacuum: Option<bool>,
+    /// How many seconds lie between two looks at what has changed, at least [default: 60]
+    #[arg(long, env = "AEGIS_AUTOVACUUM_NAPTIME", value_name = "SECONDS")]
+    autovacuum_naptime: Option<u64>,
+    /// How many rows of a table change before it is analyzed [default: 50]
+    #[arg(long, env = "AEGIS_AUTOVACUUM_ANALYZE_THRESHOLD", value_name = "NUMBER")]
+    autovacuum_analyze_threshold: Option<u32>,
+    /// And which part of its rows, beyond that [default: 0.1]
+    #[arg(long, env = "AEGIS_AUTOVACUUM_ANALYZE_SCALE_FACTOR", value_name = "FACTOR")]
+    autovacuum_analyze_scale_factor: Option<f64>,
     /// How log lines look [default: text]
     #[arg(long, env = "AEGIS_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -94,12 +107,16 @@ struct File {
     authentication_timeout: Option<u64>,
     pg_stat_statements_max: Option<usize>,
     pg_stat_statements_save: Option<bool>,
+    autovacuum: Option<bool>,
+    autovacuum_naptime: Option<u64>,
+    autovacuum_analyze_threshold: Option<u32>,
+    autovacuum_analyze_scale_factor: Option<f64>,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
 }
 
 /// What the server goes by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where the data lie.
     pub data_dir: PathBuf,
@@ -113,6 +130,8 @@ pub struct Config {
     pub authentication: AuthenticationFiles,
     /// How much is kept of what statements cost.
     pub statistics: StatisticsOptions,
+    /// How tables are analyzed without being asked for.
+    pub auto_analyze: AutoAnalyzeOptions,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged, in directives of `tracing`.
@@ -221,6 +240,35 @@ impl Config {
             .pg_stat_statements_save
             .or(file.pg_stat_statements_save)
             .unwrap_or(statistics.save);
+        let usual = AutoAnalyzeOptions::default();
+        let naptime = arguments.autovacuum_naptime.or(file.autovacuum_naptime);
+        let naptime = naptime.unwrap_or(usual.naptime.as_secs());
+        if !(1..=2_147_483).contains(&naptime) {
+            return Err(ConfigError::Invalid {
+                name: "autovacuum_naptime",
+                value: naptime.to_string(),
+                expected: "1 to 2147483 seconds",
+            });
+        }
+        let scale_factor =
+            arguments.autovacuum_analyze_scale_factor.or(file.autovacuum_analyze_scale_factor);
+        let scale_factor = scale_factor.unwrap_or(usual.scale_factor);
+        if !(0.0..=100.0).contains(&scale_factor) {
+            return Err(ConfigError::Invalid {
+                name: "autovacuum_analyze_scale_factor",
+                value: scale_factor.to_string(),
+                expected: "0 to 100",
+            });
+        }
+        let auto_analyze = AutoAnalyzeOptions {
+            enabled: arguments.autovacuum.or(file.autovacuum).unwrap_or(usual.enabled),
+            naptime: Duration::from_secs(naptime),
+            threshold: arguments
+                .autovacuum_analyze_threshold
+                .or(file.autovacuum_analyze_threshold)
+                .unwrap_or(usual.threshold),
+            scale_factor,
+        };
         let memory = arguments.memory.or(file.memory).unwrap_or_else(|| "1GB".to_owned());
         Ok(Self {
             data_dir: arguments.data_dir.or(file.data_dir).unwrap_or_else(|| "aegis-data".into()),
@@ -233,6 +281,7 @@ impl Config {
             })?,
             authentication,
             statistics: StatisticsOptions { statements_max, save },
+            auto_analyze,
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
             log_level: arguments
                 .log_level

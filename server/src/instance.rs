@@ -21,10 +21,12 @@ use aegis_types::{SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
 
 use crate::auth::Authentication;
+use crate::auto_analyze::{Analyzing, AutoAnalyzeOptions};
 use crate::cancel::StopHandle;
 use crate::notify::NotificationHub;
 use crate::statement_cache::StatementCache;
 use crate::statement_statistics::{StatementStatistics, StatisticsOptions};
+use crate::table_activity::TableActivity;
 use crate::tls::TlsSession;
 
 /// What starting a server can fail with.
@@ -82,6 +84,11 @@ pub struct Instance {
     pub(crate) statements: StatementCache,
     /// What statements cost.
     pub(crate) statistics: StatementStatistics,
+    /// What tables have been through.
+    pub(crate) table_activity: TableActivity,
+    /// What is being analyzed without being asked for.
+    pub(crate) analyzing: Analyzing,
+    auto_analyze: Mutex<AutoAnalyzeOptions>,
     disk: Arc<dyn Disk>,
     /// What sessions run on.
     pub runtime: tokio::runtime::Handle,
@@ -232,6 +239,9 @@ impl Instance {
             query_runtime: Mutex::new(Some(query_runtime)),
             statements: StatementCache::default(),
             statistics: StatementStatistics::default(),
+            table_activity: TableActivity::default(),
+            analyzing: Analyzing::default(),
+            auto_analyze: Mutex::default(),
             disk: disk.clone(),
             runtime: tokio::runtime::Handle::current(),
             store,
@@ -329,6 +339,17 @@ impl Instance {
     #[must_use]
     pub fn sessions_of(&self, database: &str) -> usize {
         self.sessions.lock().values().filter(|entry| entry.database == database).count()
+    }
+
+    /// Sets how tables are analyzed without being asked for.
+    pub fn configure_auto_analyze(&self, options: AutoAnalyzeOptions) {
+        *self.auto_analyze.lock() = options;
+    }
+
+    /// How tables are analyzed without being asked for.
+    #[must_use]
+    pub fn auto_analyze(&self) -> AutoAnalyzeOptions {
+        *self.auto_analyze.lock()
     }
 
     /// Sets how much is kept of what statements cost.

@@ -18,5 +18,7 @@ pub mod wire;
 pub mod session;
 pub mod notify;
 mod statement_cache;
+mod table_activity;
+pub mod auto_analyze;
 pub mod statement_statistics;
 pub mod instance;

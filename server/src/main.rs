@@ -87,6 +87,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
     instance.authentication.configure(&config.data_dir, config.authentication.clone())?;
     instance.configure_statistics(config.statistics);
+    instance.configure_auto_analyze(config.auto_analyze);
     drop(task::spawn("reload", reload_on_signal(Arc::clone(&instance))));
     drop(task::spawn("chores", engines::do_chores(Arc::clone(&instance), shutdown.clone())));
     let server = Server::new(
@@ -104,6 +105,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         addresses.push(address);
         drop(task::spawn("listener", Arc::clone(&server).listen(listener)));
     }
+    let analyzing = aegis_server::auto_analyze::run(
+        Arc::clone(&instance),
+        shutdown.clone(),
+        config.auto_analyze,
+    );
+    drop(task::spawn("auto_analyze", shutdown.tracked(analyzing)));
     info!(data_dir = %config.data_dir.display(), ?addresses, "ready for connections");
     greet(addresses[0]);
 

@@ -164,6 +164,7 @@ mod tracking;
 mod startup;
 mod tail;
 mod utility;
+mod maintenance;
 
 pub use startup::Startup;
 pub use tracking::Place;
@@ -174,7 +175,6 @@ pub struct Session {
     process_id: i32,
     database: Oid,
     database_name: String,
-    user: String,
     /// The role that logged in.
     login_role: Oid,
     settings: SessionSettings,

@@ -55,6 +55,11 @@ impl Shutdown {
         self.connections.track_future(future)
     }
 
+    /// Counts other work among it too.
+    pub fn tracked<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        self.track(future)
+    }
+
     /// Waits until all connections have ended, ten seconds at most; whether they have.
     pub async fn finished(&self) -> bool {
         self.connections.close();

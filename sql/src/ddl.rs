@@ -36,6 +36,7 @@ mod dependency;
 mod drop;
 mod comment;
 mod truncate;
+mod statistics;
 mod temporary;
 
 mod role;
@@ -65,6 +66,7 @@ use crate::query_engine::{QueryEngine, StatementContext};
 use crate::settings::SessionSettings;
 
 pub use ownership::{denied, not_owner};
+pub use statistics::Analysis;
 
 /// Everything that a definition works with.
 pub struct Ddl<'a> {
@@ -290,7 +292,23 @@ impl Ddl<'_> {
         }
     }
 
-    /// What was granted on an object goes with it.
+    /// 42809 for an index without which an engine cannot work.
+    fn refuse_needed_index(&self, relation: &Relation) -> SqlResult<()> {
+        let Some(index) = relation.as_index().filter(|_| !self.engine_acts) else { return Ok(()) };
+        let table = self.context.catalog.relation(index.table).and_then(|it| it.as_table());
+        let managed = table.and_then(|table| table.managed.as_ref());
+        let engine = managed.and_then(|managed| crate::engine::named(&managed.engine));
+        if engine.is_some_and(|engine| engine.needs_index(index)) {
+            return Err(SqlError::new(
+                SqlState::WrongObjectType,
+                format!("cannot drop index \"{}\"", relation.name),
+            )
+            .detail("The engine of its table needs it."));
+        }
+        Ok(())
+    }
+
+    /// What was granted on an object, and what is known of its columns, goes with it.
     fn delete_privileges(&mut self, key: DescriptorKey) -> SqlResult<()> {
         let (class, object) = match key {
             DescriptorKey::Relation(oid) => (PG_CLASS, oid),
@@ -300,6 +318,11 @@ impl Ddl<'_> {
             _ => return Ok(()),
         };
         let catalog = self.context.catalog.clone();
+        if class == PG_CLASS {
+            for known in catalog.statistics_of(object) {
+                self.delete(DescriptorKey::Statistics(object, known.column))?;
+            }
+        }
         for stored in catalog.privileges_of(class, object) {
             self.delete(DescriptorKey::Privileges(class, object, stored.column))?;
         }

@@ -45,6 +45,7 @@ pub use lock_rows::{LockedRows, with_current_row};
 pub use pending::{DeferredChecks, DeferredMark, LookAt, PendingChecks};
 pub use returned::{KeptRows, ReturnedRows};
 pub use table::TableAccess;
+pub(crate) use table::compile_over_row;
 pub use with::with_settled_source;
 pub use write::{InsertOutcome, OldRow};
 

@@ -16,10 +16,10 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use aegis_catalog::Relation;
 use aegis_catalog::access::{Kind, Privilege};
 use aegis_catalog::engine::Declaration;
 use aegis_catalog::snapshot::CatalogSnapshot;
+use aegis_catalog::{IndexBody, Relation};
 use aegis_storage::{ReadView, Transaction, at_length};
 use aegis_types::functions::Values;
 use aegis_types::{CallContext, Datum, Host, Oid, SqlError, SqlResult, SqlState};
@@ -107,6 +107,12 @@ pub trait Engine: Send + Sync {
     ) -> SqlResult<()> {
         let _ = (changes, object, table, change);
         Ok(())
+    }
+
+    /// Whether it cannot work without an index of one of its tables.
+    fn needs_index(&self, index: &IndexBody) -> bool {
+        let _ = index;
+        false
     }
 
     /// Who looks after rows of one of its tables.

@@ -17,6 +17,7 @@ pub mod settings;
 pub mod password;
 pub mod privilege;
 pub mod counters;
+pub mod statistics;
 pub mod dml;
 pub mod engine;
 pub mod ddl;

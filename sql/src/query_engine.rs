@@ -176,9 +176,15 @@ pub trait QueryPlan: Send + Sync {
     /// Whatever fails at the start.
     fn execute_here(&self, context: &StatementContext) -> SqlResult<Batches>;
 
-    /// Whether it would be planned alike now, for all that is known of the tables' sizes.
+    /// Whether it would be planned alike now, for all that is known of the tables' sizes and of the
+    /// values of the parameters.
     fn is_current(&self, context: &StatementContext) -> bool {
         let _ = context;
+        true
+    }
+
+    /// Whether running it may take less than making it.
+    fn is_short(&self) -> bool {
         true
     }
 

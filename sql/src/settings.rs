@@ -106,6 +106,15 @@ pub static SETTINGS: &[Setting] = &[
     setting("allow_system_table_mods", "off", Kind::Bool, Context::Superuser),
     setting("application_name", "", Kind::Text, Context::User),
     setting("array_nulls", "on", Kind::Bool, Context::User),
+    setting("autovacuum", "on", Kind::Bool, Context::Reload),
+    setting("autovacuum_analyze_scale_factor", "0.1", Kind::Real, Context::Reload),
+    setting(
+        "autovacuum_analyze_threshold",
+        "50",
+        Kind::Integer(0, 2147483647, Unit::None),
+        Context::Reload,
+    ),
+    setting("autovacuum_naptime", "60", Kind::Integer(1, 2147483, Unit::Seconds), Context::Reload),
     setting("authentication_timeout", "60", Kind::Integer(1, 600, Unit::Seconds), Context::Reload),
     setting(
         "backslash_quote",

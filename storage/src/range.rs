@@ -42,6 +42,15 @@ impl KeyRange {
         Self { lower: Bound::Included(Key::new(lower)), upper: Bound::Excluded(Key::new(upper)) }
     }
 
+    /// `lower <= key < upper`, without a bound where there is none.
+    #[must_use]
+    pub fn between(lower: Option<&[u8]>, upper: Option<&[u8]>) -> Self {
+        Self {
+            lower: lower.map_or(Bound::Unbounded, |key| Bound::Included(Key::new(key))),
+            upper: upper.map_or(Bound::Unbounded, |key| Bound::Excluded(Key::new(key))),
+        }
+    }
+
     /// Every key that begins with `prefix`.
     #[must_use]
     pub fn prefix(prefix: &[u8]) -> Self {

@@ -109,6 +109,8 @@ pub struct Transaction {
     has_written: bool,
     /// How often it wrote, and how many bytes of keys and values.
     written: (u64, u64),
+    /// How often it wrote to each tree.
+    changed: Vec<(TreeId, u64)>,
     savepoints: Vec<SavepointState>,
     next_savepoint: u64,
     serializable: Option<Serializable>,
@@ -137,6 +139,7 @@ impl Transaction {
             snapshot: None,
             has_written: false,
             written: (0, 0),
+            changed: Vec::new(),
             savepoints: Vec::new(),
             next_savepoint: 1,
             serializable,
@@ -197,9 +200,19 @@ impl Transaction {
         self.written
     }
 
-    fn count_write(&mut self, bytes: usize) {
+    /// How often it has written to each tree, what it took back since included; counted anew from
+    /// here on.
+    pub fn take_changed(&mut self) -> Vec<(TreeId, u64)> {
+        std::mem::take(&mut self.changed)
+    }
+
+    fn count_write(&mut self, tree: TreeId, bytes: usize) {
         self.written.0 += 1;
         self.written.1 += bytes as u64;
+        match self.changed.iter_mut().find(|(known, _)| *known == tree) {
+            Some((_, writes)) => *writes += 1,
+            None => self.changed.push((tree, 1)),
+        }
     }
 
     /// The newest published commit: of a key that this transaction has locked, nothing newer is
@@ -348,7 +361,7 @@ impl Transaction {
 
     fn write(&mut self, tree: TreeId, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         self.check_can_write()?;
-        self.count_write(key.len() + value.map_or(0, <[u8]>::len));
+        self.count_write(tree, key.len() + value.map_or(0, <[u8]>::len));
         self.writes.put(tree, key, value, self.command, &self.marks())?;
         self.spill_if_large()
     }
@@ -375,7 +388,7 @@ impl Transaction {
     /// Errors: 25006, 53100, 54000.
     pub fn put_new(&mut self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<()> {
         self.check_can_write()?;
-        self.count_write(key.len() + value.len());
+        self.count_write(tree, key.len() + value.len());
         self.writes.put_new(tree, key, value, self.command, &self.marks())?;
         self.spill_if_large()
     }
@@ -389,7 +402,7 @@ impl Transaction {
     /// Errors: 25006, 53100, 54000.
     pub fn append(&mut self, row: NumberedRow) -> Result<()> {
         self.check_can_write()?;
-        self.count_write(row.key_prefix.len() + row.value.len());
+        self.count_write(row.tree, row.key_prefix.len() + row.value.len());
         self.writes.append(row, self.command)
     }
 

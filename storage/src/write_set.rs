@@ -125,6 +125,8 @@ struct State {
     spills: Vec<Spill>,
     drops: BTreeMap<TreeId, u32>,
     appends: Vec<Append>,
+    /// How many of them wait for numbers of each counter.
+    waiting: BTreeMap<Counter, u64>,
     append_bytes: usize,
     dead: DeadRanges,
     /// What was written since the first savepoint, to be undone; empty without savepoints.
@@ -406,6 +408,7 @@ impl WriteSet {
             ));
         }
         state.append_bytes += bytes;
+        *state.waiting.entry(row.counter).or_default() += 1;
         state.appends.push(Append { command: command.0, row });
         state.last_command = Some(command.0);
         self.grow(&mut state, bytes as i64);
@@ -471,6 +474,9 @@ impl WriteSet {
         state.drops.retain(|_, command| *command < mark.command);
         while state.appends.last().is_some_and(|append| append.command >= mark.command) {
             if let Some(append) = state.appends.pop() {
+                if let Some(count) = state.waiting.get_mut(&append.row.counter) {
+                    *count -= 1;
+                }
                 let bytes = append.row.bytes();
                 state.append_bytes -= bytes;
                 freed += bytes;
@@ -676,9 +682,7 @@ impl WriteSet {
 
     /// How many rows wait for numbers of a counter.
     pub(crate) fn waiting_for(&self, counter: Counter) -> u64 {
-        let mut count = 0;
-        self.each_append(|append| count += u64::from(append.row.counter == counter));
-        count
+        self.state.read().waiting.get(&counter).copied().unwrap_or_default()
     }
 }
 

@@ -1,14 +1,14 @@
 //! Properties of the catalog's rows: they come back, keys sort by kind and OID, and bytes that nobody
 //! wrote are an error or a descriptor, never a panic. `proptest` prints its seed when one fails.
 
-use aegis_types::TypeRef;
+use aegis_types::{Datum, TypeRef, type_oid};
 use proptest::prelude::*;
 
 use super::*;
 use crate::descriptor::{
-    Column, Comment, Constraint, ConstraintKind, DefaultPrivileges, Deferral, ForeignKey, Identity,
-    IndexBody, IndexKey, ReferentialAction, Relation, RelationBody, RoleSettings, SequenceBody,
-    TableBody,
+    Column, Comment, CommonValues, Constraint, ConstraintKind, DefaultPrivileges, Deferral,
+    ForeignKey, Identity, IndexBody, IndexKey, ReferentialAction, Relation, RelationBody,
+    RoleSettings, SequenceBody, Statistics, TableBody, Values,
 };
 
 fn oid() -> impl Strategy<Value = Oid> {
@@ -234,7 +234,24 @@ fn descriptor() -> impl Strategy<Value = Descriptor> {
             let defaults = DefaultPrivileges { oid, role, schema, kind, items };
             Descriptor::DefaultPrivileges(Arc::new(defaults))
         });
-    let access = prop_oneof![membership, settings, privileges, defaults];
+    let statistics = (oid(), any::<i16>(), prop::collection::vec(text(), 0..3)).prop_map(
+        |(relation, column, words)| {
+            let words: Vec<_> = words.into_iter().map(Datum::text).collect();
+            let frequencies = vec![0.25; words.len()];
+            Descriptor::Statistics(Arc::new(Statistics {
+                relation,
+                column,
+                ty: TypeRef::plain(type_oid::TEXT),
+                null_fraction: 0.5,
+                width: 3,
+                distinct: -1.0,
+                histogram: Some(Values(words.clone().into())),
+                common: Some(CommonValues { values: Values(words.into()), frequencies }),
+                correlation: None,
+            }))
+        },
+    );
+    let access = prop_oneof![membership, settings, privileges, defaults, statistics];
     let database = (oid(), text(), oid(), any::<[bool; 2]>(), any::<i32>()).prop_map(
         |(oid, name, owner, [allow_connections, is_template], connection_limit)| {
             Descriptor::Database(Arc::new(Database {

@@ -120,9 +120,17 @@ fn stored_row(context: &SystemContext<'_>, relation: &Relation) -> Vec<Datum> {
         Oid::NONE,
         Oid::NONE,
         NULL,
-        array_or_null(t::TEXT, relation.options.iter().collect()),
+        options(relation),
         NULL,
     ]
+}
+
+/// `reloptions`; those of an engine's tables are no storage parameters, and a dump has none of them.
+fn options(relation: &Relation) -> Datum {
+    if relation.as_table().is_some_and(|table| table.managed.is_some()) {
+        return NULL;
+    }
+    array_or_null(t::TEXT, relation.options.iter().collect())
 }
 
 fn row_estimate(context: &SystemContext<'_>, relation: &Relation) -> f32 {

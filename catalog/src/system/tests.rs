@@ -44,6 +44,10 @@ impl ServerState for NoServer {
         }]
     }
 
+    fn table_activity(&self, _: &Relation) -> TableActivityRow {
+        TableActivityRow { changes: 3, analyze_count: 1, ..TableActivityRow::default() }
+    }
+
     fn prepared_statements(&self) -> Vec<PreparedRow> {
         vec![PreparedRow {
             name: "s".into(),

@@ -13,6 +13,8 @@ use crate::watch::last_revision;
 
 /// How long changes are kept for watchers, in microseconds.
 const CHANGES_KEPT: i64 = 24 * 3_600 * 1_000_000;
+/// So many of them are kept at most.
+const CHANGES_MAX: i64 = 1_000_000;
 
 /// `kv_sweep`: whether there is more to do.
 pub(crate) fn sweep(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
@@ -71,7 +73,8 @@ fn due(call: &EngineCall<'_>, tables: &Tables, at_most: usize) -> SqlResult<Due>
         }
     }
     // The last change stays: it tells where watchers are.
-    let last = row_key(&[Datum::Int8(last_revision(tables, view)?)])?;
+    let last_revision = last_revision(tables, view)?;
+    let last = row_key(&[Datum::Int8(last_revision)])?;
     let mut changes = Vec::new();
     let mut scan = view.scan(tables.changes.tree, KeyRange::all(), Direction::Forward)?;
     'changes: while scan.next_block(&mut block)? {
@@ -79,6 +82,8 @@ fn due(call: &EngineCall<'_>, tables: &Tables, at_most: usize) -> SqlResult<Due>
             let values = tables.changes.layout.decode(stored.value)?;
             let is_old = matches!(
                 values.last(), Some(Datum::Timestamptz(time)) if *time < now - CHANGES_KEPT
+            ) || matches!(
+                values[0], Datum::Int8(revision) if revision <= last_revision - CHANGES_MAX
             );
             if !is_old || changes.len() >= at_most || stored.key == last {
                 break 'changes;

@@ -110,7 +110,8 @@ async fn publish(
     key: Option<String>,
     payload: Jsonb,
 ) -> SqlResult<()> {
-    let number = changes.txn.waiting_for(stream.counter(0)) + 1;
+    let own = stream.partitions().map(|it| changes.txn.waiting_for(stream.counter(it)));
+    let number = own.sum::<u64>() + 1;
     let mut headers = Builder::new();
     headers.begin_object()?;
     headers.key("operation")?;

@@ -50,9 +50,10 @@ pub(crate) static FUNCTIONS: &[Declaration] = &[
     volatile("stream_publish", publish!("jsonb"), "uuid", false),
     volatile("stream_publish", publish!("bytea"), "uuid", false),
     volatile("stream_publish_batch", "stream regclass, messages jsonb", "bigint", true),
+    // No default: what is written without a type is the messages of the other.
     volatile(
         "stream_publish_batch",
-        "stream regclass, payloads text[], keys text[] = NULL",
+        "stream regclass, payloads text[], keys text[]",
         "bigint",
         false,
     ),

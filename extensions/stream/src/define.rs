@@ -25,7 +25,7 @@ const PARTITIONS: &str = "partitions";
 /// What begins the tables whose changes a stream captures.
 const FROM: &str = "from";
 
-fn word<'a>(token: &'a TokenKind) -> Option<&'a str> {
+fn word(token: &TokenKind) -> Option<&str> {
     match token {
         TokenKind::Ident(word) => Some(word),
         TokenKind::Keyword(keyword) => Some(keyword.word()),

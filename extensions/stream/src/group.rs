@@ -123,7 +123,9 @@ pub(crate) fn create(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
         Ok(count) if count > 0 => count,
         _ => return Err(invalid("max_deliveries must be greater than zero")),
     };
-    span(call, 5, "backoff")?;
+    if span(call, 5, "backoff")?.is_none() {
+        return Err(invalid("backoff cannot be null"));
+    }
     if let Datum::Oid(dead_letter) = call.argument(6) {
         known.stream(call.context, *dead_letter)?;
     }

@@ -28,6 +28,7 @@ mod settings;
 
 use std::sync::Arc;
 
+use aegis_catalog::IndexBody;
 use aegis_catalog::engine::Declaration;
 use aegis_sql::ast::EngineStmt;
 use aegis_sql::ddl::Ddl;
@@ -38,7 +39,7 @@ use aegis_types::functions::Values;
 use aegis_types::{Datum, Oid, SqlError, SqlResult};
 use async_trait::async_trait;
 
-use known::Known;
+use known::{Known, column};
 
 /// The name under which its relations are known.
 pub(crate) const ENGINE: &str = "stream";
@@ -96,6 +97,13 @@ impl Engine for Streams {
     ) -> SqlResult<()> {
         let stream = self.known.stream(changes.context, object)?;
         capture::capture(changes, &stream, table, change).await
+    }
+
+    fn needs_index(&self, index: &IndexBody) -> bool {
+        // The one that finds the messages of a key.
+        let is_key = |column: i16| usize::try_from(column).is_ok_and(|it| it == column::KEY + 1);
+        let keys = &index.keys;
+        keys.len() == 1 && is_key(keys[0].column) && index.predicate.is_some()
     }
 
     fn hook(&self, _: &str) -> Option<&dyn RowHook> {

@@ -27,8 +27,12 @@ use crate::known::{Known, Own, Stream, column, row_key};
 use crate::message::{Message, shown};
 use crate::read::{decode, range_from};
 
-/// A consumer that has not polled for so long, beyond what it said it would wait, is gone.
-const CONSUMER_LIVES: i64 = 30_000_000;
+/// A consumer is gone that has not polled for the visibility time of its group, within these bounds,
+/// beyond what it said it would wait.
+const CONSUMER_LIVES_MIN: i64 = 1_000_000;
+const CONSUMER_LIVES_MAX: i64 = 30_000_000;
+/// When it is looked again at what another consumer's transaction holds, in microseconds.
+const LOCKED_WAIT: i64 = 50_000;
 /// So many messages of a partition are pending at most.
 const PENDING_MAX: usize = 10_000;
 
@@ -98,6 +102,10 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
         let rest = until.saturating_duration_since(Instant::now());
         let Some(heard) = heard.as_mut().filter(|_| poll.found.is_empty() && !rest.is_zero())
         else {
+            if poll.found.is_empty() && patience > 0 {
+                // Others count with it, although it was given nothing yet.
+                call.change(&call.context.catalog, async |changes| poll.come(changes).await)?;
+            }
             return Ok(Box::new(poll.found.into_iter().map(Ok)));
         };
         // A message may be due again before another is published.
@@ -115,8 +123,7 @@ impl Poll<'_> {
     /// Looks once. Gives when something is due next that is not yet.
     async fn once(&mut self, changes: &mut Changes<'_>) -> SqlResult<Option<i64>> {
         let nth = self.come(changes).await?;
-        let mut again: Option<i64> = None;
-        let Some((nth, of)) = nth else { return Ok(again) };
+        let Some((nth, of, mut again)) = nth else { return Ok(None) };
         for partition in share(&self.stream, &self.group, nth, of) {
             if self.found.len() >= self.at_most {
                 break;
@@ -127,16 +134,21 @@ impl Poll<'_> {
         Ok(again)
     }
 
-    /// Tells that the consumer is there; which of how many live ones it is.
-    async fn come(&self, changes: &mut Changes<'_>) -> SqlResult<Option<(usize, usize)>> {
+    /// Tells that the consumer is there; which of how many live ones it is, and when the first of the
+    /// others is gone unless it polls.
+    async fn come(
+        &self,
+        changes: &mut Changes<'_>,
+    ) -> SqlResult<Option<(usize, usize, Option<i64>)>> {
         let [oid, group] = start(&self.stream, &self.group.name);
         let key = row_key(&[oid.clone(), group.clone(), Datum::text(self.consumer)])?;
-        let until = self.now.saturating_add(CONSUMER_LIVES).saturating_add(self.patience);
+        let lives = self.group.visibility.clamp(CONSUMER_LIVES_MIN, CONSUMER_LIVES_MAX);
+        let until = self.now.saturating_add(lives).saturating_add(self.patience);
         let view = changes.txn.newest_view()?;
         let seen = view.get(self.own.consumers.tree, &key)?;
         let seen = seen.map(|row| self.own.consumers.layout.decode(&row.value)).transpose()?;
         let is_fresh = seen.as_ref().is_some_and(
-            |row| matches!(row[5], Datum::Timestamptz(end) if end > until - CONSUMER_LIVES / 2),
+            |row| matches!(row[5], Datum::Timestamptz(end) if end > until - lives / 2),
         );
         if !is_fresh {
             let old = changes.lock_newest(&self.own.consumers, &key).await?;
@@ -164,7 +176,11 @@ impl Poll<'_> {
         let nth = live.iter().position(
             |row| matches!(&row.values[2], Datum::Text(name) if **name == *self.consumer),
         );
-        Ok(nth.map(|nth| (nth, live.len())))
+        let ends = live.iter().filter_map(|row| match (&row.values[2], &row.values[5]) {
+            (Datum::Text(name), Datum::Timestamptz(end)) if **name != *self.consumer => Some(*end),
+            _ => None,
+        });
+        Ok(nth.map(|nth| (nth, live.len(), ends.min())))
     }
 
     /// What one partition has for the consumer.
@@ -181,7 +197,7 @@ impl Poll<'_> {
             changes.txn.lock_row(tree, &key, RowLockMode::ForUpdate, RowLockWait::SkipLocked);
         // Another consumer polls it, or somebody moves the group.
         if matches!(changes.context.cancel.wait(lock).await?, RowLockOutcome::Skipped) {
-            return Ok(None);
+            return Ok(Some(self.now + LOCKED_WAIT));
         }
         let Some(cursor) = changes.newest(&self.own.cursors, &key)? else { return Ok(None) };
         let Datum::Int8(next) = cursor.values[3] else { return Ok(None) };
@@ -193,6 +209,10 @@ impl Poll<'_> {
         for row in waiting {
             let key = key_of(&row.values[pending::KEY]);
             if key.as_ref().is_some_and(|key| blocked.contains(key)) {
+                // Nobody tells when the one before it is acknowledged.
+                if matches!(row.values[pending::DELIVERIES], Datum::Int4(0)) {
+                    again = again.into_iter().chain([self.now + LOCKED_WAIT]).min();
+                }
                 continue;
             }
             let Datum::Timestamptz(visible_at) = row.values[pending::VISIBLE_AT] else { continue };
@@ -200,6 +220,22 @@ impl Poll<'_> {
                 if visible_at > self.now {
                     again = again.into_iter().chain([visible_at]).min();
                 }
+                blocked.extend(key);
+                continue;
+            }
+            // Whoever acknowledges or refuses it now decides what becomes of it.
+            let (mode, wait) = (RowLockMode::ForUpdate, RowLockWait::SkipLocked);
+            let lock = changes.txn.lock_row(self.own.pending.tree, &row.key, mode, wait);
+            if matches!(changes.context.cancel.wait(lock).await?, RowLockOutcome::Skipped) {
+                again = again.into_iter().chain([self.now + LOCKED_WAIT]).min();
+                blocked.extend(key);
+                continue;
+            }
+            let Some(row) = changes.newest(&self.own.pending, &row.key)? else {
+                count -= 1;
+                continue;
+            };
+            if self.is_not_due(&row) {
                 blocked.extend(key);
                 continue;
             }
@@ -212,6 +248,10 @@ impl Poll<'_> {
             changes.update_row(&self.own.cursors, &cursor, &mut row).await?;
         }
         Ok(again)
+    }
+
+    fn is_not_due(&self, row: &OldRow) -> bool {
+        matches!(row.values[pending::VISIBLE_AT], Datum::Timestamptz(time) if time > self.now)
     }
 
     /// Delivers a pending message, or gives it up; whether it is pending no more.

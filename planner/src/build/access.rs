@@ -1,7 +1,6 @@
 //! Which rows of a table are read, by which key, and what that costs.
 //!
-//! Costs are in rows read in a scan. Selectivities are PostgreSQL's defaults for columns that it
-//! knows nothing of: an equality leaves 1/200, a comparison a third, both ends of a range 1/200.
+//! Costs are in rows read in a scan. How many those are, `selectivity` tells.
 //!
 //! An expression that an index is over counts as a column of its table, numbered from
 //! [`EXPRESSION`] downwards.
@@ -21,10 +20,6 @@ use crate::rewrite::{entries_of, is_volatile, rewrite_expr};
 use crate::scalar::Comparison;
 use crate::scan::{Access, KeyColumn, RangePlan};
 
-/// What an equality with an unknown value leaves.
-pub(super) const EQUAL: f64 = 0.005;
-/// What a comparison leaves.
-pub(super) const COMPARED: f64 = 1.0 / 3.0;
 /// A row found by an entry of an index, in rows read in a scan.
 const BY_ENTRY: f64 = 4.0;
 /// The number of a table's first indexed expression; the next ones lie below.
@@ -151,8 +146,7 @@ impl Builder {
         // What ANALYZE counted holds until the table has visibly grown or shrunk.
         let counted = f64::from(table.row_count);
         let is_current = counted >= stored / 4.0 && counted <= stored * 4.0 + 1000.0;
-        let rows = if counted >= 0.0 && is_current { counted } else { stored };
-        let rows = rows.max(10.0);
+        let rows = if counted >= 0.0 && is_current { counted.max(1.0) } else { stored.max(10.0) };
         self.table_rows.insert(relation.oid, rows);
         rows
     }
@@ -287,14 +281,16 @@ impl Builder {
         }
         let total = self.table_rows(relation);
         let wish = wish.filter(|wish| wish.entry == at || wish.keys.is_empty());
-        best.rows = (total * passing(filters.iter())).max(1.0);
+        best.rows = (total * self.passing(filters, Some(at))).max(1.0);
+        let rows = best.rows;
         best.ordered = wish.is_some_and(|wish| wish.keys.is_empty());
         best.cost = priced(&best, total, 1.0, wish);
         best.read = total;
         let mut chosen = Chosen::All;
         for candidate in candidates {
+            let weighed = (at, filters, conditions);
             let (mut way, used, direction) =
-                weigh(&candidate, conditions, filters, total, relation, wish);
+                self.weigh(&candidate, weighed, (total, rows), relation, wish);
             let is_sorted = way.ordered && wish.is_some_and(|wish| !wish.keys.is_empty());
             if used.is_empty() && !is_sorted && candidate.partial.is_none() {
                 continue;
@@ -310,6 +306,67 @@ impl Builder {
             }
         }
         (best, chosen)
+    }
+
+    /// What reading by a key would give: the way, with the rows read as its cost; the conditions used;
+    /// and in which direction. The table has so many rows, of which so many pass all conditions.
+    fn weigh(
+        &mut self,
+        candidate: &Candidate,
+        (entry, filters, conditions): (usize, &[Expr], &[Condition<'_>]),
+        (total, rows): (f64, f64),
+        relation: &Relation,
+        wish: Option<&Wish>,
+    ) -> (Way, Vec<usize>, Direction) {
+        let find = |column: i16, ops: &[Op]| {
+            conditions
+                .iter()
+                .position(|condition| condition.column == column && ops.contains(&condition.op))
+        };
+        let compare = Op::Compare;
+        let (mut used, mut equal) = (Vec::new(), 0);
+        let total = candidate.partial.as_ref().map_or(total, |(_, rows)| rows.min(total));
+        for column in &candidate.columns {
+            let ops = [compare(Comparison::Equal), Op::Null];
+            let Some(condition) = find(*column, &ops) else { break };
+            used.push(condition);
+            equal += 1;
+        }
+        let is_value = |at: &usize| conditions[*at].op != Op::Null;
+        let is_one =
+            candidate.unique && equal == candidate.columns.len() && used.iter().all(is_value);
+        let (mut several, mut bounded) = (false, false);
+        if let Some(column) = candidate.columns.get(equal) {
+            let lower =
+                find(*column, &[compare(Comparison::Greater), compare(Comparison::GreaterEqual)]);
+            let upper = find(*column, &[compare(Comparison::Less), compare(Comparison::LessEqual)]);
+            bounded = lower.is_some() || upper.is_some();
+            if let Some(any) = find(*column, &[Op::Any]) {
+                used.push(any);
+                (several, bounded) = (true, false);
+            } else if bounded {
+                used.extend(lower.into_iter().chain(upper));
+            } else if let Some(not_null) = find(*column, &[Op::NotNull]) {
+                used.push(not_null);
+                bounded = true;
+            }
+        }
+        let read = if is_one {
+            1.0
+        } else {
+            let decided = used.iter().map(|at| &filters[conditions[*at].place]);
+            (total * self.passing(decided, Some(entry))).max(1.0)
+        };
+        let rows = rows.min(read);
+        let direction = match wish {
+            Some(wish) if !several => {
+                direction(candidate, equal, bounded, is_one, conditions, relation, wish)
+            }
+            _ => None,
+        };
+        let ordered = direction.is_some();
+        let way = Way { access: Access::All, rows, cost: read, read, ordered, decided: Vec::new() };
+        (way, used, direction.unwrap_or(Direction::Forward))
     }
 
     /// The columns of each key of a table, and whether it is unique.
@@ -507,66 +564,6 @@ fn one_row(candidate: &Candidate, conditions: &[Condition<'_>]) -> Option<Vec<us
     candidate.columns.iter().map(equal).collect()
 }
 
-/// What reading by a key would give: the way, with the rows read as its cost; the conditions used;
-/// and in which direction.
-fn weigh(
-    candidate: &Candidate,
-    conditions: &[Condition<'_>],
-    filters: &[Expr],
-    total: f64,
-    relation: &Relation,
-    wish: Option<&Wish>,
-) -> (Way, Vec<usize>, Direction) {
-    let find = |column: i16, ops: &[Op]| {
-        conditions
-            .iter()
-            .position(|condition| condition.column == column && ops.contains(&condition.op))
-    };
-    let compare = Op::Compare;
-    let (mut used, mut passes, mut equal) = (Vec::new(), 1.0, 0);
-    let total = candidate.partial.as_ref().map_or(total, |(_, rows)| rows.min(total));
-    for column in &candidate.columns {
-        let ops = [compare(Comparison::Equal), Op::Null];
-        let Some(condition) = find(*column, &ops) else { break };
-        used.push(condition);
-        passes *= EQUAL;
-        equal += 1;
-    }
-    let is_value = |at: &usize| conditions[*at].op != Op::Null;
-    let is_one = candidate.unique && equal == candidate.columns.len() && used.iter().all(is_value);
-    let (mut several, mut bounded) = (false, false);
-    if let Some(column) = candidate.columns.get(equal) {
-        let lower =
-            find(*column, &[compare(Comparison::Greater), compare(Comparison::GreaterEqual)]);
-        let upper = find(*column, &[compare(Comparison::Less), compare(Comparison::LessEqual)]);
-        bounded = lower.is_some() || upper.is_some();
-        if let Some(any) = find(*column, &[Op::Any]) {
-            used.push(any);
-            passes *= EQUAL * 5.0;
-            (several, bounded) = (true, false);
-        } else if bounded {
-            passes *= if lower.is_some() && upper.is_some() { EQUAL } else { COMPARED };
-            used.extend(lower.into_iter().chain(upper));
-        } else if let Some(not_null) = find(*column, &[Op::NotNull]) {
-            used.push(not_null);
-            bounded = true;
-        }
-    }
-    let read = if is_one { 1.0 } else { (total * passes).max(1.0) };
-    let decided: Vec<usize> = used.iter().map(|at| conditions[*at].place).collect();
-    let rest = filters.iter().enumerate().filter(|(at, _)| !decided.contains(at));
-    let rows = (read * passing(rest.map(|(_, filter)| filter))).max(1.0);
-    let direction = match wish {
-        Some(wish) if !several => {
-            direction(candidate, equal, bounded, is_one, conditions, relation, wish)
-        }
-        _ => None,
-    };
-    let ordered = direction.is_some();
-    let way = Way { access: Access::All, rows, cost: read, read, ordered, decided: Vec::new() };
-    (way, used, direction.unwrap_or(Direction::Forward))
-}
-
 /// The direction in which a key gives the order wished for.
 fn direction(
     candidate: &Candidate,
@@ -628,35 +625,13 @@ fn priced(way: &Way, read: f64, each: f64, wish: Option<&Wish>) -> f64 {
     read * each + compared * 0.25
 }
 
-/// Which part of the rows conditions leave.
-pub(super) fn passing<'q>(filters: impl Iterator<Item = &'q Expr>) -> f64 {
-    filters.map(passing_one).product::<f64>().max(1e-9)
-}
-
-fn passing_one(filter: &Expr) -> f64 {
-    match filter {
-        Expr::Call(call) => match key_comparison(call) {
-            Some((Comparison::Equal, ..)) => EQUAL,
-            Some((Comparison::NotEqual, ..)) => 1.0 - EQUAL,
-            _ => COMPARED,
-        },
-        Expr::ArrayComparison { all: false, .. } => EQUAL * 5.0,
-        Expr::IsNull { negated: true, .. } => 1.0 - EQUAL,
-        Expr::IsNull { negated: false, .. } => EQUAL,
-        Expr::Or(args) => args.iter().map(passing_one).sum::<f64>().min(1.0),
-        Expr::And(args) => args.iter().map(passing_one).product(),
-        Expr::Not(arg) => 1.0 - passing_one(arg),
-        _ => 0.5,
-    }
-}
-
 /// Whether keys of both types are the same bytes.
 fn key_alike(one: aegis_types::Oid, other: aegis_types::Oid) -> bool {
     let is_text = |oid| matches!(oid, type_oid::TEXT | type_oid::VARCHAR);
     is_text(one) && is_text(other)
 }
 
-fn mirrored(op: Comparison) -> Comparison {
+pub(super) fn mirrored(op: Comparison) -> Comparison {
     match op {
         Comparison::Less => Comparison::Greater,
         Comparison::LessEqual => Comparison::GreaterEqual,

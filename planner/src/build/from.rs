@@ -12,7 +12,7 @@ use aegis_storage::TreeId;
 use aegis_types::builtin::{FunctionRow, Implementation};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
-use super::access::{Around, Wish, equality_of, passing, undecided};
+use super::access::{Around, Wish, equality_of, undecided};
 use super::semi::Semi;
 use super::{Builder, column};
 use crate::compile::{Layout, compile, equality, is_constant, widened};
@@ -131,7 +131,7 @@ impl Builder {
         for (filter, shown) in filters {
             let predicate = compile(self, &filter, &layout, depth)?;
             let (types, ordered) = (plan.types.clone(), plan.ordered);
-            let rows = (plan.rows * passing(std::iter::once(&filter))).max(1.0);
+            let rows = (plan.rows * self.passing([&filter], None)).max(1.0);
             let described = Described { expr: shown.unwrap_or(filter), names: self.names() };
             let kind = PlanKind::Filter(Box::new(plan), predicate, described);
             plan = Plan { ordered, ..Plan::new(kind, types).with_rows(rows) };
@@ -164,7 +164,7 @@ impl Builder {
             visit_expr(filter, 0, &mut columns);
             !is_volatile(filter) && columns.0.iter().all(|name| passed.0.contains_key(name))
         });
-        let estimate = (rows * passing(below.iter())).max(1.0);
+        let estimate = (rows * self.passing(&below, None)).max(1.0);
         let (input, _) = self.filter(*input, passed, below, depth)?;
         let plan = Plan::new(PlanKind::Project(Box::new(input), exprs), types);
         Ok((Plan { ordered, origin, ..plan.with_rows(estimate) }, above))
@@ -360,6 +360,7 @@ impl Builder {
     ) -> SqlResult<(Plan, Layout)> {
         let mut both = left_layout.clone();
         both.append(&right_layout, left.types.len());
+        let rows = self.joined(kind, left.rows, (&right_layout, right.rows), &on);
         let (mut keys, mut equal, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         let names = self.names();
         for condition in on {
@@ -372,12 +373,6 @@ impl Builder {
             }
         }
         let filter = self.all_of(&rest, &both, depth)?;
-        let product = left.rows * right.rows;
-        let rows = match (kind, keys.is_empty()) {
-            (JoinType::Semi | JoinType::Anti, _) => left.rows,
-            (_, true) => product * passing(rest.iter()),
-            (_, false) => left.rows.max(right.rows),
-        };
         let gives_right = !matches!(kind, JoinType::Semi | JoinType::Anti);
         let mut types = left.types.clone();
         if gives_right {
@@ -388,6 +383,36 @@ impl Builder {
         let join = JoinPlan { kind, left, right, keys, filter, equal, rest };
         let plan = Plan::new(PlanKind::Join(join), types).with_rows(rows.max(1.0));
         Ok((plan, if gives_right { both } else { left_layout }))
+    }
+
+    /// Notes how many rows conditions leave of a table.
+    fn leaves(&mut self, entry: usize, rows: f64) {
+        if let Some(left) = self.left.last_mut() {
+            left.insert(entry, rows);
+        }
+    }
+
+    /// How many rows a join gives.
+    fn joined(
+        &mut self,
+        kind: JoinType,
+        left: f64,
+        (right_layout, right): (&Layout, f64),
+        on: &[Expr],
+    ) -> f64 {
+        if matches!(kind, JoinType::Semi | JoinType::Anti) {
+            let entry = right_layout.entries().first().copied().unwrap_or_default();
+            let part = self.matching(on, entry, right);
+            return if kind == JoinType::Semi { left * part } else { left * (1.0 - part) }.max(1.0);
+        }
+        let pairs = left * right * self.passing(on, None);
+        let least = match kind {
+            JoinType::Left => left,
+            JoinType::Right => right,
+            JoinType::Full => left.max(right),
+            _ => 1.0,
+        };
+        pairs.max(least).max(1.0)
     }
 
     /// The way to a table's rows by a key that the rows joined so far give, if that is cheaper than
@@ -432,20 +457,20 @@ impl Builder {
         way: super::access::Way,
         scope: Scope<'_>,
     ) -> SqlResult<(Plan, Layout)> {
+        let (own, on): (Vec<Expr>, Vec<Expr>) = conditions
+            .iter()
+            .cloned()
+            .partition(|condition| entries_of(condition).iter().all(|entry| *entry == at));
+        let (right, _) = self.size(at, relation, &own);
+        self.leaves(at, right);
         let rest = undecided(conditions, &way.decided);
-        let each = way.rows;
         let (inner, inner_types, inner_layout) = self.scan(at, relation, way, scope)?;
+        let rows = self.joined(kind, left.rows, (&inner_layout, right), &on);
         let mut both = layout.clone();
         both.append(&inner_layout, left.types.len());
         let filter = self.all_of(&rest, &both, scope.depth)?;
         let names = self.names();
         let rest = rest.into_iter().map(|expr| Described { expr, names: names.clone() }).collect();
-        let matches = (left.rows * each).max(1.0);
-        let rows = match kind {
-            JoinType::Inner => matches,
-            JoinType::Left => matches.max(left.rows),
-            _ => left.rows,
-        };
         let (mut types, ordered) = (left.types.clone(), left.ordered);
         if !matches!(kind, JoinType::Semi | JoinType::Anti) {
             types.extend(&inner_types);
@@ -595,6 +620,7 @@ impl Builder {
         let way = self.way(at, relation, &filters, scope.wish, None, scope.depth)?;
         let rest = undecided(filters, &way.decided);
         let (ordered, rows) = (way.ordered, way.rows);
+        self.leaves(at, rows);
         let (scan, types, layout) = self.scan(at, relation, way, scope)?;
         let plan = Plan::new(PlanKind::Scan(scan), types).with_rows(rows);
         let (plan, layout) = self.filter(Plan { ordered, ..plan }, layout, rest, scope.depth)?;

@@ -178,6 +178,11 @@ impl Builder {
             types.push(DUMMY);
         }
         let names = self.names();
+        let rows = sets.iter().map(|places: &Vec<usize>| {
+            let exprs: Vec<Expr> = places.iter().map(|at| asked.groups[*at].clone()).collect();
+            self.groups(&exprs, plan.rows)
+        });
+        let rows = rows.sum();
         let described = asked.groups.into_iter();
         let described = described.map(|expr| Described { expr, names: names.clone() }).collect();
         let aggregate = AggregatePlan {
@@ -189,7 +194,7 @@ impl Builder {
             calls: Arc::new(calls),
             groupings: asked.groupings,
         };
-        let mut plan = Plan::new(PlanKind::Aggregate(aggregate), types);
+        let mut plan = Plan::new(PlanKind::Aggregate(aggregate), types).with_rows(rows);
         let (mut filters, mut gates) = (Vec::new(), Vec::new());
         query.having.iter().for_each(|having| conjuncts(having, &mut filters));
         // A condition that is the same for all groups is asked before there are any.

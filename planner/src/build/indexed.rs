@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aegis_catalog::Relation;
-use aegis_sql::analyze::{Analyzer, AnalyzerContext, ExprPlace};
+use aegis_sql::analyze::{Analyzer, AnalyzerContext, ExprPlace, same_expression};
 use aegis_sql::bound::Expr;
 use aegis_sql::parser;
 use aegis_sql::query_engine::StatementContext;
@@ -18,6 +18,8 @@ use super::access::{EXPRESSION, over_entry};
 #[derive(Debug, Default)]
 pub(super) struct Indexed {
     expressions: Vec<(String, Expr)>,
+    /// Where what is known of each is kept, and whether no value of it comes twice.
+    kept: Vec<(Oid, i16, bool)>,
     /// The condition of each partial index.
     pub(super) predicates: HashMap<Oid, Expr>,
 }
@@ -31,12 +33,15 @@ impl Indexed {
                 continue;
             };
             // What cannot be analyzed any more, no plan can use.
-            for expression in body.keys.iter().filter_map(|key| key.expression.as_ref()) {
+            for (number, key) in (1_i16..).zip(&body.keys) {
+                let Some(expression) = &key.expression else { continue };
                 if found.number(&expression.text).is_none()
                     && let Ok(expr) =
                         analyzed(&expression.text, relation, ExprPlace::IndexExpression, context)
                 {
                     found.expressions.push((expression.text.clone(), expr));
+                    let is_whole = body.unique && body.valid && body.predicate.is_none();
+                    found.kept.push((*oid, number, is_whole && body.keys.len() == 1));
                 }
             }
             if let Some(predicate) = &body.predicate
@@ -53,6 +58,13 @@ impl Indexed {
     pub(super) fn number(&self, text: &str) -> Option<i16> {
         let at = self.expressions.iter().position(|(known, _)| known == text)?;
         Some(EXPRESSION - i16::try_from(at).ok()?)
+    }
+
+    /// Where what is known of an expression over an entry is kept: the index, the number of its
+    /// column; and whether no value comes twice.
+    pub(super) fn statistics_of(&self, at: usize, expr: &Expr) -> Option<(Oid, i16, bool)> {
+        let same = |(_, known): &(String, Expr)| same_expression(&over_entry(known, at), expr);
+        self.expressions.iter().position(same).map(|place| self.kept[place])
     }
 
     /// The expressions over an entry of a query.

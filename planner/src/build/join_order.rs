@@ -11,8 +11,9 @@ use aegis_catalog::Relation;
 use aegis_sql::bound::{Expr, JoinTree, Query, RteKind};
 
 use super::Builder;
-use super::access::{COMPARED, EQUAL, Wish, equality_of};
+use super::access::{Wish, equality_of};
 use super::from::Item;
+use crate::known::COMPARED;
 use crate::rewrite::{entries_of, is_volatile};
 
 /// So many items are ordered by looking at every set of them.
@@ -36,6 +37,8 @@ struct Facts {
 /// A condition between items.
 struct Link {
     items: u64,
+    /// Which part of the combinations passes it.
+    passes: f64,
     /// For each item that it is an equality with a column of: the column, and the other items.
     equal: Vec<(usize, i16, u64)>,
 }
@@ -71,7 +74,7 @@ impl Builder {
         }
         let facts: Vec<Facts> =
             items.iter().map(|item| self.facts(item, items, filters, query)).collect();
-        let links = links(items, filters);
+        let links = self.links(items, filters);
         if let Some(wish) = wish
             && let Some(limit) = wish.limit
             && let Some(first) = items.iter().position(|item| item.entries.contains(&wish.entry))
@@ -168,27 +171,31 @@ fn bit(at: usize) -> u64 {
     1u64.checked_shl(u32::try_from(at).unwrap_or(63)).unwrap_or(0)
 }
 
-fn links(items: &[Item<'_>], filters: &[Expr]) -> Vec<Link> {
-    let mut found = Vec::new();
-    for filter in filters.iter().filter(|filter| !is_volatile(filter)) {
-        let mask = mask_of(items, &entries_of(filter));
-        if mask.count_ones() < 2 {
-            continue;
-        }
-        let mut equal = Vec::new();
-        for (at, item) in items.iter().enumerate() {
-            if let JoinTree::Entry(entry) = item.tree
-                && let Some((column, other)) = equality_of(filter, *entry)
-            {
-                let others = mask_of(items, &entries_of(other));
-                if others & bit(at) == 0 {
-                    equal.push((at, column, others));
+impl Builder {
+    /// The conditions between items.
+    fn links(&mut self, items: &[Item<'_>], filters: &[Expr]) -> Vec<Link> {
+        let mut found = Vec::new();
+        for filter in filters.iter().filter(|filter| !is_volatile(filter)) {
+            let mask = mask_of(items, &entries_of(filter));
+            if mask.count_ones() < 2 {
+                continue;
+            }
+            let mut equal = Vec::new();
+            for (at, item) in items.iter().enumerate() {
+                if let JoinTree::Entry(entry) = item.tree
+                    && let Some((column, other)) = equality_of(filter, *entry)
+                {
+                    let others = mask_of(items, &entries_of(other));
+                    if others & bit(at) == 0 {
+                        equal.push((at, column, others));
+                    }
                 }
             }
+            let passes = self.passing([filter], None);
+            found.push(Link { items: mask, passes, equal });
         }
-        found.push(Link { items: mask, equal });
+        found
     }
-    found
 }
 
 struct Found {
@@ -262,16 +269,8 @@ fn steps(facts: &[Facts], links: &[Link], set: u64, here: &Step) -> Vec<Step> {
             links_here += 1;
             let own_column =
                 link.equal.iter().find(|(at, _, others)| *at == item && others & !set == 0);
-            passes *= match own_column {
-                Some((_, column, _)) => {
-                    columns.push(*column);
-                    let other = link.equal.iter().find(|(at, ..)| *at != item);
-                    let other = other.map_or(1.0, |(at, column, _)| distinct(&facts[*at], *column));
-                    1.0 / distinct(own, *column).max(other)
-                }
-                None if link.equal.is_empty() => COMPARED,
-                None => EQUAL,
-            };
+            passes *= link.passes;
+            columns.extend(own_column.map(|(_, column, _)| *column));
         }
         let has_key = |key: &(Vec<i16>, bool)| {
             key.0.first().is_some_and(|first| columns.contains(first) && !own.fixed.contains(first))
@@ -304,10 +303,4 @@ fn steps(facts: &[Facts], links: &[Link], set: u64, here: &Step) -> Vec<Step> {
         if links_here > 0 || own.needs != 0 { connected.push(step) } else { others.push(step) }
     }
     if connected.is_empty() { others } else { connected }
-}
-
-/// How many values a column has.
-fn distinct(facts: &Facts, column: i16) -> f64 {
-    let is_key = facts.keys.iter().any(|(key, unique)| *unique && *key == [column]);
-    if is_key { facts.total } else { facts.total.min(1.0 / EQUAL) }
 }

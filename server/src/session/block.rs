@@ -267,8 +267,12 @@ impl Session {
                 Some(turn)
             }
         };
-        if let Some(txn) = txn {
+        if let Some(mut txn) = txn {
+            let changed = txn.take_changed();
             txn.commit().await?;
+            if !changed.is_empty() {
+                self.instance.table_activity.committed(&changed);
+            }
         }
         if !pending.is_empty() {
             channels.committed(pending);

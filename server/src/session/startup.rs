@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use aegis_catalog::CatalogSnapshot;
 use aegis_catalog::access::{Kind, Privilege};
+use aegis_catalog::snapshot::BOOTSTRAP_ROLE;
+use aegis_catalog::{CatalogSnapshot, Database, Role};
 use aegis_sql::query_engine::CancelFlag;
 use aegis_sql::settings::SessionSettings;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+use tokio_util::sync::CancellationToken;
 
 use super::{PreparedStatements, Session, host};
-use crate::cancel::StopHandle;
-use crate::instance::{Instance, SessionEntry};
+use crate::cancel::{CancelRegistry, StopHandle};
+use crate::instance::{Activity, Instance, SessionEntry};
 use crate::notify::Channels;
 use crate::tls::TlsSession;
+
+/// The process id of sessions that the server has itself: no client's.
+const INTERNAL_PROCESS: i32 = 0;
 
 /// What StartupMessage asked for.
 #[derive(Clone, Debug)]
@@ -80,6 +85,59 @@ impl Session {
             .detail("User does not have CONNECT privilege.")
             .fatal());
         }
+        let limit = |limit: i32| if role.superuser { -1 } else { limit };
+        let limits = (limit(role.connection_limit), limit(database.connection_limit));
+        let entry = SessionEntry {
+            database: database.name.clone(),
+            user: startup.user.clone(),
+            start_time: aegis_types::clock::now(),
+            stop_handle: startup.stop_handle.clone(),
+            client_address: startup.client_address,
+            tls: startup.tls.clone(),
+            activity: Arc::default(),
+        };
+        let (role, database) = (role.clone(), database.clone());
+        let session = Self::made(instance, startup, &role, &database, entry.activity.clone())?;
+        session.instance.register(session.process_id, entry, limits.0, limits.1)?;
+        session.note_idle();
+        Ok(session)
+    }
+
+    /// A session of the server's own in a database, which nobody sees.
+    ///
+    /// # Errors
+    /// 3D000; what the settings raise.
+    pub(crate) fn open_internal(instance: Arc<Instance>, database: Oid) -> SqlResult<Self> {
+        let catalog = instance.catalog();
+        let role = catalog.role(BOOTSTRAP_ROLE).cloned();
+        let role = role.ok_or_else(|| SqlError::internal("the first role is gone"))?;
+        let database = catalog.database(database).cloned().ok_or_else(|| {
+            SqlError::new(SqlState::UndefinedDatabase, "the database does not exist any more")
+        })?;
+        let slot = CancelRegistry::default()
+            .enter(CancellationToken::new())
+            .map_err(|error| SqlError::internal(error.to_string()))?;
+        let startup = Startup {
+            user: role.name.clone(),
+            database: Some(database.name.clone()),
+            parameters: Vec::new(),
+            process_id: INTERNAL_PROCESS,
+            stop_handle: slot.stop_handle(),
+            client_address: None,
+            tls: None,
+        };
+        Self::made(instance, startup, &role, &database, Arc::default())
+    }
+
+    /// A session of a role that may have it.
+    fn made(
+        instance: Arc<Instance>,
+        startup: Startup,
+        role: &Role,
+        database: &Database,
+        activity: Arc<parking_lot::Mutex<Activity>>,
+    ) -> SqlResult<Self> {
+        let catalog = instance.catalog();
         let mut settings = SessionSettings::default();
         settings.log_in(&role.name);
         settings.is_superuser = role.superuser;
@@ -89,6 +147,11 @@ impl Session {
         let statistics = instance.statistics.options();
         settings.fix("pg_stat_statements.max", statistics.statements_max.to_string());
         settings.fix("pg_stat_statements.save", on_or_off(statistics.save).to_owned());
+        let analyzing = instance.auto_analyze();
+        settings.fix("autovacuum", on_or_off(analyzing.enabled).to_owned());
+        settings.fix("autovacuum_analyze_scale_factor", analyzing.scale_factor.to_string());
+        settings.fix("autovacuum_analyze_threshold", analyzing.threshold.to_string());
+        settings.fix("autovacuum_naptime", analyzing.naptime.as_secs().to_string());
         settings.fix("lc_collate", database.collate.clone());
         settings.fix("lc_ctype", database.ctype.clone());
         let mut stored = stored_settings(&catalog, database.oid, role.oid);
@@ -126,7 +189,6 @@ impl Session {
             process_id: startup.process_id,
             database: database.oid,
             database_name: database.name.clone(),
-            user: startup.user,
             login_role: role.oid,
             settings,
             reported: BTreeMap::new(),
@@ -137,7 +199,7 @@ impl Session {
             portals,
             notices: Vec::new(),
             cancel: CancelFlag::default(),
-            activity: Arc::default(),
+            activity,
             statement_timestamp: aegis_types::clock::now(),
             measure: None,
             tracking: super::tracking::Tracking::default(),
@@ -150,22 +212,6 @@ impl Session {
         };
         session.current_catalog();
         session.begin_with(stored);
-        let limit = |limit: i32| if role.superuser { -1 } else { limit };
-        session.instance.register(
-            session.process_id,
-            SessionEntry {
-                database: session.database_name.clone(),
-                user: session.user.clone(),
-                start_time: session.statement_timestamp,
-                stop_handle: startup.stop_handle,
-                client_address: startup.client_address,
-                tls: startup.tls,
-                activity: session.activity.clone(),
-            },
-            limit(role.connection_limit),
-            limit(database.connection_limit),
-        )?;
-        session.note_idle();
         Ok(session)
     }
 

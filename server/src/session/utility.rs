@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aegis_sql::ast::{
-    self, LockMode, LockStmt, Statement, VacuumStmt, VariableSetKind, VariableSetStmt,
-};
+use aegis_sql::ast::{self, LockMode, LockStmt, Statement, VariableSetKind, VariableSetStmt};
 use aegis_sql::ddl::Ddl;
 use aegis_sql::query_engine::{DatumRows, StatementContext};
 use aegis_sql::settings;
@@ -267,14 +265,19 @@ impl Session {
         if force {
             self.end_sessions_of(name)?;
         }
-        let mut others = self.instance.sessions_of(name);
+        let left = catalog.database_named(name).map(|database| database.oid);
+        let count = || {
+            let analyzes = left.is_some_and(|oid| self.instance.analyzing.leave(oid));
+            self.instance.sessions_of(name) + usize::from(analyzes)
+        };
+        let mut others = count();
         for _ in 0..LEAVING_POLLS_MAX {
             if others == 0 {
                 return Ok(());
             }
             self.cancel.check()?;
             tokio::time::sleep(LEAVING_POLL).await;
-            others = self.instance.sessions_of(name);
+            others = count();
         }
         if others > 0 {
             let plural = if others == 1 { "is 1 other session" } else { "are other sessions" };
@@ -517,82 +520,11 @@ impl Session {
         }
         Ok(Outcome::Done("LOCK TABLE".to_owned()))
     }
-
-    /// VACUUM flushes and reclaims, whatever FULL and FREEZE say; ANALYZE counts rows.
-    async fn vacuum(&mut self, vacuum: &VacuumStmt) -> SqlResult<Outcome> {
-        if vacuum.is_vacuum {
-            self.refuse_in_block("VACUUM")?;
-        }
-        let catalog = self.current_catalog();
-        let mut tables = Vec::new();
-        for target in &vacuum.relations {
-            if let Some(system) = self.system_relation(&catalog, &target.relation) {
-                self.skip_system_relation(&catalog, system, vacuum.is_vacuum);
-                continue;
-            }
-            let table = self.find_relation(&catalog, &target.relation)?;
-            if self.may_maintain(&catalog, &table, vacuum.is_vacuum) {
-                tables.push(table.oid);
-            }
-        }
-        let named = !vacuum.relations.is_empty();
-        let asked = |name: &str| vacuum.options.iter().any(|o| o.name == name && is_on(o));
-        let analyzes = !vacuum.is_vacuum || asked("analyze");
-        if !named {
-            let all = catalog.relations_of(self.database).filter(|it| it.as_table().is_some());
-            for table in all {
-                if self.may_maintain(&catalog, table, vacuum.is_vacuum) {
-                    tables.push(table.oid);
-                }
-            }
-        }
-        if vacuum.is_vacuum {
-            self.instance.store.flush_now().await?;
-        }
-        if asked("verbose") {
-            let code = SqlState::SuccessfulCompletion;
-            let names = tables.iter().filter_map(|oid| catalog.relation(*oid));
-            let names: Vec<String> = names
-                .map(|table| {
-                    let schema = catalog.schema_name(table.schema).unwrap_or_default();
-                    format!("{schema}.{}", table.name)
-                })
-                .collect();
-            let database = catalog.database(self.database).map_or("", |d| d.name.as_str());
-            for name in names {
-                if vacuum.is_vacuum {
-                    self.notice("INFO", code, format!("vacuuming \"{database}.{name}\""));
-                }
-                if analyzes {
-                    self.notice("INFO", code, format!("analyzing \"{name}\""));
-                }
-            }
-        }
-        if !analyzes {
-            return Ok(Outcome::Done("VACUUM".to_owned()));
-        }
-        let search_path = self.search_path(&catalog);
-        let context = self.statement_context(catalog, Arc::new([])).await?;
-        let shared = self.shared_transaction()?;
-        let mut guard = shared.lock().await;
-        let instance = self.instance.clone();
-        let txn = guard.as_mut().ok_or_else(transaction_over)?;
-        let mut ddl = self.ddl(txn, &instance, context, search_path);
-        for table in tables {
-            ddl.analyze_table(table).await?;
-        }
-        let changes = ddl.changes;
-        drop(guard);
-        if let Some(block) = &mut self.block {
-            block.add_ddl(changes);
-        }
-        let tag = if vacuum.is_vacuum { "VACUUM" } else { "ANALYZE" };
-        Ok(Outcome::Done(tag.to_owned()))
-    }
 }
 
 /// Whether an option that is on or off is on.
-fn is_on(option: &ast::DefElem) -> bool {
+/// Whether an option without a value, or with a true one, is on.
+pub(super) fn is_on(option: &ast::DefElem) -> bool {
     match &option.value {
         None => true,
         Some(ast::DefValue::Integer(number)) => *number != 0,

@@ -449,6 +449,7 @@ impl Ddl<'_> {
         if self.context.catalog.privileges(class, table, column).is_some() {
             self.delete(aegis_catalog::DescriptorKey::Privileges(class, table, column))?;
         }
+        self.forget_statistics(table, number)?;
         self.change_column(table, number, |column| {
             column.dropped = true;
             column.name = dropped_name(number);

@@ -64,6 +64,9 @@ impl Ddl<'_> {
         }
         let numbers: BTreeSet<i16> =
             conversions.iter().map(|conversion| old.columns[conversion.at].number).collect();
+        for number in &numbers {
+            self.forget_statistics(table, *number)?;
+        }
         let changed = self.put_relation(changed)?;
         self.check_index_types(&changed, &numbers)?;
         self.retype_identities(&changed, &numbers).await?;

@@ -55,6 +55,7 @@ impl Ddl<'_> {
             if let Some(Item::Relation(oid)) = found {
                 let relation = self.relation(oid)?;
                 self.refuse_managed(&relation, "drop table")?;
+                self.refuse_needed_index(&relation)?;
             }
             if let Some(item) = found.filter(|item| !targets.contains(item)) {
                 targets.push(item);

@@ -206,8 +206,16 @@ impl Ddl<'_> {
 
     /// Locks a relation and looks at its newest descriptor.
     pub(super) async fn lock(&mut self, oid: Oid, mode: TableLockMode) -> SqlResult<()> {
+        self.lock_with(oid, mode, LockWait::Wait { timeout: self.lock_timeout }).await
+    }
+
+    pub(super) async fn lock_with(
+        &mut self,
+        oid: Oid,
+        mode: TableLockMode,
+        wait: LockWait,
+    ) -> SqlResult<()> {
         let object = (u64::from(self.context.database.0) << 32) | u64::from(oid.0);
-        let wait = LockWait::Wait { timeout: self.lock_timeout };
         self.context.cancel.wait(self.txn.lock_table(object, mode, wait)).await?;
         self.refresh(DescriptorKey::Relation(oid))
     }

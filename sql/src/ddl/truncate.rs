@@ -1,4 +1,4 @@
-//! `TRUNCATE`: new trees in place of the old ones. And counting rows for `ANALYZE`.
+//! `TRUNCATE`: new trees in place of the old ones.
 
 use aegis_catalog::access::{Kind, Privilege};
 use aegis_catalog::{Relation, RelationBody};
@@ -96,37 +96,5 @@ impl Ddl<'_> {
             self.renew_index_tree(index).await?;
         }
         Ok(())
-    }
-
-    /// Counts the rows of a table for the planner: what `ANALYZE` and `VACUUM` do.
-    ///
-    /// # Errors
-    /// What locking and reading raise.
-    pub async fn analyze_table(&mut self, table: Oid) -> SqlResult<()> {
-        self.lock(table, TableLockMode::ShareUpdateExclusive).await?;
-        let Some(relation) = self.context.catalog.relation(table).cloned() else {
-            return Ok(());
-        };
-        let Some(body) = relation.as_table() else {
-            return Ok(());
-        };
-        let view = self.txn.newest_view()?;
-        let range = aegis_storage::KeyRange::all();
-        let forward = aegis_storage::Direction::Forward;
-        let mut scan = view.scan(TreeId(body.tree), range, forward)?;
-        let mut block = aegis_storage::Block::default();
-        let mut rows = 0_u64;
-        while scan.next_block(&mut block)? {
-            self.context.cancel.check()?;
-            rows += block.len() as u64;
-        }
-        let mut counted = (*relation).clone();
-        if let RelationBody::Table(body) = &mut counted.body {
-            #[expect(clippy::cast_precision_loss, reason = "an estimate, float4 in pg_class")]
-            {
-                body.row_count = rows as f32;
-            }
-        }
-        self.put_relation(counted).map(drop)
     }
 }

@@ -21,6 +21,8 @@ pub struct Kept(Arc<Rooms>);
 #[derive(Default)]
 struct Rooms {
     plan: Mutex<Option<KeptPlan>>,
+    /// How often a short plan had to go for one by other values.
+    replaced: AtomicU32,
     compiled: OnceLock<Arc<dyn Any + Send + Sync>>,
     /// The tables that are locked before it runs, and how.
     locks: OnceLock<Arc<[TableLock]>>,
@@ -29,6 +31,9 @@ struct Rooms {
     /// Whether nothing in it asks the session.
     asks_nobody: OnceLock<bool>,
 }
+
+/// A short plan is made for the values of its parameters so often; then for any. PostgreSQL does alike.
+const REPLACED_MAX: u32 = 5;
 
 /// A table that a statement locks.
 #[derive(Clone, Copy, Debug)]
@@ -69,11 +74,20 @@ impl Kept {
         let kept = self.0.plan.lock().clone();
         if let Some(KeptPlan { plan, since }) = kept
             && since <= now
-            && plan.is_current(context)
         {
-            return Ok(plan);
+            if plan.is_current(context) {
+                return Ok(plan);
+            }
+            if plan.is_short() {
+                self.0.replaced.fetch_add(1, Ordering::Relaxed);
+            }
         }
-        let plan = engine.plan(query, context)?;
+        let plan = if self.0.replaced.load(Ordering::Relaxed) < REPLACED_MAX {
+            engine.plan(query, context)?
+        } else {
+            engine
+                .plan(query, &StatementContext { parameters: Arc::default(), ..context.clone() })?
+        };
         *self.0.plan.lock() = Some(KeptPlan { plan: plan.clone(), since: now });
         Ok(plan)
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use aegis_catalog::system::{
     self, CursorRow, EncryptionRow, HbaRow, PlanCacheRow, PreparedRow, ServerState, SessionRow,
-    SettingRow, SystemContext,
+    SettingRow, SystemContext, TableActivityRow,
 };
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
 use aegis_sql::settings::{self, Context, Kind, SessionSettings, Setting, Unit};
+use aegis_storage::TreeId;
 use aegis_types::{Datum, SqlError, SqlResult, TypeRef};
 
 use super::{Identity, Observed};
@@ -134,6 +135,11 @@ impl ServerState for SessionRelations {
 
     fn locks(&self) -> Vec<aegis_storage::LockReport> {
         self.identity.instance.store.locks()
+    }
+
+    fn table_activity(&self, table: &Relation) -> TableActivityRow {
+        let tree = table.as_table().map_or(0, |table| table.tree);
+        self.identity.instance.table_activity.row(table.oid, TreeId(tree))
     }
 
     fn sequence_last_value(&self, sequence: &Relation) -> Option<i64> {
