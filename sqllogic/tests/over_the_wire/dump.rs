@@ -192,7 +192,8 @@ fn keys_are_dumped_and_restored() {
     let folder = folder.to_str().unwrap();
     place.run("pg_dump", &["-Fd", "-f", folder, "-d", "original"], "");
     place.create("from_folder");
-    place.run("pg_restore", &["--exit-on-error", "-j", "2", "-d", "from_folder", folder], "");
+    // Several jobs do not keep the order of an extension's rows, on PostgreSQL neither.
+    place.run("pg_restore", &["--exit-on-error", "-d", "from_folder", folder], "");
     assert_same("-Fd", &kept, &shown("from_folder"));
     // Keys and rows are restored together, and go on from there.
     place.sql("plain", "SELECT kv_put('a', 'on', if_version => kv_version('a')), kv_delete('b');");
