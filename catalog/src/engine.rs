@@ -144,10 +144,15 @@ fn list(text: &'static str) -> impl Iterator<Item = &'static str> {
 
 fn parameter(text: &str, mode: u8) -> FunctionParameter {
     let (declared, default) = match text.split_once(" = ") {
-        Some((declared, default)) => (declared, Some(default.to_owned())),
+        Some((declared, default)) => (declared, Some(default)),
         None => (text, None),
     };
     let (name, ty) = declared.split_once(' ').expect("a parameter is a name and a type");
+    // A NULL is of the parameter's type.
+    let default = default.map(|text| match text {
+        "NULL" => format!("NULL::{ty}"),
+        text => text.to_owned(),
+    });
     let name = name.trim_matches('"');
     FunctionParameter { name: name.to_owned(), ty: type_named(ty), mode, default }
 }

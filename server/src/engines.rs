@@ -71,8 +71,10 @@ impl Instance {
     /// # Errors
     /// What making them raises.
     pub(crate) async fn install_engines(self: &Arc<Self>, database: &str) -> SqlResult<()> {
-        let statement = format!("CREATE EXTENSION IF NOT EXISTS {SCHEMA}");
-        self.run_within(database, "engines", &statement).await.map(drop)
+        // The transaction that waits for this may itself hold what this waits for.
+        let statements =
+            format!("SET lock_timeout = '5s'; CREATE EXTENSION IF NOT EXISTS {SCHEMA}");
+        self.run_within(database, "engines", &statements).await.map(drop)
     }
 }
 

@@ -161,11 +161,6 @@ impl NotificationHub {
         heard.entry((database, channel.into())).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
-    /// Whether anybody would notice that a channel is woken.
-    fn has_listener(&self, key: &(Oid, Arc<str>)) -> bool {
-        self.heard.lock().contains_key(key) || self.channels.lock().contains_key(key)
-    }
-
     /// Wakes who listens. Unlike a notification this keeps no order among commits; a mailbox that is
     /// full has woken its session already.
     fn wake(&self, database: Oid, wakes: Vec<Notification>) {
@@ -341,16 +336,14 @@ impl Channels {
         Ok(())
     }
 
-    /// Wakes who listens to a channel of an engine, if anybody does: once for equal wakes, and beyond
-    /// some in one transaction once a channel, without a payload.
+    /// Wakes who listens to a channel of an engine when the transaction commits, whoever has begun to
+    /// listen by then: once for equal wakes in a row, and beyond some in one transaction once a channel,
+    /// without a payload.
     ///
     /// # Errors
     /// 22023 for names that are too long.
     pub fn wake(&self, channel: &str, payload: &str) -> SqlResult<()> {
         let channel: Arc<str> = channel.into();
-        if !self.hub.has_listener(&(self.database, Arc::clone(&channel))) {
-            return Ok(());
-        }
         let pending = &mut self.state.lock().pending;
         let mut payload: Arc<str> = payload.into();
         if pending.wakes.len() >= WAKES_MAX || payload.len() >= PAYLOAD_BYTES {
@@ -358,9 +351,10 @@ impl Channels {
         }
         let process_id = self.process_id;
         let wake = Notification { process_id, channel, payload };
-        let is_known = match wake.payload.is_empty() {
-            true => pending.wakes.contains(&wake),
-            false => pending.wakes.last() == Some(&wake),
+        let is_known = match pending.wakes.get(WAKES_MAX..) {
+            // One a channel.
+            Some(beyond) => beyond.contains(&wake),
+            None => pending.wakes.last() == Some(&wake),
         };
         if !is_known {
             pending.wakes.push(wake);

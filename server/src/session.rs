@@ -202,8 +202,8 @@ pub struct Session {
     several_statements: bool,
     /// Whether the session has, or had, temporary relations.
     uses_temporary: bool,
-    /// Whether the relations of engines need not be made: they are there, or this session makes them.
-    knows_engines: bool,
+    /// Whether the relations of engines are not made when they are named: this session makes them.
+    makes_engines: bool,
 }
 
 /// How long things may take; `None` is for ever.
@@ -343,7 +343,7 @@ impl Session {
 
     /// The session is driven within the process.
     pub(crate) const fn is_within(&mut self) {
-        self.knows_engines = true;
+        self.makes_engines = true;
     }
 
     /// The relations of engines come into being when a statement first names their schema.
@@ -352,14 +352,13 @@ impl Session {
         text: &str,
         is_of_engine: bool,
     ) -> SqlResult<()> {
-        if self.knows_engines || !(is_of_engine || text.contains(SCHEMA)) {
+        if self.makes_engines || !(is_of_engine || text.contains(SCHEMA)) {
             return Ok(());
         }
         if self.instance.catalog().schema_named(self.database, SCHEMA).is_none() {
             let (instance, database) = (self.instance.clone(), self.database_name.clone());
             Box::pin(instance.install_engines(&database)).await?;
         }
-        self.knows_engines = true;
         Ok(())
     }
 

@@ -42,8 +42,9 @@ pub struct ManagedTable {
     pub name: &'static str,
     /// The column after whose time a row is not there any more.
     pub expires: Option<&'static str>,
-    /// Whether its rows are in dumps: they can be written as those of any table.
-    pub dumped: bool,
+    /// Which of its rows are in dumps, as a WHERE clause, empty for all: they can be written as those
+    /// of any table.
+    pub dumped: Option<&'static str>,
 }
 
 /// A change of a table.
@@ -300,8 +301,12 @@ impl EngineCall<'_> {
     /// Waits for something: on this thread as long as it need not wait, elsewhere then.
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        // Most work is done without waiting.
-        if let Poll::Ready(done) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        // Most work is done without waiting. What begins to wait does so by the clock of that runtime,
+        // whichever runtime's thread this is.
+        let entered = self.host.runtime().enter();
+        let first = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(entered);
+        if let Poll::Ready(done) = first {
             return done;
         }
         at_length(|| self.host.runtime().block_on(work))

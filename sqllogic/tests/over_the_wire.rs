@@ -36,6 +36,8 @@ mod functions;
 mod statistics;
 #[path = "over_the_wire/analyze.rs"]
 mod analyze;
+#[path = "over_the_wire/key_value.rs"]
+mod key_value;
 #[path = "over_the_wire/access.rs"]
 mod access;
 #[path = "over_the_wire/house.rs"]

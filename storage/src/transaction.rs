@@ -340,6 +340,11 @@ impl Transaction {
         Pinned::take(&self.shared.current, &self.shared.registry)?.published.get(tree, key)
     }
 
+    /// Whether the transaction itself has written or deleted a key.
+    pub fn has_changed(&self, tree: TreeId, key: &[u8]) -> Result<bool> {
+        Ok(self.has_written && self.writes.get(tree, key, CommandId::ALL)?.is_some())
+    }
+
     /// Scans a range in the current view.
     pub fn scan(&mut self, tree: TreeId, range: KeyRange, direction: Direction) -> Result<Scan> {
         self.read_view()?.scan(tree, range, direction)

@@ -187,6 +187,9 @@ pub struct Extension {
     /// `extconfig`: those of them whose rows are in dumps.
     #[serde(default)]
     pub dumped: Vec<Oid>,
+    /// `extcondition`: which rows of each, as a WHERE clause; empty for all.
+    #[serde(default)]
+    pub dumped_rows: Vec<String>,
     /// The schemas that belong to it.
     #[serde(default)]
     pub schemas: Vec<Oid>,

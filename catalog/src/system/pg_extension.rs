@@ -16,7 +16,7 @@ fn installed<'a>(context: &SystemContext<'a>, name: &str) -> Option<&'a Extensio
 pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let all = context.catalog().extensions_of(context.names.database);
     all.map(|it| {
-        let conditions = it.dumped.iter().map(|_| "").collect();
+        let conditions = it.dumped_rows.iter().map(String::as_str).collect();
         row![
             it.oid,
             &it.name,

@@ -25,10 +25,21 @@ pub(crate) fn end_of(call: &EngineCall<'_>, at: usize) -> SqlResult<Option<i64>>
         return Err(invalid("a time to live must be greater than zero"));
     }
     let end = i128::from(time_of(&call.context.view)) + span;
-    i64::try_from(end).map(Some).map_err(|_| {
-        SqlError::new(SqlState::DatetimeFieldOverflow, "the time to live is out of range")
-    })
+    match i64::try_from(end) {
+        Ok(end) if is_finite(end) => Ok(Some(end)),
+        _ => {
+            Err(SqlError::new(SqlState::DatetimeFieldOverflow, "the time to live is out of range"))
+        }
+    }
 }
+
+/// Whether a time is one that SQL can write, and not infinity.
+pub(crate) const fn is_finite(time: i64) -> bool {
+    time < TIMES_END && time != i64::MIN
+}
+
+/// The year 294277, in microseconds since 2000: the end of what a timestamp can be.
+const TIMES_END: i64 = 9_223_371_331_200_000_000;
 
 /// A limit on how many rows are returned. Errors: 22023.
 pub(crate) fn limit(call: &EngineCall<'_>, at: usize, what: &str) -> SqlResult<usize> {

@@ -158,8 +158,17 @@ pub(crate) static FUNCTIONS: &[Declaration] = &[
         true,
     ),
     volatile("kv_sweep", "max_keys integer = 1000", "boolean", true),
+    volatile(
+        "kv_alter_namespace",
+        "name text, history integer = NULL, max_bytes bigint = NULL",
+        "void",
+        false,
+    ),
 ];
 
+/// The reference from keys to namespaces is kept by [`crate::namespace::join`]; being one, it puts
+/// namespaces before keys in dumps.
+///
 /// The tables, in the order of [`crate::tables::Tables`].
 pub(crate) static SCRIPT: &[&str] = &[
     "CREATE TABLE aegis.kv_namespaces (
@@ -168,7 +177,7 @@ pub(crate) static SCRIPT: &[&str] = &[
          max_bytes bigint CHECK (max_bytes > 0),
          created_at timestamptz NOT NULL DEFAULT now())",
     "CREATE TABLE aegis.kv (
-         namespace text NOT NULL DEFAULT 'default',
+         namespace text NOT NULL DEFAULT 'default' REFERENCES aegis.kv_namespaces,
          key text NOT NULL,
          value text,
          json jsonb,
@@ -213,9 +222,11 @@ pub(crate) static SCRIPT: &[&str] = &[
 ];
 
 pub(crate) static TABLES: &[ManagedTable] = &[
-    ManagedTable { name: "kv_namespaces", expires: None, dumped: true },
-    ManagedTable { name: "kv", expires: Some("expires_at"), dumped: true },
-    ManagedTable { name: "kv_changes", expires: None, dumped: false },
-    ManagedTable { name: "kv_history", expires: None, dumped: false },
-    ManagedTable { name: "kv_leases", expires: Some("expires_at"), dumped: true },
+    ManagedTable { name: "kv_namespaces", expires: None, dumped: Some("") },
+    // Who held a lease is not there any more where a dump is restored.
+    ManagedTable { name: "kv", expires: Some("expires_at"), dumped: Some("WHERE lease IS NULL") },
+    ManagedTable { name: "kv_changes", expires: None, dumped: None },
+    ManagedTable { name: "kv_history", expires: None, dumped: None },
+    ManagedTable { name: "kv_leases", expires: Some("expires_at"), dumped: None },
+    ManagedTable { name: "kv_sizes", expires: None, dumped: None },
 ];

@@ -25,21 +25,46 @@ pub(crate) struct Keys(pub(crate) Arc<KnownTables>);
 pub(crate) struct Recorded;
 
 /// Looks after `aegis.kv_namespaces`.
-pub(crate) struct Namespaces;
+#[derive(Debug)]
+pub(crate) struct Namespaces(pub(crate) Arc<KnownTables>);
 
 /// Looks after `aegis.kv_leases`.
 pub(crate) struct Leases;
 
 /// The version of a key that is locked: greater than any that it has had, even before it was deleted,
-/// because whoever wrote those has committed before the newest commit.
-pub(crate) fn next_version(changes: &Changes<'_>, old: Option<&OldRow>) -> i64 {
+/// because whoever wrote those has committed before the newest commit, or is this transaction.
+fn next_version(
+    changes: &Changes<'_>,
+    tables: &Tables,
+    old: Option<&OldRow>,
+    named: &[Datum],
+) -> SqlResult<i64> {
     let commits = i64::try_from(changes.txn.newest_seq().0).unwrap_or(i64::MAX >> 11);
     let floor = (commits + 1) * VERSIONS_A_COMMIT;
-    match old.and_then(|old| old.values.get(kv::VERSION)) {
-        Some(Datum::Int8(version)) if *version >= floor => {
-            (version + 1).min(floor + VERSIONS_A_COMMIT - 1)
+    let version = match old.filter(|old| is_same_key(old, named)) {
+        Some(old) => match old.values[kv::VERSION] {
+            Datum::Int8(version) => version + 1,
+            _ => floor,
+        },
+        // Deleted by this transaction: it has written more often than it has given versions.
+        None if changes.txn.has_changed(tables.keys.tree, &row_key(&named[..=kv::KEY])?)? => {
+            floor + i64::try_from(changes.txn.written().0).unwrap_or(VERSIONS_A_COMMIT)
         }
-        _ => floor,
+        None => floor,
+    };
+    Ok(version.clamp(floor, floor + VERSIONS_A_COMMIT - 1))
+}
+
+fn is_same_key(old: &OldRow, row: &[Datum]) -> bool {
+    text(&old.values[kv::NAMESPACE]) == text(&row[kv::NAMESPACE])
+        && text(&old.values[kv::KEY]) == text(&row[kv::KEY])
+}
+
+/// A time; none for NULL.
+fn value_at(row: &[Datum], column: usize) -> Option<i64> {
+    match row[column] {
+        Datum::Timestamptz(time) => Some(time),
+        _ => None,
     }
 }
 
@@ -59,10 +84,10 @@ impl RowHook for Keys {
         old: Option<&OldRow>,
         row: &mut [Datum],
     ) -> SqlResult<()> {
-        row[kv::VERSION] = Datum::Int8(next_version(changes, old));
+        let tables = self.0.of(changes.context)?;
+        row[kv::VERSION] = Datum::Int8(next_version(changes, &tables, old, row)?);
         row[kv::CHANGED_AT] = Datum::Timestamptz(time_of(&changes.context.view));
         if let Datum::Int8(lease) = row[kv::LEASE] {
-            let tables = self.0.of(changes.context)?;
             let key = row_key(&[Datum::Int8(lease)])?;
             let found = changes.newest(&tables.leases, &key)?;
             let found = found.ok_or_else(|| crate::lease::unknown(lease))?;
@@ -79,13 +104,20 @@ impl RowHook for Keys {
         row: Option<&[Datum]>,
     ) -> SqlResult<()> {
         let tables = self.0.of(changes.context)?;
-        let same_key = |old: &OldRow, row: &[Datum]| {
-            text(&old.values[kv::NAMESPACE]) == text(&row[kv::NAMESPACE])
-                && text(&old.values[kv::KEY]) == text(&row[kv::KEY])
-        };
+        if let Some(row) = row
+            && let Datum::Int8(lease) = row[kv::LEASE]
+        {
+            let held = crate::lease::hold(changes, &tables, lease).await?;
+            if value_at(&held.values, crate::lease::EXPIRES_AT) != value_at(row, kv::EXPIRES_AT) {
+                return Err(SqlError::new(
+                    SqlState::TRSerializationFailure,
+                    "could not serialize access due to concurrent update",
+                ));
+            }
+        }
         match (old, row) {
             // An UPDATE has given it another name.
-            (Some(old), Some(row)) if !same_key(old, row) => {
+            (Some(old), Some(row)) if !is_same_key(old, row) => {
                 written(changes, &tables, Some(old), None).await?;
                 written(changes, &tables, None, Some(row)).await
             }
@@ -103,7 +135,13 @@ async fn written(
 ) -> SqlResult<()> {
     let Some(named) = row.or(old.map(|old| old.values.as_slice())) else { return Ok(()) };
     let (space, key) = (named[kv::NAMESPACE].clone(), named[kv::KEY].clone());
-    let settings = namespace::join(changes, tables, text(&space)).await?;
+    let settings = match namespace::join(changes, tables, text(&space)).await {
+        // What is left over can always be removed.
+        Err(error) if row.is_none() && error.code() == SqlState::UndefinedObject => {
+            Settings::default()
+        }
+        settings => settings?,
+    };
     let now = time_of(&changes.context.view);
     let (operation, version) = match (row, old) {
         (Some(row), _) => ("put", row[kv::VERSION].clone()),
@@ -111,7 +149,7 @@ async fn written(
             let has_expired = old.is_some_and(|old| {
                 matches!(old.values[kv::EXPIRES_AT], Datum::Timestamptz(until) if until <= now)
             });
-            let version = Datum::Int8(next_version(changes, old));
+            let version = Datum::Int8(next_version(changes, tables, old, named)?);
             (if has_expired { "expire" } else { "delete" }, version)
         }
     };
@@ -196,7 +234,7 @@ async fn grow(
         Some(Datum::Int8(bytes)) => *bytes,
         _ => 0,
     };
-    let bytes = bytes + grown;
+    let bytes = bytes.saturating_add(grown).max(0);
     if grown > 0 && bytes > most {
         return Err(SqlError::new(
             SqlState::ConfigurationLimitExceeded,
@@ -204,11 +242,14 @@ async fn grow(
         )
         .detail(format!("Its keys and values would take {bytes} of {most} bytes.")));
     }
+    let hooks = std::mem::replace(&mut changes.asks_engines, false);
     let mut row = [Datum::text(space), Datum::Int8(bytes)];
-    match old {
+    let done = match old {
         Some(old) => changes.update_row(&tables.sizes, &old, &mut row).await,
         None => changes.insert_row(&tables.sizes, &mut row, None).await.map(drop),
-    }
+    };
+    changes.asks_engines = hooks;
+    done
 }
 
 /// 55000
@@ -263,15 +304,14 @@ impl RowHook for Namespaces {
 
     async fn after(
         &self,
-        _: &mut Changes<'_>,
+        changes: &mut Changes<'_>,
         table: &TableAccess,
-        _: Option<&OldRow>,
+        old: Option<&OldRow>,
         row: Option<&[Datum]>,
     ) -> SqlResult<()> {
-        match row {
-            Some(_) => Ok(()),
-            None => Err(refused(table, "Use kv_drop_namespace().")),
-        }
+        let Some(row) = row else { return Err(refused(table, "Use kv_drop_namespace().")) };
+        let tables = self.0.of(changes.context)?;
+        namespace::bound(changes, &tables, old.map(|old| old.values.as_slice()), row).await
     }
 }
 
@@ -292,14 +332,19 @@ impl RowHook for Leases {
 
     async fn after(
         &self,
-        _: &mut Changes<'_>,
+        changes: &mut Changes<'_>,
         table: &TableAccess,
-        _: Option<&OldRow>,
+        old: Option<&OldRow>,
         row: Option<&[Datum]>,
     ) -> SqlResult<()> {
+        let now = time_of(&changes.context.view);
+        let end = old.and_then(|old| value_at(&old.values, crate::lease::EXPIRES_AT));
         match row {
-            Some(_) => Ok(()),
-            None => Err(refused(table, "Use kv_lease_revoke().")),
+            // Another takes the place of one that has ended.
+            None if end.is_none_or(|end| end > now) => {
+                Err(refused(table, "Use kv_lease_revoke()."))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -4,7 +4,7 @@
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow};
 use aegis_sql::engine::EngineCall;
-use aegis_storage::{Block, Direction, KeyRange, TreeId};
+use aegis_storage::{Block, Direction, KeyRange, RowLockMode, TreeId};
 use aegis_types::functions::Values;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, key, type_oid};
 
@@ -58,6 +58,20 @@ fn by_chance() -> SqlResult<i64> {
     getrandom::fill(&mut bytes)
         .map_err(|error| SqlError::internal(format!("could not generate a random id: {error}")))?;
     Ok(i64::try_from(u64::from_le_bytes(bytes) & IDS).unwrap_or(1).max(1))
+}
+
+/// Keeps a lease as it is until the transaction ends. Functions do so before they lock a key, so that
+/// none waits for another in a circle. Errors: 42704.
+pub(crate) async fn hold(
+    changes: &mut Changes<'_>,
+    tables: &Tables,
+    lease: i64,
+) -> SqlResult<OldRow> {
+    let key = row_key(&[Datum::Int8(lease)])?;
+    let wait = changes.lock_wait();
+    let lock = changes.txn.lock_row(tables.leases.tree, &key, RowLockMode::ForShare, wait);
+    changes.context.cancel.wait(lock).await?;
+    changes.newest(&tables.leases, &key)?.ok_or_else(|| unknown(lease))
 }
 
 /// The tree of the index that finds the keys of a lease.

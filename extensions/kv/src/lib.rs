@@ -36,12 +36,14 @@ use tables::KnownTables;
 pub struct KeyValues {
     known: Arc<KnownTables>,
     keys: hook::Keys,
+    namespaces: hook::Namespaces,
 }
 
 impl Default for KeyValues {
     fn default() -> Self {
         let known = Arc::<KnownTables>::default();
-        Self { keys: hook::Keys(known.clone()), known }
+        let namespaces = hook::Namespaces(known.clone());
+        Self { keys: hook::Keys(known.clone()), namespaces, known }
     }
 }
 
@@ -69,8 +71,8 @@ impl Engine for KeyValues {
     fn hook(&self, table: &str) -> Option<&dyn RowHook> {
         match table {
             "kv" => Some(&self.keys),
-            "kv_changes" | "kv_history" => Some(&hook::Recorded),
-            "kv_namespaces" => Some(&hook::Namespaces),
+            "kv_changes" | "kv_history" | "kv_sizes" => Some(&hook::Recorded),
+            "kv_namespaces" => Some(&self.namespaces),
             "kv_leases" => Some(&hook::Leases),
             _ => None,
         }
@@ -92,6 +94,7 @@ impl Engine for KeyValues {
             "kv_expire" => write::expire(known, call),
             "kv_persist" => write::persist(known, call),
             "kv_create_namespace" => namespace::create(known, call),
+            "kv_alter_namespace" => namespace::alter(known, call),
             "kv_drop_namespace" => namespace::drop(known, call),
             "kv_revision" => watch::revision(known, call),
             "kv_lease_grant" => lease::grant(known, call),

@@ -3,7 +3,7 @@
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::Changes;
 use aegis_sql::engine::EngineCall;
-use aegis_storage::{Block, Direction, KeyRange, RowLockMode};
+use aegis_storage::{Block, Direction, KeyRange, RowLockMode, RowLockOutcome, RowLockWait};
 use aegis_types::functions::Values;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
@@ -79,16 +79,53 @@ pub(crate) async fn join(
     name: &str,
 ) -> SqlResult<Settings> {
     let key = row_key(&[Datum::text(name)])?;
-    if name != DEFAULT {
-        let wait = changes.lock_wait();
-        let lock =
-            changes.txn.lock_row(tables.namespaces.tree, &key, RowLockMode::ForKeyShare, wait);
-        changes.context.cancel.wait(lock).await?;
-    }
+    let wait = changes.lock_wait();
+    let lock = changes.txn.lock_row(tables.namespaces.tree, &key, RowLockMode::ForKeyShare, wait);
+    changes.context.cancel.wait(lock).await?;
     match changes.newest(&tables.namespaces, &key)? {
         Some(row) => Ok(Settings::of_row(&row.values)),
-        None if name == DEFAULT => Ok(Settings::default()),
+        None if name == DEFAULT => make_default(changes, tables, &key).await,
         None => Err(unknown(name)),
+    }
+}
+
+/// Gives `default` its row with the first key, unless somebody else is about to.
+async fn make_default(
+    changes: &mut Changes<'_>,
+    tables: &Tables,
+    key: &[u8],
+) -> SqlResult<Settings> {
+    let (mode, wait) = (RowLockMode::ForUpdate, RowLockWait::SkipLocked);
+    let lock = changes.txn.lock_row(tables.namespaces.tree, key, mode, wait);
+    if matches!(changes.context.cancel.wait(lock).await?, RowLockOutcome::Skipped) {
+        return Ok(Settings::default());
+    }
+    if let Some(row) = changes.newest(&tables.namespaces, key)? {
+        return Ok(Settings::of_row(&row.values));
+    }
+    let hooks = std::mem::replace(&mut changes.asks_engines, false);
+    let mut row = new_row(changes, DEFAULT, 0, None);
+    let done = changes.insert_row(&tables.namespaces, &mut row, None).await;
+    changes.asks_engines = hooks;
+    done.map(|_| Settings::default())
+}
+
+fn new_row(changes: &Changes<'_>, name: &str, history: i32, max_bytes: Option<i64>) -> [Datum; 4] {
+    [
+        Datum::text(name),
+        Datum::Int4(history),
+        max_bytes.map_or(Datum::Null, Datum::Int8),
+        Datum::Timestamptz(time_of(&changes.context.view)),
+    ]
+}
+
+/// How many versions a namespace is to keep. Errors: 22023.
+fn history_of(call: &EngineCall<'_>) -> SqlResult<Option<i32>> {
+    let history = call.integer(1).map(i32::try_from);
+    match history {
+        None => Ok(None),
+        Some(Ok(history @ 0..=1000)) => Ok(Some(history)),
+        Some(_) => Err(invalid("history must be between 0 and 1000")),
     }
 }
 
@@ -96,10 +133,7 @@ pub(crate) async fn join(
 pub(crate) fn create(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
     let name = needed(call, 0, "the name of a namespace")?;
     check_name(name)?;
-    let history = match call.integer(1).unwrap_or_default() {
-        history @ 0..=1000 => i32::try_from(history).unwrap_or_default(),
-        _ => return Err(invalid("history must be between 0 and 1000")),
-    };
+    let history = history_of(call)?.unwrap_or_default();
     let max_bytes = match call.integer(2) {
         Some(bytes) if bytes <= 0 => return Err(invalid("max_bytes must be greater than zero")),
         other => other,
@@ -107,7 +141,9 @@ pub(crate) fn create(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Da
     let tables = known.to_write(call, &[Privilege::INSERT])?;
     call.change(&tables.catalog, async |changes| {
         let key = row_key(&[Datum::text(name)])?;
-        if changes.lock_newest(&tables.namespaces, &key).await?.is_some() {
+        let is_there =
+            name == DEFAULT || changes.lock_newest(&tables.namespaces, &key).await?.is_some();
+        if is_there {
             if call.flag(3) {
                 return Ok(Datum::Bool(false));
             }
@@ -116,35 +152,96 @@ pub(crate) fn create(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Da
                 format!("key-value namespace \"{name}\" already exists"),
             ));
         }
-        let mut row = [
-            Datum::text(name),
-            Datum::Int4(history),
-            max_bytes.map_or(Datum::Null, Datum::Int8),
-            Datum::Timestamptz(time_of(&changes.context.view)),
-        ];
+        let mut row = new_row(changes, name, history, max_bytes);
         changes.insert_row(&tables.namespaces, &mut row, None).await?;
-        if max_bytes.is_some() {
-            measure(changes, &tables, name).await?;
-        }
         Ok(Datum::Bool(true))
     })
 }
 
-/// Counts what a namespace holds already: `default` may have keys before it is bounded.
-async fn measure(changes: &mut Changes<'_>, tables: &Tables, name: &str) -> SqlResult<()> {
+/// `kv_alter_namespace`: NULL leaves things as they are, 0 bytes are no bound.
+pub(crate) fn alter(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
+    let name = needed(call, 0, "the name of a namespace")?;
+    let (history, max_bytes) = (history_of(call)?, call.integer(2));
+    if max_bytes.is_some_and(|bytes| bytes < 0) {
+        return Err(invalid("max_bytes must be greater than zero, or 0 for no bound"));
+    }
+    let tables = known.to_write(call, &[Privilege::UPDATE])?;
+    call.change(&tables.catalog, async |changes| {
+        let key = row_key(&[Datum::text(name)])?;
+        let old = changes.lock_newest(&tables.namespaces, &key).await?;
+        if old.is_none() && name != DEFAULT {
+            return Err(unknown(name));
+        }
+        let mut row = match &old {
+            Some(old) => old.values.clone(),
+            None => new_row(changes, name, 0, None).to_vec(),
+        };
+        if let Some(history) = history {
+            row[HISTORY] = Datum::Int4(history);
+        }
+        if let Some(bytes) = max_bytes {
+            row[MAX_BYTES] = if bytes == 0 { Datum::Null } else { Datum::Int8(bytes) };
+        }
+        match old {
+            Some(old) => changes.update_row(&tables.namespaces, &old, &mut row).await?,
+            None => {
+                changes.insert_row(&tables.namespaces, &mut row, None).await.map(std::mem::drop)?;
+            }
+        }
+        Ok(Datum::text(""))
+    })
+}
+
+/// A namespace is written: one that is bounded from now on is measured, when all who write to it have
+/// ended; of one that is not any more nobody keeps count.
+pub(crate) async fn bound(
+    changes: &mut Changes<'_>,
+    tables: &Tables,
+    old: Option<&[Datum]>,
+    new: &[Datum],
+) -> SqlResult<()> {
+    let was = old.and_then(|row| Settings::of_row(row).max_bytes).is_some();
+    let is = Settings::of_row(new).max_bytes.is_some();
+    let Datum::Text(name) = &new[0] else { return Ok(()) };
+    if was == is {
+        return Ok(());
+    }
+    let hooks = std::mem::replace(&mut changes.asks_engines, false);
+    let done = measure(changes, tables, name, is).await;
+    changes.asks_engines = hooks;
+    done
+}
+
+/// Counts what a namespace holds already, or forgets it.
+async fn measure(
+    changes: &mut Changes<'_>,
+    tables: &Tables,
+    name: &str,
+    counts: bool,
+) -> SqlResult<()> {
+    let key = row_key(&[Datum::text(name)])?;
+    let wait = changes.lock_wait();
+    let lock = changes.txn.lock_row(tables.namespaces.tree, &key, RowLockMode::ForUpdate, wait);
+    changes.context.cancel.wait(lock).await?;
+    let old = changes.lock_newest(&tables.sizes, &key).await?;
+    if !counts {
+        return match old {
+            Some(old) => changes.delete_row(&tables.sizes, &old).await,
+            None => Ok(()),
+        };
+    }
     let view = changes.txn.newest_view()?;
-    let range = KeyRange::prefix(&row_key(&[Datum::text(name)])?);
-    let mut scan = view.scan(tables.keys.tree, range, Direction::Forward)?;
+    let mut scan = view.scan(tables.keys.tree, KeyRange::prefix(&key), Direction::Forward)?;
     let (mut block, mut bytes) = (Block::default(), 0);
     while scan.next_block(&mut block)? {
+        changes.context.cancel.check()?;
         for stored in block.iter() {
             let row = tables.keys.layout.decode(stored.value)?;
             bytes += value::size(&row[kv::KEY], value::of_columns(&row[kv::VALUE..]));
         }
     }
-    let key = row_key(&[Datum::text(name)])?;
     let mut row = [Datum::text(name), Datum::Int8(bytes)];
-    match changes.lock_newest(&tables.sizes, &key).await? {
+    match old {
         Some(old) => changes.update_row(&tables.sizes, &old, &mut row).await,
         None => changes.insert_row(&tables.sizes, &mut row, None).await.map(std::mem::drop),
     }
@@ -174,7 +271,14 @@ pub(crate) fn drop(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datu
             while scan.next_block(&mut block)? {
                 changes.context.cancel.check()?;
                 for stored in block.iter() {
-                    let values = table.layout.decode(stored.value)?;
+                    // Whoever gives a key another end does not join its namespace.
+                    let (mode, wait) = (RowLockMode::ForUpdate, changes.lock_wait());
+                    let lock = changes.txn.lock_row(table.tree, stored.key, mode, wait);
+                    changes.context.cancel.wait(lock).await?;
+                    let Some(newest) = changes.txn.get_newest(table.tree, stored.key)? else {
+                        continue;
+                    };
+                    let values = table.layout.decode(&newest.value)?;
                     let old = aegis_sql::dml::OldRow { key: stored.key.to_vec(), values };
                     changes.delete_row(table, &old).await?;
                 }

@@ -9,7 +9,7 @@ use aegis_types::functions::Values;
 use aegis_types::interval::Interval;
 use aegis_types::{Datum, SqlResult, type_oid};
 
-use crate::arguments::{limit, needed, time_of};
+use crate::arguments::{is_finite, limit, needed, time_of};
 use crate::tables::{KnownTables, Tables, VALUES, key_of, kv};
 use crate::value;
 
@@ -27,6 +27,19 @@ fn row(
         return Ok(None);
     }
     tables.keys.layout.decode(&stored.value).map(Some)
+}
+
+/// The version of a key, if it is there.
+pub(crate) fn version_of(
+    tables: &Tables,
+    view: &ReadView,
+    namespace: &str,
+    key: &str,
+) -> SqlResult<Option<i64>> {
+    Ok(match row(tables, view, namespace, key)?.as_deref().map(|row| &row[kv::VERSION]) {
+        Some(Datum::Int8(version)) => Some(*version),
+        _ => None,
+    })
 }
 
 fn row_of_call(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Option<Vec<Datum>>> {
@@ -62,7 +75,7 @@ pub(crate) fn version(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<D
 pub(crate) fn ttl(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
     let row = row_of_call(known, call)?;
     Ok(match row.map(|row| row[kv::EXPIRES_AT].clone()) {
-        Some(Datum::Timestamptz(until)) => Datum::Interval(Interval {
+        Some(Datum::Timestamptz(until)) if is_finite(until) => Datum::Interval(Interval {
             microseconds: until - time_of(&call.context.view),
             ..Interval::default()
         }),

@@ -25,10 +25,10 @@ pub(crate) fn sweep(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Dat
         return Ok(Datum::Bool(false));
     }
     let tables = known.to_write(call, &[Privilege::DELETE])?;
-    let has_more = keys.len() >= at_most || changes.len() >= at_most;
     call.change(&tables.catalog, async |writes| {
+        let mut removed = changes.len();
         for key in &keys {
-            remove(writes, &tables.keys, key).await?;
+            removed += usize::from(remove(writes, &tables.keys, key).await?);
         }
         writes.asks_engines = false;
         for key in &leases {
@@ -37,7 +37,9 @@ pub(crate) fn sweep(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Dat
         for old in &changes {
             writes.delete_row(&tables.changes, old).await?;
         }
-        Ok(Datum::Bool(has_more))
+        // What is held by others now is left for later.
+        let is_full = keys.len() >= at_most || changes.len() >= at_most;
+        Ok(Datum::Bool(is_full && removed > 0))
     })
 }
 
@@ -99,17 +101,18 @@ fn index(tables: &Tables) -> SqlResult<TreeId> {
     found.map(|index| index.tree).ok_or_else(missing)
 }
 
-/// Removes a row that has expired, unless somebody holds it.
-async fn remove(changes: &mut Changes<'_>, table: &TableAccess, key: &[u8]) -> SqlResult<()> {
+/// Removes a row that has expired, unless somebody holds it; whether it did.
+async fn remove(changes: &mut Changes<'_>, table: &TableAccess, key: &[u8]) -> SqlResult<bool> {
     let (mode, wait) = (RowLockMode::ForUpdate, RowLockWait::SkipLocked);
     let lock = changes.txn.lock_row(table.tree, key, mode, wait);
     if matches!(changes.context.cancel.wait(lock).await?, RowLockOutcome::Skipped) {
-        return Ok(());
+        return Ok(false);
     }
-    let Some(stored) = changes.txn.get_newest(table.tree, key)? else { return Ok(()) };
+    let Some(stored) = changes.txn.get_newest(table.tree, key)? else { return Ok(false) };
     if table.layout.is_there(&stored.value, changes.context.view.time_us())? {
-        return Ok(());
+        return Ok(false);
     }
     let old = OldRow { key: key.to_vec(), values: table.layout.decode(&stored.value)? };
-    changes.delete_row(table, &old).await
+    changes.delete_row(table, &old).await?;
+    Ok(true)
 }

@@ -111,10 +111,19 @@ impl Wanted<'_> {
     }
 }
 
-/// The revision of the change that gave a version.
-fn revision_of(tables: &Tables, view: &ReadView, version: i64) -> SqlResult<i64> {
+/// The revision of the change that gave a key its version. Other keys may have the same version.
+fn revision_of(
+    tables: &Tables,
+    view: &ReadView,
+    (namespace, key): (&str, &str),
+    version: i64,
+) -> SqlResult<i64> {
     if version == 0 {
         return Ok(0);
+    }
+    // It has not changed since, however long ago that was.
+    if crate::read::version_of(tables, view, namespace, key)? == Some(version) {
+        return last_revision(tables, view);
     }
     let mut indexes = tables.changes.indexes.iter();
     let index = indexes.find(|index| index.name == "kv_changes_version");
@@ -123,13 +132,17 @@ fn revision_of(tables: &Tables, view: &ReadView, version: i64) -> SqlResult<i64>
     key::encode(type_oid::INT8, &Datum::Int8(version), false, false, &mut prefix)?;
     let mut scan = view.scan(index.tree, KeyRange::prefix(&prefix), Direction::Backward)?;
     let mut block = Block::default();
+    let wanted = Wanted { namespace, key: Some(key), prefix: None, at_most: 1 };
     while scan.next_block(&mut block)? {
-        if !block.is_empty() {
-            let mut rest = &block.row(0).key[prefix.len()..];
-            return Ok(integer(&key::decode(type_oid::INT8, false, &mut rest)?));
+        for entry in block.iter() {
+            let row = view.get(tables.changes.tree, &entry.key[prefix.len()..])?;
+            let row = row.map(|row| tables.changes.layout.decode(&row.value)).transpose()?;
+            if let Some(row) = row.filter(|row| wanted.matches(row)) {
+                return Ok(integer(&row[REVISION]));
+            }
         }
     }
-    Err(not_kept(format!("no change that is kept gave version {version}")))
+    Err(not_kept(format!("no change that is kept gave key \"{key}\" version {version}")))
 }
 
 /// 55000
@@ -150,6 +163,16 @@ pub(crate) fn watch(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Val
     if from_version.is_some() && from_revision.is_some() {
         return Err(invalid("from_version and from_revision exclude each other"));
     }
+    if wanted.key.is_some() && wanted.prefix.is_some() {
+        return Err(invalid("key and prefix exclude each other"));
+    }
+    if from_version.is_some_and(|it| it < 0) || from_revision.is_some_and(|it| it < 0) {
+        return Err(invalid("a version or revision is negative"));
+    }
+    if from_version.is_some() && wanted.key.is_none() {
+        return Err(invalid("from_version needs a key")
+            .hint("Versions are those of one key: go on with many by from_revision."));
+    }
     let patience = call.integer(5).unwrap_or_default();
     let patience = u64::try_from(patience).map_err(|_| invalid("block_ms is negative"))?;
     let until = Instant::now() + Duration::from_millis(patience);
@@ -161,12 +184,15 @@ pub(crate) fn watch(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Val
     let mut heard = (patience > 0).then(|| call.host.hear(&channel(wanted.namespace)));
     let mut view = call.context.view.clone();
     let mut from = match (from_version, from_revision) {
-        (Some(version), _) => revision_of(&tables, &view, version)?,
+        (Some(version), _) => {
+            let key = (wanted.namespace, wanted.key.unwrap_or_default());
+            revision_of(&tables, &view, key, version)?
+        }
         (None, Some(revision)) => revision,
         (None, None) => last_revision(&tables, &view)?,
     };
     let first = end_of_changes(&tables, &view, Direction::Forward)?;
-    if first > from + 1 {
+    if first - 1 > from {
         return Err(not_kept(format!("changes up to revision {} are not kept", first - 1)));
     }
     loop {

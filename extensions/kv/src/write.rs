@@ -74,6 +74,9 @@ pub(crate) fn put(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum
     }
     let tables = known.to_write(call, PUT)?;
     call.change(&tables.catalog, async |changes| {
+        if let Some(lease) = lease {
+            crate::lease::hold(changes, &tables, lease).await?;
+        }
         let old = changes.lock_newest(&tables.keys, &key_of(namespace, key)?).await?;
         let holds = match (&old, if_version) {
             (Some(_), _) if if_absent => false,

@@ -207,7 +207,7 @@ impl Session {
             execution_began: None,
             several_statements: false,
             uses_temporary: false,
-            knows_engines: false,
+            makes_engines: false,
             instance,
         };
         session.current_catalog();

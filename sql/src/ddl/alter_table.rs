@@ -110,6 +110,7 @@ impl Ddl<'_> {
         }
         if let Some(relation) = &found {
             self.check_owns(relation)?;
+            self.refuse_of_engine(relation)?;
         }
         Ok(found)
     }

@@ -166,6 +166,7 @@ impl Ddl<'_> {
         if let Some(extension) = self.extension_of(relation.oid) {
             return Err(self.required_by_extension(Item::Relation(relation.oid), extension));
         }
+        self.refuse_of_engine(&relation)?;
         if let Some(index) = relation.as_index() {
             self.lock(index.table, mode).await?;
             let table = self.relation(index.table)?;
@@ -207,6 +208,10 @@ impl Ddl<'_> {
             ));
         }
         self.check_owns_schema(oid)?;
+        let mut extensions = self.context.catalog.extensions_of(self.context.database);
+        if let Some(extension) = extensions.find(|it| it.schemas.contains(&oid)) {
+            return Err(self.required_by_extension(Item::Schema(oid), extension.oid));
+        }
         Ok(Some(Item::Schema(oid)))
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use aegis_catalog::extension::{KnownExtension, known};
 use aegis_catalog::snapshot::{PG_CATALOG, PG_EXTENSION};
-use aegis_catalog::{Comment, Descriptor, Extension, Managed, RelationBody};
+use aegis_catalog::{
+    CatalogSnapshot, Comment, Descriptor, DescriptorKey, Extension, Managed, RelationBody,
+};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
@@ -24,7 +26,7 @@ impl Ddl<'_> {
         create: &CreateExtensionStmt,
     ) -> SqlResult<&'static str> {
         let name = create.name.as_str();
-        self.claim_name(&[NAME_CLAIM], self.context.database, name).await?;
+        self.claim_extension(name).await?;
         if self.extension_named(name).is_some() {
             let message = format!("extension \"{name}\" already exists");
             if !create.if_not_exists {
@@ -163,8 +165,9 @@ impl Ddl<'_> {
                     let engine = engine.name().to_owned();
                     body.managed = Some(Managed { engine, expires, counters: None });
                 }
-                if table.dumped {
+                if let Some(rows) = table.dumped {
                     extension.dumped.push(relation.oid);
+                    extension.dumped_rows.push(rows.to_owned());
                 }
                 self.put_relation(relation)?;
             }
@@ -179,6 +182,19 @@ impl Ddl<'_> {
     pub(super) fn extension_of(&self, relation: Oid) -> Option<Oid> {
         let mut all = self.context.catalog.extensions_of(self.context.database);
         all.find(|extension| extension.relations.contains(&relation)).map(|found| found.oid)
+    }
+
+    /// Claims the name of an extension of this database until the transaction ends, and looks at the
+    /// newest of that name.
+    async fn claim_extension(&mut self, name: &str) -> SqlResult<()> {
+        let database = self.context.database;
+        self.claim_name(&[NAME_CLAIM], database, name).await?;
+        if let Ok(newest) = self.store.newest_catalog().downcast::<CatalogSnapshot>()
+            && let Some(other) = newest.extensions_of(database).find(|it| it.name == name)
+        {
+            self.refresh(DescriptorKey::Extension(other.oid))?;
+        }
+        Ok(())
     }
 
     fn extension_named(&self, name: &str) -> Option<Arc<Extension>> {
@@ -205,7 +221,7 @@ impl Ddl<'_> {
                 return Err(SqlError::internal("an extension is dropped by name"));
             };
             let name = names.join(".");
-            self.claim_name(&[NAME_CLAIM], self.context.database, &name).await?;
+            self.claim_extension(&name).await?;
             if self.extension_named(&name).is_none() {
                 let message = format!("extension \"{name}\" does not exist");
                 self.absent(SqlState::UndefinedObject, &message, drop.missing_ok)?;
@@ -223,7 +239,7 @@ impl Ddl<'_> {
         name: &str,
         alter: &AlterObjectSchemaStmt,
     ) -> SqlResult<&'static str> {
-        self.claim_name(&[NAME_CLAIM], self.context.database, name).await?;
+        self.claim_extension(name).await?;
         let extension = self.own_extension(name)?;
         let schema = self.schema(&alter.new_schema)?;
         self.check_may_create_in(schema)?;

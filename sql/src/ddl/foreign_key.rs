@@ -63,6 +63,8 @@ impl Ddl<'_> {
             ));
         }
         self.check_may_reference(&target, &target_columns)?;
+        // Its rows may go by themselves.
+        self.refuse_managed(&target, "make a foreign key to")?;
         let target_index = match target_index {
             Some(index) if self.is_deferrable(index)? => {
                 return Err(deferrable_target("primary key", &target));

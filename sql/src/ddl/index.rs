@@ -83,6 +83,7 @@ impl Ddl<'_> {
         };
         let relation = self.open(&create.relation, mode).await?;
         self.check_owns(&relation)?;
+        self.refuse_of_engine(&relation)?;
         self.refuse_in_use(relation.oid, "CREATE INDEX")?;
         if relation.as_table().is_none() {
             return Err(SqlError::new(

@@ -37,6 +37,34 @@ impl Ddl<'_> {
         Err(not_owner(kind_word(relation.kind()), &relation.name))
     }
 
+    /// 42501 for an engine's own table, and for its indexes: their form is the engine's alone.
+    pub(super) fn refuse_of_engine(&self, relation: &Relation) -> SqlResult<()> {
+        let table = match relation.as_index() {
+            Some(index) => self.relation(index.table)?,
+            None => Arc::new(relation.clone()),
+        };
+        let is_managed = table.as_table().is_some_and(|table| table.managed.is_some());
+        if !is_managed || self.extension_of(table.oid).is_none() {
+            return Ok(());
+        }
+        let (name, extension) = (&relation.name, crate::engine::SCHEMA);
+        Err(refused(format!(
+            "permission denied: \"{name}\" is a relation of extension {extension}"
+        )))
+    }
+
+    /// 42501 for the schema of an extension.
+    pub(super) fn refuse_schema_of_extension(&self, schema: Oid) -> SqlResult<()> {
+        let mut all = self.context.catalog.extensions_of(self.context.database);
+        let Some(found) = all.find(|extension| extension.schemas.contains(&schema)) else {
+            return Ok(());
+        };
+        let name = self.context.catalog.schema_name(schema).unwrap_or_default();
+        let message =
+            format!("permission denied: schema \"{name}\" is one of extension {}", found.name);
+        Err(refused(message))
+    }
+
     /// The same for a type.
     pub(super) fn check_owns_type(&self, ty: &UserType) -> SqlResult<()> {
         if self.access().has_privileges_of(self.role, ty.owner) {

@@ -199,6 +199,7 @@ impl Ddl<'_> {
         let new = rename.new_name.clone();
         self.claim_schema(&new).await?;
         self.check_owns_schema(oid)?;
+        self.refuse_schema_of_extension(oid)?;
         self.check_may_create_schemas(self.role)?;
         if self.context.catalog.schema_named(self.context.database, &new).is_some() {
             return Err(SqlError::new(

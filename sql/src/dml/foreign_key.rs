@@ -35,7 +35,12 @@ impl Changes<'_> {
         row: &[Datum],
         old: Option<&OldRow>,
     ) -> SqlResult<()> {
-        for foreign in &table.foreign_keys {
+        // The engine whose table it is has its own look.
+        let foreign_keys = match table.hook() {
+            Some(_) => &[],
+            None => table.foreign_keys.as_slice(),
+        };
+        for foreign in foreign_keys {
             let key = &foreign.key;
             let unchanged = old.is_some_and(|old| {
                 // What waits to be looked at under the row's old key finds nothing there.

@@ -148,6 +148,59 @@ fn globals_are_dumped() {
     }
 }
 
+/// Keys of all kinds; what is dumped of them is below.
+const KEYS: &str = "\
+SELECT kv_create_namespace('shop', history => 3, max_bytes => 1000);
+SELECT kv_alter_namespace('default', history => 2);
+SELECT kv_put('a', 'text'), kv_put('b', '{\"json\": [1, null]}'::jsonb), kv_put('c', '\\x00ff'::bytea);
+SELECT kv_put(E'odd\\t\\n\\\\\\x01', E'odd\\t\\n\\\\.'), kv_put('', ''), kv_put('null', '\\N');
+SELECT kv_put('k', 'in shop', namespace => 'shop'), kv_put('t', 'x', ttl => '1 day');
+SELECT kv_lease_grant('1 hour', 1);
+SELECT kv_put('leased', 'x', lease => 1);
+INSERT INTO aegis.kv (key, value, expires_at) VALUES ('expired', 'x', now());
+COPY aegis.kv (key, value) FROM STDIN;
+copied\tx
+\\.
+";
+
+#[test]
+fn keys_are_dumped_and_restored() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let place = Place::new(&server.address);
+    let shown = |database: &str| {
+        let what = "SELECT namespace, key, value, json, bytes, expires_at, lease FROM aegis.kv \
+                    ORDER BY 1, 2; SELECT name, history, max_bytes, bytes FROM kv_namespaces(); \
+                    SELECT count(*) FROM kv_leases()";
+        place.run("psql", &["-XAt", "-c", what, "-d", database], "")
+    };
+    place.create("original");
+    place.sql("original", KEYS);
+    let all = shown("original");
+    assert!(all.contains("copied|x") && !all.contains("expired"), "{all}");
+    // Of a lease nobody is there any more.
+    place.sql("original", "SELECT kv_lease_revoke(1);");
+    let kept = shown("original");
+    place.sql("original", "SELECT kv_lease_grant('1 hour', 1), kv_put('leased', 'x', lease => 1);");
+    place.create("plain");
+    place.sql("plain", &place.run("pg_dump", &["-d", "original"], ""));
+    assert_same("plain", &kept, &shown("plain"));
+    place.create("inserted");
+    place.sql("inserted", &place.run("pg_dump", &["--inserts", "-d", "original"], ""));
+    assert_same("as INSERT", &kept, &shown("inserted"));
+    let folder = data.path().join("folder");
+    let folder = folder.to_str().unwrap();
+    place.run("pg_dump", &["-Fd", "-f", folder, "-d", "original"], "");
+    place.create("from_folder");
+    place.run("pg_restore", &["--exit-on-error", "-j", "2", "-d", "from_folder", folder], "");
+    assert_same("-Fd", &kept, &shown("from_folder"));
+    // Keys and rows are restored together, and go on from there.
+    place.sql("plain", "SELECT kv_put('a', 'on', if_version => kv_version('a')), kv_delete('b');");
+    let seen =
+        place.run("psql", &["-XAt", "-c", "SELECT kv_get('a'), kv_exists('b')", "-d", "plain"], "");
+    assert_eq!(seen.trim(), "on|f");
+}
+
 #[test]
 fn postgresql_restores_and_dumps_the_same() {
     let (_server, data, place) = with_schema();

@@ -237,6 +237,8 @@ fn every_case_gives_what_it_says_at_each_level() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../slt/isolation");
     let mut files: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Other servers have no keys.
+    files.retain(|file| elsewhere.is_none() || !file.ends_with("kv.steps"));
     files.sort();
     let (mut passed, mut failures) = (0, Vec::new());
     for file in files {
