@@ -125,8 +125,13 @@ struct State {
     spills: Vec<Spill>,
     drops: BTreeMap<TreeId, u32>,
     appends: Vec<Append>,
+<<<<<<< Updated upstream
     /// How many of them wait for numbers of each counter.
     waiting: BTreeMap<Counter, u64>,
+=======
+    /// How many of them each counter numbers.
+    append_counts: BTreeMap<Counter, u64>,
+>>>>>>> Stashed changes
     append_bytes: usize,
     dead: DeadRanges,
     /// What was written since the first savepoint, to be undone; empty without savepoints.
@@ -408,7 +413,11 @@ impl WriteSet {
             ));
         }
         state.append_bytes += bytes;
+<<<<<<< Updated upstream
         *state.waiting.entry(row.counter).or_default() += 1;
+=======
+        *state.append_counts.entry(row.counter).or_default() += 1;
+>>>>>>> Stashed changes
         state.appends.push(Append { command: command.0, row });
         state.last_command = Some(command.0);
         self.grow(&mut state, bytes as i64);
@@ -480,6 +489,9 @@ impl WriteSet {
                 let bytes = append.row.bytes();
                 state.append_bytes -= bytes;
                 freed += bytes;
+                if let Some(count) = state.append_counts.get_mut(&append.row.counter) {
+                    *count -= 1;
+                }
             }
         }
         if spilled_since && state.last_command.is_some_and(|last| last >= mark.command) {
@@ -682,7 +694,18 @@ impl WriteSet {
 
     /// How many rows wait for numbers of a counter.
     pub(crate) fn waiting_for(&self, counter: Counter) -> u64 {
+<<<<<<< Updated upstream
         self.state.read().waiting.get(&counter).copied().unwrap_or_default()
+=======
+        let state = self.state.read();
+        if state.drops.is_empty() {
+            return state.append_counts.get(&counter).copied().unwrap_or_default();
+        }
+        drop(state);
+        let mut count = 0;
+        self.each_append(|append| count += u64::from(append.row.counter == counter));
+        count
+>>>>>>> Stashed changes
     }
 }
 
