@@ -40,5 +40,7 @@ mod analyze;
 mod key_value;
 #[path = "over_the_wire/access.rs"]
 mod access;
+#[path = "over_the_wire/streams.rs"]
+mod streams;
 #[path = "over_the_wire/house.rs"]
 mod house;
