@@ -34,11 +34,13 @@ mod hostile;
 mod functions;
 #[path = "over_the_wire/statistics.rs"]
 mod statistics;
-#[path = "over_the_wire/key_value.rs"]
-mod key_value;
 #[path = "over_the_wire/analyze.rs"]
 mod analyze;
+#[path = "over_the_wire/key_value.rs"]
+mod key_value;
 #[path = "over_the_wire/access.rs"]
 mod access;
+#[path = "over_the_wire/streams.rs"]
+mod streams;
 #[path = "over_the_wire/house.rs"]
 mod house;
