@@ -66,10 +66,11 @@ impl Plan {
             }
             let mut drops = 0;
             for older in stream.trees.older.iter() {
-                if bytes <= kept {
+                // What stays is as much as is to be kept, or more.
+                bytes = bytes.saturating_sub(bytes_of(view, *older)?);
+                if bytes < kept {
                     break;
                 }
-                bytes = bytes.saturating_sub(bytes_of(view, *older)?);
                 drops += 1;
             }
             plan.drops = plan.drops.max(drops);
