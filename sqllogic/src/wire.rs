@@ -126,6 +126,29 @@ impl Client {
         self.answer()
     }
 
+    /// Runs `COPY … FROM STDIN` with this data.
+    ///
+    /// # Errors
+    /// What the server raises, or the connection.
+    pub fn copy_in(&mut self, sql: &str, data: &[u8]) -> Result<Answer, ClientError> {
+        let mut body = sql.as_bytes().to_vec();
+        body.push(0);
+        self.send(b'Q', &body)?;
+        match self.message()? {
+            (b'G', _) => {
+                self.send(b'd', data)?;
+                self.send(b'c', &[])?;
+                self.answer()
+            }
+            (b'E', body) => {
+                let error = server_error(&body);
+                self.answer()?;
+                Err(error)
+            }
+            (other, _) => Err(ClientError::Unexpected(char::from(other))),
+        }
+    }
+
     fn send_extended(&mut self, sql: &str) -> Result<(), ClientError> {
         let mut messages = Vec::new();
         let mut push = |tag: u8, body: &[u8]| {

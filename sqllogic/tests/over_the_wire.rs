@@ -38,5 +38,7 @@ mod statistics;
 mod analyze;
 #[path = "over_the_wire/access.rs"]
 mod access;
+#[path = "over_the_wire/streams.rs"]
+mod streams;
 #[path = "over_the_wire/house.rs"]
 mod house;

@@ -72,7 +72,7 @@ fn pair(code: &str, message: &str) -> (String, String) {
 fn the_examples_of_the_docs_pass() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
-    for name in ["ACCESS", "FUNCTIONS"] {
+    for name in ["ACCESS", "FUNCTIONS", "STREAMS"] {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/{name}.md"));
         let text = std::fs::read_to_string(page).unwrap();
         let blocks: Vec<&str> =

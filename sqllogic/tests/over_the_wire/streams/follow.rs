@@ -1,0 +1,305 @@
+//! Whoever follows a stream: COPY (SUBSCRIBE …), LISTEN, and polls that wait.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::channel::mpsc;
+use futures::{StreamExt, stream};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, CopyOutStream, NoTls};
+
+use super::{lines, refused, run, value};
+use crate::clients::spawn;
+use crate::server::Server;
+
+/// A client, what it is notified of, and what serves its connection.
+async fn connect_by(
+    server: &Server,
+) -> (Client, mpsc::UnboundedReceiver<(String, String)>, tokio::task::JoinHandle<()>) {
+    let config = format!("postgresql://postgres@{}/postgres", server.address);
+    let (client, mut connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+    let (heard, hears) = mpsc::unbounded();
+    let drive = async move {
+        let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
+        while let Some(Ok(message)) = messages.next().await {
+            if let AsyncMessage::Notification(it) = message {
+                let told = (it.channel().to_owned(), it.payload().to_owned());
+                let _nobody_hears = heard.unbounded_send(told);
+            }
+        }
+    };
+    let served = spawn(drive);
+    (client, hears, served)
+}
+
+async fn connect(server: &Server) -> (Client, mpsc::UnboundedReceiver<(String, String)>) {
+    let (client, hears, _served) = connect_by(server).await;
+    (client, hears)
+}
+
+/// The lines that a subscription sends.
+struct Tail {
+    stream: Pin<Box<CopyOutStream>>,
+    cancel: CancelToken,
+    rest: Vec<u8>,
+}
+
+impl Tail {
+    async fn begin(client: &Client, subscription: &str) -> Self {
+        let stream = client.copy_out(&format!("COPY (SUBSCRIBE {subscription}) TO STDOUT")).await;
+        let stream = stream.unwrap_or_else(|error| panic!("{subscription}: {error:?}"));
+        Self { stream: Box::pin(stream), cancel: client.cancel_token(), rest: Vec::new() }
+    }
+
+    /// The fields of the next line.
+    async fn next(&mut self) -> Vec<String> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                let line = String::from_utf8(line).unwrap();
+                return line.trim_end_matches('\n').split('\t').map(str::to_owned).collect();
+            }
+            let more: Bytes = self.stream.next().await.expect("it never ends").unwrap();
+            self.rest.extend_from_slice(&more);
+        }
+    }
+
+    /// Offset and payload of the next line.
+    async fn message(&mut self) -> (u64, String) {
+        let fields = self.next().await;
+        (fields[1].parse().unwrap(), fields[3].clone())
+    }
+
+    /// Ends it; the SQLSTATE with which it ended.
+    async fn end(mut self) -> String {
+        self.cancel.cancel_query(NoTls).await.unwrap();
+        loop {
+            match self.stream.next().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    return error.as_db_error().expect("the server's").code().code().to_owned();
+                }
+                None => return "00000".to_owned(),
+            }
+        }
+    }
+}
+
+/// It sends what is there from a place on, then what comes, in the order of offsets, and ends when it is
+/// cancelled.
+#[tokio::test]
+async fn a_subscription_tails_until_it_is_cancelled() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s WITH (payload = 'text')");
+    let publish = |client: &mut _, from: u64, to: u64| {
+        let rows =
+            format!("SELECT 'k' || n % 3, 'm' || n FROM generate_series({from}, {to} - 1) n");
+        run(client, &format!("INSERT INTO s (key, payload) {rows}"));
+    };
+    publish(&mut publisher, 0, 2_500);
+    let (client, _) = connect(&server).await;
+    let mut tail = Tail::begin(&client, "TO s FROM EARLIEST").await;
+    for n in 0..2_500 {
+        assert_eq!(tail.message().await, (n, format!("m{n}")));
+    }
+    for n in 2_500..2_510 {
+        publish(&mut publisher, n, n + 1);
+        assert_eq!(tail.message().await, (n, format!("m{n}")));
+    }
+    // What is rolled back is never sent.
+    run(&mut publisher, "BEGIN; INSERT INTO s (payload) VALUES ('lost'); ROLLBACK");
+    publish(&mut publisher, 2_510, 2_511);
+    assert_eq!(tail.message().await.1, "m2510");
+    assert_eq!(tail.end().await, "57014");
+    // The session goes on, and follows again.
+    assert_eq!(
+        client.query_one("SELECT count(*) FROM s", &[]).await.unwrap().get::<_, i64>(0),
+        2_511
+    );
+    let mut tail =
+        Tail::begin(&client, "TO s FROM 2509 WHERE key <> 'k1' AND payload LIKE 'm%'").await;
+    assert_eq!(tail.message().await.0, 2_510);
+    publish(&mut publisher, 2_511, 2_514);
+    assert_eq!(tail.message().await.0, 2_511);
+    assert_eq!(tail.message().await.0, 2_513);
+    assert_eq!(tail.end().await, "57014");
+    // From now on, and from a time on.
+    let mut tail = Tail::begin(&client, "TO s").await;
+    publish(&mut publisher, 2_514, 2_515);
+    assert_eq!(tail.message().await.0, 2_514);
+    assert_eq!(tail.end().await, "57014");
+    let time = value(&mut publisher, "SELECT published_at FROM s WHERE \"offset\" = 2511");
+    let mut tail = Tail::begin(&client, &format!("TO s FROM '{time}'")).await;
+    assert_eq!(tail.message().await.0, 2_511);
+    assert_eq!(tail.end().await, "57014");
+    run(&mut publisher, "CREATE TABLE t (partition int, \"offset\" bigint)");
+    for (wrong, code) in [
+        ("COPY (SUBSCRIBE TO nowhere) TO STDOUT", "42P01"),
+        ("COPY (SUBSCRIBE TO s FROM 'soon') TO STDOUT", "22007"),
+        ("COPY (SUBSCRIBE TO s WHERE nothing > 1) TO STDOUT", "42703"),
+        ("COPY (SUBSCRIBE TO s WHERE key) TO STDOUT", "42804"),
+        ("COPY (SUBSCRIBE TO t) TO STDOUT", "42809"),
+        ("COPY (SUBSCRIBE s) TO STDOUT", "42601"),
+    ] {
+        assert_eq!(refused(&mut publisher, wrong), code, "{wrong}");
+    }
+}
+
+/// A transaction is told whole, of several partitions each in its order; whoever leaves leaves nothing.
+#[tokio::test]
+async fn subscribers_of_partitions_get_each_in_order() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s PARTITIONS 4");
+    let mut tails = Vec::new();
+    for _ in 0..3 {
+        let (client, _, served) = connect_by(&server).await;
+        tails.push((Tail::begin(&client, "TO s FROM EARLIEST").await, client, served));
+    }
+    let publish = "INSERT INTO s (key, payload) SELECT 'k' || n % 16, to_jsonb(n) \
+                   FROM generate_series(1, 400) n";
+    run(&mut publisher, publish);
+    run(&mut publisher, publish);
+    for (tail, ..) in &mut tails {
+        let mut next = [0_u64; 4];
+        for _ in 0..800 {
+            let fields = tail.next().await;
+            let partition: usize = fields[0].parse().unwrap();
+            assert_eq!(fields[1], next[partition].to_string());
+            next[partition] += 1;
+        }
+    }
+    // Connections that break end theirs.
+    for (.., served) in &tails {
+        served.abort();
+    }
+    let active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY (SUBSCRIBE%'";
+    while value(&mut publisher, active) != "0" {
+        run(&mut publisher, "INSERT INTO s (payload) VALUES ('1')");
+        // What served them is dropped meanwhile.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// While a reader takes nothing, publishing goes on, and the server holds no more for it than a batch.
+#[tokio::test]
+async fn a_slow_reader_costs_bounded_memory() {
+    let megabytes = crate::server::setting("AEGIS_MEGABYTES", 200);
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_with(data.path(), &["--memory", "64MB"]);
+    let status = format!("/proc/{}/status", server.process_id());
+    if !std::path::Path::new(&status).exists() {
+        println!("this machine does not show the memory of processes");
+        return;
+    }
+    let resident = || -> u64 {
+        let text = std::fs::read_to_string(&status).unwrap();
+        let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    };
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s WITH (payload = 'text')");
+    let publish = "INSERT INTO s (payload) SELECT repeat(md5(n::text), 32) \
+                   FROM generate_series(1, 4096) n";
+    // What publishing takes itself: half of it before anybody reads.
+    for _ in 0..megabytes / 8 {
+        run(&mut publisher, publish);
+    }
+    let before = resident();
+    let (client, _) = connect(&server).await;
+    let mut tail = Tail::begin(&client, "TO s FROM EARLIEST").await;
+    assert_eq!(tail.message().await.0, 0);
+    let mut most = 0;
+    for _ in 0..megabytes / 8 {
+        run(&mut publisher, publish);
+        most = most.max(resident());
+    }
+    println!("{before} MB resident before, {most} MB at most with a reader that does not read");
+    assert!(most < before + 96, "{before} MB became {most} MB");
+    // It is all there for it.
+    let messages = megabytes / 8 * 2 * 4096;
+    for n in 1..messages.min(10_000) {
+        assert_eq!(tail.message().await.0, n);
+    }
+    assert_eq!(tail.end().await, "57014");
+}
+
+/// A session that listens to a stream hears of each commit while it is idle.
+#[tokio::test]
+async fn an_idle_listener_is_woken() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s; CREATE STREAM other");
+    let (listener, mut hears) = connect(&server).await;
+    listener.batch_execute("LISTEN \"stream/s\"").await.unwrap();
+    run(&mut publisher, "BEGIN; INSERT INTO s (payload) VALUES ('1'); ROLLBACK");
+    run(&mut publisher, "INSERT INTO other (payload) VALUES ('1')");
+    for _ in 0..3 {
+        run(&mut publisher, "INSERT INTO s (payload) VALUES ('1'), ('2')");
+        let (channel, _) = hears.next().await.unwrap();
+        assert_eq!(channel, "stream/s");
+    }
+    run(&mut publisher, "SELECT stream_publish('s', '3')");
+    assert_eq!(hears.next().await.unwrap().0, "stream/s");
+}
+
+/// A poll that waits returns when something is published, and holds up nobody meanwhile.
+#[tokio::test]
+async fn a_waiting_poll_returns_as_soon_as_there_is_something() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s PARTITIONS 2");
+    run(&mut publisher, "SELECT stream_create_group('s', 'g')");
+    let mut waiters = Vec::new();
+    for waiter in 0..2 {
+        let (client, _) = connect(&server).await;
+        let poll = format!(
+            "SELECT partition, \"offset\" FROM stream_poll('s', 'g', 'c{waiter}', block_ms => 60000)"
+        );
+        waiters.push(spawn(async move { (client.query(&poll, &[]).await.unwrap().len(), client) }));
+    }
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%block_ms => 60000%' \
+                   AND state = 'active' AND pid <> pg_backend_pid()";
+    while value(&mut publisher, waiting) != "2" {
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    run(&mut publisher, "INSERT INTO s (partition, payload) VALUES (0, '1'), (1, '1')");
+    let mut found = 0;
+    let mut more = 0;
+    for waiter in waiters {
+        let (count, _client) = waiter.await.unwrap();
+        found += count;
+        // One may have had both: the other gets the next.
+        if found == 2 && more == 0 {
+            run(&mut publisher, "INSERT INTO s (partition, payload) VALUES (0, '2'), (1, '2')");
+            more += 2;
+        }
+    }
+    assert!((2..=2 + more).contains(&found), "{found}");
+    println!("both had theirs after {} ms", began.elapsed().as_millis());
+    assert!(began.elapsed() < Duration::from_secs(20), "they did not wait for their time to end");
+    // One that finds nothing comes back in time, and can be cancelled.
+    run(&mut publisher, "SELECT stream_seek('s', 'g', 'latest')");
+    let none = "SELECT * FROM stream_poll('s', 'g', 'c0', block_ms => 100)";
+    assert!(lines(&mut publisher, none).is_empty());
+    let (client, _) = connect(&server).await;
+    let cancel = client.cancel_token();
+    let poll = "SELECT * FROM stream_poll('s', 'g', 'c0', block_ms => 61000)";
+    let waits = spawn(async move { client.query(poll, &[]).await.unwrap_err() });
+    let waiting = waiting.replace("60000", "61000");
+    while value(&mut publisher, &waiting) != "1" {
+        tokio::task::yield_now().await;
+    }
+    cancel.cancel_query(NoTls).await.unwrap();
+    assert_eq!(waits.await.unwrap().as_db_error().unwrap().code().code(), "57014");
+    assert_eq!(
+        refused(&mut publisher, "SELECT * FROM stream_poll('s', 'g', 'c', block_ms => -1)"),
+        "22023"
+    );
+}

@@ -1,0 +1,181 @@
+//! What publishers are promised: once each by their ids, in time, as long as they live, at the version
+//! that they expect.
+
+use super::{lines, number, refused, run, value};
+use crate::server::Server;
+
+/// Waits in the server until a query tells `true`: each turn is a statement, woken by what it waits for.
+fn until(client: &mut super::Client, sql: &str) {
+    while value(client, sql) != "t" {
+        std::thread::yield_now();
+    }
+}
+
+/// A name publishes once, whoever uses it, also while another's transaction is under way and after a
+/// restart.
+#[test]
+fn a_message_id_publishes_once() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let (mut one, mut two) = (server.connect(), server.connect());
+    run(&mut one, "CREATE STREAM s PARTITIONS 3");
+    run(&mut one, "BEGIN");
+    let publish = "SELECT stream_publish('s', '{\"n\": 1}', key => 'a', message_id => 'order-1')";
+    let id = value(&mut one, publish);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| value(&mut two, publish));
+        until(&mut server.connect(), "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted");
+        run(&mut one, "COMMIT");
+        assert_eq!(other.join().unwrap(), id, "the id is the same");
+    });
+    assert_eq!(number(&mut one, "SELECT count(*) FROM s"), 1);
+    // What is rolled back was not published.
+    run(&mut one, "BEGIN");
+    let other = "SELECT stream_publish('s', '{\"n\": 2}', message_id => 'order-2')";
+    run(&mut one, other);
+    run(&mut one, "ROLLBACK");
+    run(&mut two, other);
+    assert_eq!(number(&mut one, "SELECT count(*) FROM s"), 2);
+    server.kill();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(&mut client, publish);
+    let batch = "SELECT stream_publish_batch('s', '[{\"payload\": 1, \"message_id\": \"order-2\"}, \
+                 {\"payload\": 3, \"message_id\": \"order-3\"}, \
+                 {\"payload\": 3, \"message_id\": \"order-3\"}]')";
+    assert_eq!(value(&mut client, batch), "1");
+    assert_eq!(number(&mut client, "SELECT count(*) FROM s"), 3);
+    // Outside the window a name is new again.
+    run(&mut client, "ALTER STREAM s SET (window = '1 millisecond')");
+    run(&mut client, "SELECT stream_publish('s', '4', message_id => 'order-4')");
+    let again = "SELECT stream_publish('s', '4', message_id => 'order-4')";
+    while number(&mut client, "SELECT count(*) FROM s") < 5 {
+        run(&mut client, again);
+    }
+}
+
+/// Delayed messages are published when their time has come, also after a restart; those past their
+/// time to live are not there.
+#[test]
+fn messages_come_and_go_in_time() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(&mut client, "CREATE STREAM s WITH (payload = 'text')");
+    run(&mut client, "SELECT stream_create_group('s', 'g')");
+    run(
+        &mut client,
+        "SELECT stream_publish('s', 'late', key => 'k', message_id => 'l', \
+         deliver_at => now() + interval '1 second')",
+    );
+    run(&mut client, "SELECT stream_publish('s', 'past', deliver_at => now() - interval '1 day')");
+    run(&mut client, "SELECT stream_publish('s', 'never', deliver_at => 'infinity')");
+    assert_eq!(lines(&mut client, "SELECT payload FROM s"), ["past"]);
+    // Its id is taken already.
+    run(&mut client, "SELECT stream_publish('s', 'late', message_id => 'l')");
+    server.kill();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    let poll = "SELECT text, clock_timestamp() >= published_at FROM \
+                stream_poll('s', 'g', 'c', block_ms => 20000, max_messages => 1)";
+    assert_eq!(lines(&mut client, poll), ["past t"]);
+    assert_eq!(lines(&mut client, poll), ["late t"]);
+    run(&mut client, "SELECT stream_ack('s', 'g', 0, '{0,1}'::bigint[])");
+    assert_eq!(lines(&mut client, "SELECT payload FROM s ORDER BY \"offset\""), ["past", "late"]);
+    let early = "SELECT count(*) FROM s WHERE payload = 'late' AND expires_at IS NOT NULL";
+    assert_eq!(number(&mut client, early), 0);
+
+    run(&mut client, "SELECT stream_publish('s', 'short', key => 'k', ttl => '1 second')");
+    run(&mut client, "SELECT stream_publish('s', 'long', key => 'k', ttl => '1 day')");
+    let shown = "SELECT coalesce(string_agg(payload, ' ' ORDER BY \"offset\"), '') FROM s";
+    assert_eq!(value(&mut client, shown), "past late short long");
+    // Whoever has a snapshot has its time.
+    let mut reader = server.connect();
+    run(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    assert_eq!(value(&mut reader, shown), "past late short long");
+    until(&mut client, "SELECT count(*) = 3 FROM s");
+    assert_eq!(value(&mut client, shown), "past late long");
+    assert_eq!(value(&mut reader, shown), "past late short long");
+    run(&mut reader, "COMMIT");
+    assert_eq!(value(&mut reader, shown), "past late long");
+    let polled = "SELECT string_agg(text, ' ') FROM stream_poll('s', 'g', 'c')";
+    assert_eq!(value(&mut client, polled), "long");
+    assert_eq!(value(&mut client, "SELECT text FROM stream_last('s', 'k')"), "long");
+}
+
+/// Two publishers who expect the same version: one of them is told that it is not so.
+#[test]
+fn an_expected_version_is_kept_by_one_of_two() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(&mut client, "CREATE STREAM s PARTITIONS 4");
+    let (rounds, writers) = (15, 4);
+    for expected in ["expected_version", "expected_offset"] {
+        let won: usize = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..writers)
+                .map(|writer| {
+                    let server = &server;
+                    scope.spawn(move || {
+                        let mut client = server.connect();
+                        let mut won = 0;
+                        while won < rounds {
+                            let asked = match expected {
+                                "expected_version" => "SELECT stream_version('s', 'cart')",
+                                _ => "SELECT coalesce(max(\"offset\"), -1) FROM s WHERE key = 'cart'",
+                            };
+                            let found = value(&mut client, asked);
+                            let publish = format!(
+                                "SELECT stream_publish('s', '{{\"by\": {writer}, \"after\": {found}}}', \
+                                 key => 'cart', {expected} => {found})"
+                            );
+                            match client.run(&publish) {
+                                Ok(_) => won += 1,
+                                Err(error) => assert_eq!(error.sql_state(), Some("40001"), "{error}"),
+                            }
+                        }
+                        won
+                    })
+                })
+                .collect();
+            writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+        });
+        assert_eq!(won, rounds * writers);
+    }
+    let all = 2 * rounds * writers;
+    assert_eq!(value(&mut client, "SELECT stream_version('s', 'cart')"), all.to_string());
+    let after = "SELECT count(DISTINCT payload->>'after') FROM s WHERE key = 'cart'";
+    // Version 30 of the first half may be an offset of the second.
+    assert!(number(&mut client, after) >= u64::try_from(all / 2).unwrap());
+    let wrong = "SELECT stream_publish('s', '1', key => 'cart', expected_version => 7)";
+    assert_eq!(refused(&mut client, wrong), "40001");
+    // Own messages count.
+    run(&mut client, "BEGIN");
+    for version in 0..3 {
+        let sql = "SELECT stream_publish('s', '1', key => 'new', expected_version => ";
+        run(&mut client, &format!("{sql}{version})"));
+    }
+    run(&mut client, "COMMIT");
+    assert_eq!(value(&mut client, "SELECT stream_version('s', 'new')"), "3");
+}
+
+/// Messages go when they are too old; the offsets of those that stay are theirs.
+#[test]
+fn retention_removes_the_oldest() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(&mut client, "CREATE STREAM aged PARTITIONS 2 WITH (retention = '1 second')");
+    run(&mut client, "CREATE STREAM kept");
+    for stream in ["aged", "kept"] {
+        let rows = "SELECT 'k' || n, '{}' FROM generate_series(1, 50) n";
+        run(&mut client, &format!("INSERT INTO {stream} (key, payload) {rows}"));
+    }
+    until(&mut client, "SELECT count(*) = 0 FROM aged");
+    assert_eq!(number(&mut client, "SELECT count(*) FROM kept"), 50);
+    let next = "SELECT sum(next_offset) FROM stream_info('aged')";
+    assert_eq!(value(&mut client, next), "50", "offsets go on");
+    run(&mut client, "INSERT INTO aged (key, payload) VALUES ('k1', '{}')");
+    let first = "SELECT \"offset\" > 0 FROM stream_last('aged', 'k1')";
+    assert_eq!(value(&mut client, first), "t");
+}
