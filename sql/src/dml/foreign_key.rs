@@ -12,7 +12,7 @@ use std::sync::Arc;
 use aegis_catalog::{
     Constraint, ConstraintKind, Deferral, ForeignKey, ReferentialAction, Relation,
 };
-use aegis_storage::{RowLockMode, RowLockOutcome};
+use aegis_storage::{LockWait, RowLockMode, RowLockOutcome, TableLockMode};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, io};
 
 use super::pending::{Pending, What};
@@ -354,7 +354,20 @@ impl Changes<'_> {
 
     /// Runs a statement of ours over the newest state with everything that this one has written.
     async fn cascade(&mut self, statement: &str, parameters: KeyValues) -> SqlResult<()> {
-        let (bound, context) = self.analyze_internal(statement, &parameters)?;
+        let (mut bound, mut context) = self.analyze_internal(statement, &parameters)?;
+        let table = match &bound {
+            BoundStatement::Update(update) => &update.table,
+            BoundStatement::Delete(delete) => &delete.table,
+            _ => return Err(SqlError::internal("a cascade is an UPDATE or a DELETE")),
+        };
+        // As any change of the table, it waits for who truncates it.
+        let object = (u64::from(table.database.0) << 32) | u64::from(table.oid.0);
+        let wait = LockWait::Wait { timeout: self.lock_timeout };
+        let lock = self.txn.lock_table(object, TableLockMode::RowExclusive, wait);
+        self.context.cancel.wait(lock).await?;
+        if self.txn.newest_seq() != context.view.seq() {
+            (bound, context) = self.analyze_internal(statement, &parameters)?;
+        }
         let pending = std::mem::take(&mut self.pending);
         let mut inner = Changes {
             txn: super::Lent::whole(&mut self.txn),
