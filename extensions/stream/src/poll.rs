@@ -33,6 +33,8 @@ const CONSUMER_LIVES_MIN: i64 = 1_000_000;
 const CONSUMER_LIVES_MAX: i64 = 30_000_000;
 /// When it is looked again at what another consumer's transaction holds, in microseconds.
 const LOCKED_WAIT: i64 = 50_000;
+/// Partitions change hands without a word to those who wait: they look now and then.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// So many messages of a partition are pending at most.
 const PENDING_MAX: usize = 10_000;
 
@@ -114,7 +116,7 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
             Duration::from_micros(micros).max(Duration::from_millis(1)).min(rest)
         });
         if call.host.newest_view()?.seq() == before.seq() {
-            call.wait_to_hear(heard, again)?;
+            call.wait_to_hear(heard, again.min(LOOKS_EVERY))?;
         }
     }
 }
