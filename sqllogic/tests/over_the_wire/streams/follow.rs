@@ -187,7 +187,7 @@ async fn subscribers_of_partitions_get_each_in_order() {
 /// While a reader takes nothing, publishing goes on, and the server holds no more for it than a batch.
 #[tokio::test]
 async fn a_slow_reader_costs_bounded_memory() {
-    let megabytes = crate::server::setting("AEGIS_MEGABYTES", 200);
+    let megabytes = crate::server::setting("AEGIS_MEGABYTES", 40);
     let data = tempfile::tempdir().unwrap();
     let server = Server::start_with(data.path(), &["--memory", "64MB"]);
     let status = format!("/proc/{}/status", server.process_id());
