@@ -26,6 +26,43 @@ pub struct Declaration {
     pub volatility: u8,
     /// `proisstrict`
     pub strict: bool,
+    /// Whether it may wait for others: where a statement calls nothing else, it is called anew then
+    /// instead of keeping a thread.
+    pub waits: bool,
+}
+
+impl Declaration {
+    /// A function that reads.
+    #[must_use]
+    pub const fn stable(
+        name: &'static str,
+        arguments: &'static str,
+        result: &'static str,
+        strict: bool,
+    ) -> Self {
+        Self { name, arguments, result, volatility: b's', strict, waits: false }
+    }
+
+    /// A function that writes.
+    #[must_use]
+    pub const fn volatile(
+        name: &'static str,
+        arguments: &'static str,
+        result: &'static str,
+        strict: bool,
+    ) -> Self {
+        Self { name, arguments, result, volatility: b'v', strict, waits: false }
+    }
+
+    /// A function that waits until there is something.
+    #[must_use]
+    pub const fn waiting(
+        name: &'static str,
+        arguments: &'static str,
+        result: &'static str,
+    ) -> Self {
+        Self { name, arguments, result, volatility: b'v', strict: false, waits: true }
+    }
 }
 
 /// A declared function, ready to be resolved.
@@ -37,6 +74,8 @@ pub struct EngineFunction {
     pub row: Arc<FunctionRow>,
     /// The engine that answers it.
     pub engine: &'static str,
+    /// Whether it may wait for others.
+    pub waits: bool,
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +103,8 @@ pub fn register<'a>(engines: impl Iterator<Item = (&'static str, Oid, &'a [Decla
                 row.implementation = Implementation::Statements;
                 let row = Arc::new(row);
                 known.by_name.entry(declaration.name).or_default().push(oid);
-                known.by_oid.insert(oid, EngineFunction { descriptor, row, engine });
+                let waits = declaration.waits;
+                known.by_oid.insert(oid, EngineFunction { descriptor, row, engine, waits });
             }
         }
         known

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aegis_sql::query_engine::CancelFlag;
-use aegis_types::{SqlError, SqlResult, SqlState};
+use aegis_types::{SqlError, SqlState};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -119,12 +119,10 @@ impl StopHandle {
         self.0.session.cancel();
     }
 
-    /// The error that the running statement is to stop with, once asked to.
-    ///
-    /// # Errors
-    /// 57014 and whatever else it was cancelled with.
-    pub fn check(&self) -> SqlResult<()> {
-        self.0.statement.lock().as_ref().map_or(Ok(()), CancelFlag::check)
+    /// The flag of the running statement; one that nobody sets where none runs.
+    #[must_use]
+    pub fn flag(&self) -> CancelFlag {
+        self.0.statement.lock().clone().unwrap_or_default()
     }
 }
 

@@ -157,6 +157,7 @@ mod host;
 pub(crate) mod portal;
 mod prepared;
 pub mod repeated;
+mod rerun;
 mod role;
 mod run;
 mod temporary;

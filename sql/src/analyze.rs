@@ -89,8 +89,8 @@ pub use routine::{Routine, RoutineResult};
 pub use standalone::ExprPlace;
 pub use types::{format_type, is_polymorphic, is_polymorphic_family1};
 pub use updatable::Updatable;
-pub(crate) use walk::asks_nobody;
 pub use walk::is_for_every_session;
+pub(crate) use walk::{asks_nobody, only_waits};
 
 use scope::Scope;
 

@@ -99,19 +99,7 @@ impl<'a> Changes<'a> {
         row_ids: &'a RowIds,
         lock_timeout: Option<Duration>,
     ) -> Self {
-        Self {
-            txn: Lent::whole(txn),
-            context,
-            engine,
-            row_ids,
-            lock_timeout,
-            pending: PendingChecks::default(),
-            cascade_depth: 0,
-            returned_columns: BTreeSet::new(),
-            asks_engines: true,
-            kept: None,
-            changed_in_with: None,
-        }
+        Self::over(Lent::whole(txn), context, engine, row_ids, lock_timeout)
     }
 
     /// Likewise, for a statement with functions that may write themselves: they find the transaction
@@ -126,8 +114,19 @@ impl<'a> Changes<'a> {
         row_ids: &'a RowIds,
         lock_timeout: Option<Duration>,
     ) -> SqlResult<Self> {
-        Ok(Self {
-            txn: Lent::shared(txn).await?,
+        let txn = Lent::shared(txn).await?;
+        Ok(Self::over(txn, context, engine, row_ids, lock_timeout))
+    }
+
+    fn over(
+        txn: Lent<'a>,
+        context: &'a StatementContext,
+        engine: &'a dyn QueryEngine,
+        row_ids: &'a RowIds,
+        lock_timeout: Option<Duration>,
+    ) -> Self {
+        Self {
+            txn,
             context,
             engine,
             row_ids,
@@ -138,7 +137,7 @@ impl<'a> Changes<'a> {
             asks_engines: true,
             kept: None,
             changed_in_with: None,
-        })
+        }
     }
 
     /// The next rows of a source, whose functions may write.

@@ -10,11 +10,8 @@
 //! The relations of engines are tables: reading them is reading tables. They come into being in a
 //! database when a statement first names their schema or an engine first writes.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aegis_catalog::access::{Kind, Privilege};
 use aegis_catalog::engine::Declaration;
@@ -31,6 +28,12 @@ use crate::ddl::{Ddl, denied};
 use crate::dml::{Changes, OldRow, RowIds, TableAccess};
 use crate::parser::GrammarExtension;
 use crate::query_engine::{QueryEngine, StatementContext};
+
+mod value;
+mod wait;
+
+pub use value::{converted, invalid, row_key, size, time_of};
+pub use wait::{Patience, Pause};
 
 /// The schema of the relations of engines.
 pub const SCHEMA: &str = "aegis";
@@ -243,6 +246,9 @@ pub trait EngineHost: Send + Sync {
     /// # Errors
     /// What storage raises.
     fn newest_view(&self) -> SqlResult<ReadView>;
+
+    /// How the statement waits, where it does nothing but call one function.
+    fn patience(&self) -> Option<&Patience>;
 }
 
 /// One call of an engine's function.
@@ -259,8 +265,6 @@ pub struct EngineCall<'a> {
     pub host: &'a dyn EngineHost,
 }
 
-/// How often who waits looks whether the statement is to stop.
-const CANCEL_POLL: Duration = Duration::from_millis(20);
 /// How long a function waits for others of its statement to be done with the transaction.
 const TURN_MAX: Duration = Duration::from_secs(2);
 const TURN_POLL: Duration = Duration::from_millis(1);
@@ -292,48 +296,42 @@ impl EngineCall<'_> {
         }
     }
 
+    /// A text argument that must be there.
+    ///
+    /// # Errors
+    /// 22004
+    pub fn needed(&self, at: usize, what: &str) -> SqlResult<&str> {
+        self.text(at).ok_or_else(|| {
+            SqlError::new(SqlState::NullValueNotAllowed, format!("{what} cannot be null"))
+        })
+    }
+
+    /// A limit on how many rows are returned; NULL is none.
+    ///
+    /// # Errors
+    /// 22023
+    pub fn limit(&self, at: usize, what: &str) -> SqlResult<usize> {
+        self.integer(at).map_or(Ok(usize::MAX), |limit| {
+            usize::try_from(limit).map_err(|_| invalid(format!("{what} is negative")))
+        })
+    }
+
+    /// How many milliseconds it may wait, counted from when the statement began to, and until when that
+    /// is; NULL is none.
+    ///
+    /// # Errors
+    /// 22023
+    pub fn patience(&self, at: usize) -> SqlResult<(Duration, Instant)> {
+        let millis = self.integer(at).unwrap_or_default();
+        let millis = u64::try_from(millis).map_err(|_| invalid("block_ms is negative"))?;
+        let patience = Duration::from_millis(millis);
+        Ok((patience, self.waits_since() + patience))
+    }
+
     /// A boolean argument; false for NULL.
     #[must_use]
     pub fn flag(&self, at: usize) -> bool {
         matches!(self.argument(at), Datum::Bool(true))
-    }
-
-    /// Waits for something: on this thread as long as it need not wait, elsewhere then.
-    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        // Most work is done without waiting. What begins to wait does so by the clock of that runtime,
-        // whichever runtime's thread this is.
-        let entered = self.host.runtime().enter();
-        let first = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        drop(entered);
-        if let Poll::Ready(done) = first {
-            return done;
-        }
-        at_length(|| self.host.runtime().block_on(work))
-    }
-
-    /// Waits until a channel is woken, for a time at most; whether it was.
-    ///
-    /// # Errors
-    /// 57014 and whatever else the statement is stopped with.
-    pub fn wait_to_hear(
-        &self,
-        channel: &mut watch::Receiver<u64>,
-        at_most: Duration,
-    ) -> SqlResult<bool> {
-        let until = tokio::time::Instant::now() + at_most;
-        at_length(|| {
-            self.host.runtime().block_on(async {
-                loop {
-                    self.context.cancel.check()?;
-                    tokio::select! {
-                        woken = channel.changed() => return Ok(woken.is_ok()),
-                        () = tokio::time::sleep_until(until) => return Ok(false),
-                        () = tokio::time::sleep(CANCEL_POLL) => {}
-                    }
-                }
-            })
-        })
     }
 
     /// The schema of engines under the statement's catalog, if the database has it.
@@ -390,7 +388,8 @@ impl EngineCall<'_> {
         Err(denied("table", &table.name))
     }
 
-    /// Writes under a catalog, in the transaction of the statement: what is written is seen by the next command.
+    /// Writes under a catalog, in the transaction of the statement: what is written is seen by the next
+    /// command.
     ///
     /// # Errors
     /// Whatever the work raises; 0A000 where a statement calls the function that holds the transaction.

@@ -62,6 +62,8 @@ struct Cancelled {
     error: std::sync::OnceLock<SqlError>,
     /// What stops with it.
     carried: parking_lot::Mutex<Option<CancelFlag>>,
+    /// Who waits for something else meanwhile.
+    waiting: tokio::sync::Notify,
 }
 
 impl CancelFlag {
@@ -72,6 +74,7 @@ impl CancelFlag {
             carried.cancel(error.clone());
         }
         let _already_cancelled = self.0.error.set(error);
+        self.0.waiting.notify_waiters();
     }
 
     /// From here on the other flag is set together with this one: a FETCH that is cancelled stops
@@ -95,10 +98,20 @@ impl CancelFlag {
     }
 }
 
-/// How often a wait for a lock looks at the flag.
-const CANCEL_POLL: std::time::Duration = std::time::Duration::from_millis(10);
-
 impl CancelFlag {
+    /// Waits until the statement is to stop: the error to stop with.
+    pub async fn cancelled(&self) -> SqlError {
+        loop {
+            let mut told = std::pin::pin!(self.0.waiting.notified());
+            // Whoever cancels from here on tells this one.
+            told.as_mut().enable();
+            if let Some(error) = self.0.error.get() {
+                return error.clone();
+            }
+            told.await;
+        }
+    }
+
     /// Waits for storage, as long as the statement is not to stop: giving up a wait for a lock is
     /// dropping it.
     ///
@@ -108,13 +121,10 @@ impl CancelFlag {
         &self,
         work: impl Future<Output = aegis_storage::Result<T>>,
     ) -> SqlResult<T> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut work => return result.map_err(SqlError::from),
-                () = tokio::time::sleep(CANCEL_POLL) => self.check()?,
-            }
+        tokio::select! {
+            biased;
+            result = work => result.map_err(SqlError::from),
+            error = self.cancelled() => Err(error),
         }
     }
 }

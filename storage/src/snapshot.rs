@@ -238,6 +238,14 @@ impl Snapshot {
         Ok(Self::holding(published, claim, now_us))
     }
 
+    /// A snapshot that was given up from the first: it holds nothing back, and reading it is 72000.
+    pub(crate) fn detached(published: &Published, registry: &Arc<Registry>) -> Result<Self> {
+        let claim = Claim { registry: registry.clone(), slot: registry.claim(GIVEN_UP)? };
+        let (seq, timestamp_us) = (published.seq, published.timestamp_us);
+        let state = SnapshotState { published: ArcSwapOption::empty(), claim, seq };
+        Ok(Self { state: Arc::new(state), seq, timestamp_us, taken_at_us: timestamp_us })
+    }
+
     fn holding(published: Arc<Published>, claim: Claim, now_us: i64) -> Self {
         let (seq, timestamp_us) = (published.seq, published.timestamp_us);
         let taken_at_us = now_us.max(timestamp_us);

@@ -460,6 +460,14 @@ impl Store {
         Ok(ReadView::new(snapshot, CommandId(0), None, None))
     }
 
+    /// A view that holds nothing back and cannot be read: for who keeps what a statement runs with
+    /// while nothing is read. Errors: 53000.
+    pub fn detached_view(&self) -> Result<ReadView> {
+        let shared = &self.shared;
+        let snapshot = Snapshot::detached(&shared.current.load(), &shared.registry)?;
+        Ok(ReadView::new(Arc::new(snapshot), CommandId(0), None, None))
+    }
+
     /// A tree id that was never given before, durably: ids are taken from the log in blocks of
     /// 64, so that most calls do not wait. An id given and not used is lost.
     pub async fn allocate_tree_id(&self) -> Result<TreeId> {

@@ -1,21 +1,7 @@
 //! What functions make of their arguments.
 
-use aegis_sql::engine::EngineCall;
-use aegis_sql::row::EPOCH_US;
-use aegis_storage::ReadView;
+use aegis_sql::engine::{EngineCall, invalid, time_of};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
-
-/// The time of a view, in microseconds since 2000-01-01 UTC: what expires by then has expired.
-pub(crate) fn time_of(view: &ReadView) -> i64 {
-    view.time_us() - EPOCH_US
-}
-
-/// A text that must be there. Errors: 22004.
-pub(crate) fn needed<'a>(call: &'a EngineCall<'_>, at: usize, what: &str) -> SqlResult<&'a str> {
-    call.text(at).ok_or_else(|| {
-        SqlError::new(SqlState::NullValueNotAllowed, format!("{what} cannot be null"))
-    })
-}
 
 /// When something ends that lives so long from now on; none for NULL. Errors: 22023, 22008.
 pub(crate) fn end_of(call: &EngineCall<'_>, at: usize) -> SqlResult<Option<i64>> {
@@ -40,19 +26,6 @@ pub(crate) const fn is_finite(time: i64) -> bool {
 
 /// The year 294277, in microseconds since 2000: the end of what a timestamp can be.
 const TIMES_END: i64 = 9_223_371_331_200_000_000;
-
-/// A limit on how many rows are returned. Errors: 22023.
-pub(crate) fn limit(call: &EngineCall<'_>, at: usize, what: &str) -> SqlResult<usize> {
-    match call.integer(at) {
-        None => Ok(usize::MAX),
-        Some(limit) => usize::try_from(limit).map_err(|_| invalid(format!("{what} is negative"))),
-    }
-}
-
-/// 22023
-pub(crate) fn invalid(message: impl Into<String>) -> SqlError {
-    SqlError::new(SqlState::InvalidParameterValue, message)
-}
 
 /// A time as SQL has it, or NULL.
 pub(crate) fn time_or_null(time: Option<i64>) -> Datum {

@@ -3,41 +3,23 @@
 use aegis_catalog::engine::Declaration;
 use aegis_sql::engine::ManagedTable;
 
-const fn stable(
-    name: &'static str,
-    arguments: &'static str,
-    result: &'static str,
-    strict: bool,
-) -> Declaration {
-    Declaration { name, arguments, result, volatility: b's', strict }
-}
-
-const fn volatile(
-    name: &'static str,
-    arguments: &'static str,
-    result: &'static str,
-    strict: bool,
-) -> Declaration {
-    Declaration { name, arguments, result, volatility: b'v', strict }
-}
-
 /// New functions go to the end: their OIDs follow their places.
 pub(crate) static FUNCTIONS: &[Declaration] = &[
-    stable("kv_get", "key text, namespace text = 'default'", "text", true),
-    stable("kv_get_jsonb", "key text, namespace text = 'default'", "jsonb", true),
-    stable("kv_get_bytea", "key text, namespace text = 'default'", "bytea", true),
-    stable("kv_exists", "key text, namespace text = 'default'", "boolean", true),
-    stable("kv_version", "key text, namespace text = 'default'", "bigint", true),
-    stable("kv_ttl", "key text, namespace text = 'default'", "interval", true),
-    stable("kv_count", "prefix text = '', namespace text = 'default'", "bigint", true),
-    stable(
+    Declaration::stable("kv_get", "key text, namespace text = 'default'", "text", true),
+    Declaration::stable("kv_get_jsonb", "key text, namespace text = 'default'", "jsonb", true),
+    Declaration::stable("kv_get_bytea", "key text, namespace text = 'default'", "bytea", true),
+    Declaration::stable("kv_exists", "key text, namespace text = 'default'", "boolean", true),
+    Declaration::stable("kv_version", "key text, namespace text = 'default'", "bigint", true),
+    Declaration::stable("kv_ttl", "key text, namespace text = 'default'", "interval", true),
+    Declaration::stable("kv_count", "prefix text = '', namespace text = 'default'", "bigint", true),
+    Declaration::stable(
         "kv_entry",
         "key text, namespace text = 'default'",
         "table(value text, json jsonb, bytes bytea, version bigint, expires_at timestamptz, \
          lease bigint, changed_at timestamptz)",
         true,
     ),
-    stable(
+    Declaration::stable(
         "kv_scan",
         "prefix text = '', from_key text = NULL, to_key text = NULL, after text = NULL, \
          max_keys integer = 1000, namespace text = 'default'",
@@ -45,120 +27,129 @@ pub(crate) static FUNCTIONS: &[Declaration] = &[
          expires_at timestamptz)",
         false,
     ),
-    stable(
+    Declaration::stable(
         "kv_mget",
         "keys text[], namespace text = 'default'",
         "table(key text, value text, json jsonb, bytes bytea, version bigint)",
         true,
     ),
-    stable(
+    Declaration::stable(
         "kv_history",
         "key text, max_entries integer = 100, namespace text = 'default'",
         "table(version bigint, operation text, value text, json jsonb, bytes bytea, \
          changed_at timestamptz)",
         true,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_put",
         "key text, value text, ttl interval = NULL, if_absent boolean = false, \
          if_version bigint = NULL, lease bigint = NULL, namespace text = 'default'",
         "bigint",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_put",
         "key text, value jsonb, ttl interval = NULL, if_absent boolean = false, \
          if_version bigint = NULL, lease bigint = NULL, namespace text = 'default'",
         "bigint",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_put",
         "key text, value bytea, ttl interval = NULL, if_absent boolean = false, \
          if_version bigint = NULL, lease bigint = NULL, namespace text = 'default'",
         "bigint",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_delete",
         "key text, if_version bigint = NULL, namespace text = 'default'",
         "boolean",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_cas",
         "key text, expected text, value text, ttl interval = NULL, namespace text = 'default'",
         "boolean",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_cas",
         "key text, expected jsonb, value jsonb, ttl interval = NULL, namespace text = 'default'",
         "boolean",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_cas",
         "key text, expected bytea, value bytea, ttl interval = NULL, namespace text = 'default'",
         "boolean",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_incr",
         "key text, by bigint = 1, ttl interval = NULL, namespace text = 'default'",
         "bigint",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_mput",
         "entries jsonb, ttl interval = NULL, namespace text = 'default'",
         "bigint",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "kv_mput",
         "keys text[], contents text[], ttl interval = NULL, namespace text = 'default'",
         "bigint",
         false,
     ),
-    volatile("kv_expire", "key text, ttl interval, namespace text = 'default'", "boolean", true),
-    volatile("kv_persist", "key text, namespace text = 'default'", "boolean", true),
-    volatile(
+    Declaration::volatile(
+        "kv_expire",
+        "key text, ttl interval, namespace text = 'default'",
+        "boolean",
+        true,
+    ),
+    Declaration::volatile("kv_persist", "key text, namespace text = 'default'", "boolean", true),
+    Declaration::volatile(
         "kv_create_namespace",
         "name text, history integer = 0, max_bytes bigint = NULL, if_not_exists boolean = false",
         "boolean",
         false,
     ),
-    volatile("kv_drop_namespace", "name text, if_exists boolean = false", "boolean", true),
-    stable(
+    Declaration::volatile(
+        "kv_drop_namespace",
+        "name text, if_exists boolean = false",
+        "boolean",
+        true,
+    ),
+    Declaration::stable(
         "kv_namespaces",
         "",
         "table(name text, history integer, max_bytes bigint, bytes bigint, \
          created_at timestamptz)",
         true,
     ),
-    volatile(
+    Declaration::waiting(
         "kv_watch",
         "key text = NULL, prefix text = NULL, from_version bigint = NULL, \
          from_revision bigint = NULL, max_changes integer = 1000, block_ms integer = 0, \
          namespace text = 'default'",
         "table(revision bigint, key text, operation text, value text, json jsonb, bytes bytea, \
          version bigint, changed_at timestamptz)",
-        false,
     ),
-    stable("kv_revision", "", "bigint", true),
-    volatile("kv_lease_grant", "ttl interval, id bigint = NULL", "bigint", false),
-    volatile("kv_lease_keep_alive", "id bigint", "timestamptz", true),
-    volatile("kv_lease_revoke", "id bigint", "bigint", true),
-    stable(
+    Declaration::stable("kv_revision", "", "bigint", true),
+    Declaration::volatile("kv_lease_grant", "ttl interval, id bigint = NULL", "bigint", false),
+    Declaration::volatile("kv_lease_keep_alive", "id bigint", "timestamptz", true),
+    Declaration::volatile("kv_lease_revoke", "id bigint", "bigint", true),
+    Declaration::stable(
         "kv_leases",
         "",
         "table(id bigint, ttl interval, granted_at timestamptz, expires_at timestamptz, \
          keys bigint)",
         true,
     ),
-    volatile("kv_sweep", "max_keys integer = 1000", "boolean", true),
-    volatile(
+    Declaration::volatile("kv_sweep", "max_keys integer = 1000", "boolean", true),
+    Declaration::volatile(
         "kv_alter_namespace",
         "name text, history integer = NULL, max_bytes bigint = NULL",
         "void",

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use aegis_sql::dml::{Changes, OldRow, TableAccess};
-use aegis_sql::engine::RowHook;
+use aegis_sql::engine::{RowHook, row_key, time_of};
 use aegis_storage::{Counter, Direction, KeyRange};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 use async_trait::async_trait;
 
-use crate::arguments::time_of;
 use crate::namespace::{self, Settings};
-use crate::tables::{KnownTables, Tables, VALUES, kv, row_key};
+use crate::tables::{KnownTables, Tables, VALUES, kv};
 use crate::value;
 use crate::watch::channel;
 

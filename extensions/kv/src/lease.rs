@@ -3,13 +3,13 @@
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow};
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, invalid, row_key, time_of};
 use aegis_storage::{Block, Direction, KeyRange, RowLockMode, TreeId};
 use aegis_types::functions::Values;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, key, type_oid};
 
-use crate::arguments::{end_of, invalid, time_of};
-use crate::tables::{KnownTables, Tables, kv, row_key};
+use crate::arguments::end_of;
+use crate::tables::{KnownTables, Tables, kv};
 
 /// Places in a row of `aegis.kv_leases`.
 const TTL: usize = 1;

@@ -2,14 +2,13 @@
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::Changes;
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, invalid, row_key, time_of};
 use aegis_storage::{Block, Direction, KeyRange, RowLockMode, RowLockOutcome, RowLockWait};
 use aegis_types::functions::Values;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
-use crate::arguments::{invalid, needed, time_of};
 use crate::hook::record;
-use crate::tables::{KnownTables, Tables, VALUES, kv, row_key};
+use crate::tables::{KnownTables, Tables, VALUES, kv};
 use crate::value;
 use crate::watch::channel;
 
@@ -131,7 +130,7 @@ fn history_of(call: &EngineCall<'_>) -> SqlResult<Option<i32>> {
 
 /// `kv_create_namespace`
 pub(crate) fn create(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let name = needed(call, 0, "the name of a namespace")?;
+    let name = call.needed(0, "the name of a namespace")?;
     check_name(name)?;
     let history = history_of(call)?.unwrap_or_default();
     let max_bytes = match call.integer(2) {
@@ -160,7 +159,7 @@ pub(crate) fn create(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Da
 
 /// `kv_alter_namespace`: NULL leaves things as they are, 0 bytes are no bound.
 pub(crate) fn alter(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let name = needed(call, 0, "the name of a namespace")?;
+    let name = call.needed(0, "the name of a namespace")?;
     let (history, max_bytes) = (history_of(call)?, call.integer(2));
     if max_bytes.is_some_and(|bytes| bytes < 0) {
         return Err(invalid("max_bytes must be greater than zero, or 0 for no bound"));
@@ -249,7 +248,7 @@ async fn measure(
 
 /// `kv_drop_namespace`: its keys go with it; watchers are told once.
 pub(crate) fn drop(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let name = needed(call, 0, "the name of a namespace")?;
+    let name = call.needed(0, "the name of a namespace")?;
     if name == DEFAULT {
         return Err(SqlError::new(
             SqlState::DependentObjectsStillExist,

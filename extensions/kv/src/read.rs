@@ -3,13 +3,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, converted, time_of};
 use aegis_storage::{Block, Direction, Key, KeyRange, ReadView, Scan};
 use aegis_types::functions::Values;
 use aegis_types::interval::Interval;
-use aegis_types::{Datum, SqlResult, type_oid};
+use aegis_types::{Datum, SqlResult, SqlState, type_oid};
 
-use crate::arguments::{is_finite, limit, needed, time_of};
+use crate::arguments::is_finite;
 use crate::tables::{KnownTables, Tables, VALUES, key_of, kv};
 use crate::value;
 
@@ -56,7 +56,14 @@ pub(crate) fn get(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum
         _ => type_oid::TEXT,
     };
     match row_of_call(known, call)? {
-        Some(row) => value::converted(value::of_columns(&row[kv::VALUE..]), wanted),
+        Some(row) => converted(value::of_columns(&row[kv::VALUE..]), wanted).map_err(|error| {
+            match error.code() {
+                SqlState::CharacterNotInRepertoire => {
+                    error.hint("Use kv_get_bytea() for values that are not text.")
+                }
+                _ => error,
+            }
+        }),
         None => Ok(Datum::Null),
     }
 }
@@ -185,7 +192,7 @@ pub(crate) fn count(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Dat
 /// `kv_scan`: keys with a prefix, in a range (the first in it, the last beyond it), behind a key.
 pub(crate) fn scan(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Values> {
     let Some(tables) = known.to_read(call)? else { return Ok(Box::new(std::iter::empty())) };
-    let namespace = needed(call, 5, "a namespace")?;
+    let namespace = call.needed(5, "a namespace")?;
     let mut range = range_of_prefix(namespace, call.text(0).unwrap_or_default())?;
     if let Some(from) = call.text(1) {
         raise(&mut range, Bound::Included(Key::new(&key_of(namespace, from)?)));
@@ -207,7 +214,7 @@ pub(crate) fn scan(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Valu
         return Ok(Box::new(std::iter::empty()));
     }
     let rows = Rows::new(tables, &call.context.view, range)?;
-    let rows = rows.take(limit(call, 4, "max_keys")?);
+    let rows = rows.take(call.limit(4, "max_keys")?);
     Ok(Box::new(rows.map(|row| Ok(Datum::record(&row?[kv::KEY..=kv::EXPIRES_AT])))))
 }
 
@@ -226,7 +233,7 @@ fn raise(range: &mut KeyRange, to: Bound<Key>) {
 pub(crate) fn history(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Values> {
     let Some(tables) = known.to_read(call)? else { return Ok(Box::new(std::iter::empty())) };
     let (key, namespace) = (call.text(0).unwrap_or_default(), call.text(2).unwrap_or_default());
-    let at_most = limit(call, 1, "max_entries")?;
+    let at_most = call.limit(1, "max_entries")?;
     let view = &call.context.view;
     let mut found = Vec::new();
     let range = KeyRange::prefix(&key_of(namespace, key)?);

@@ -3,12 +3,11 @@
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow, TableAccess};
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, row_key, time_of};
 use aegis_storage::{Block, Direction, KeyRange, RowLockMode, RowLockOutcome, RowLockWait, TreeId};
 use aegis_types::{Datum, SqlError, SqlResult, key, type_oid};
 
-use crate::arguments::{limit, time_of};
-use crate::tables::{KnownTables, Tables, row_key};
+use crate::tables::{KnownTables, Tables};
 use crate::watch::last_revision;
 
 /// How long changes are kept for watchers, in microseconds.
@@ -18,7 +17,7 @@ const CHANGES_MAX: i64 = 1_000_000;
 
 /// `kv_sweep`: whether there is more to do.
 pub(crate) fn sweep(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let at_most = limit(call, 0, "max_keys")?;
+    let at_most = call.limit(0, "max_keys")?;
     let Some(tables) = known.to_read(call)? else { return Ok(Datum::Bool(false)) };
     let (keys, leases, changes) = due(call, &tables, at_most)?;
     if keys.is_empty() && leases.is_empty() && changes.is_empty() {

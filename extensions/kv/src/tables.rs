@@ -6,9 +6,9 @@ use std::sync::Arc;
 use aegis_catalog::CatalogSnapshot;
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::TableAccess;
-use aegis_sql::engine::{EngineCall, SCHEMA};
+use aegis_sql::engine::{EngineCall, SCHEMA, row_key};
 use aegis_sql::query_engine::StatementContext;
-use aegis_types::{Datum, Oid, SqlError, SqlResult, key, type_oid};
+use aegis_types::{Datum, Oid, SqlError, SqlResult};
 use parking_lot::Mutex;
 
 /// Places in a row of `aegis.kv`.
@@ -131,19 +131,6 @@ impl Tables {
             call.check_privilege(&self.catalog, &self.keys.relation, *privilege)
         })
     }
-}
-
-/// The row key of these key columns.
-pub(crate) fn row_key(columns: &[Datum]) -> SqlResult<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(32);
-    for column in columns {
-        let ty = match column {
-            Datum::Int8(_) => type_oid::INT8,
-            _ => type_oid::TEXT,
-        };
-        key::encode(ty, column, false, false, &mut bytes)?;
-    }
-    Ok(bytes)
 }
 
 /// The row key of a key.

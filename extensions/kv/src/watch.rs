@@ -5,15 +5,14 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, invalid, row_key};
 use aegis_storage::{Block, Direction, Key, KeyRange, ReadView};
 use aegis_types::functions::Values;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, key, type_oid};
 
-use crate::arguments::{invalid, limit, needed};
-use crate::tables::{KnownTables, Tables, row_key};
+use crate::tables::{KnownTables, Tables};
 
 /// Places in a row of `aegis.kv_changes`.
 const REVISION: usize = 0;
@@ -154,10 +153,10 @@ fn not_kept(message: String) -> SqlError {
 /// `kv_watch`
 pub(crate) fn watch(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Values> {
     let wanted = Wanted {
-        namespace: needed(call, 6, "a namespace")?,
+        namespace: call.needed(6, "a namespace")?,
         key: call.text(0),
         prefix: call.text(1),
-        at_most: limit(call, 4, "max_changes")?,
+        at_most: call.limit(4, "max_changes")?,
     };
     let (from_version, from_revision) = (call.integer(2), call.integer(3));
     if from_version.is_some() && from_revision.is_some() {
@@ -173,17 +172,16 @@ pub(crate) fn watch(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Val
         return Err(invalid("from_version needs a key")
             .hint("Versions are those of one key: go on with many by from_revision."));
     }
-    let patience = call.integer(5).unwrap_or_default();
-    let patience = u64::try_from(patience).map_err(|_| invalid("block_ms is negative"))?;
-    let until = Instant::now() + Duration::from_millis(patience);
+    let (patience, until) = call.patience(5)?;
     let tables: Arc<Tables> = match known.to_read(call)? {
         Some(tables) => tables,
-        None if patience == 0 => return Ok(Box::new(std::iter::empty())),
+        None if patience.is_zero() => return Ok(Box::new(std::iter::empty())),
         None => known.to_write(call, &[])?,
     };
-    let mut heard = (patience > 0).then(|| call.host.hear(&channel(wanted.namespace)));
+    let mut heard = (!patience.is_zero()).then(|| call.host.hear(&channel(wanted.namespace)));
     let mut view = call.context.view.clone();
     let mut from = match (from_version, from_revision) {
+        _ if let Some(position) = call.position() => position,
         (Some(version), _) => {
             let key = (wanted.namespace, wanted.key.unwrap_or_default());
             revision_of(&tables, &view, key, version)?
@@ -206,7 +204,7 @@ pub(crate) fn watch(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Val
         // What was committed between the two looks has woken it already.
         let newer = call.host.newest_view()?;
         if newer.seq() == view.seq() {
-            call.wait_to_hear(heard, rest)?;
+            call.wait_to_hear(heard, rest, from)?;
             view = call.host.newest_view()?;
         } else {
             view = newer;

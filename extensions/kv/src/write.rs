@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow};
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, converted, invalid};
 use aegis_types::compare::equal;
 use aegis_types::jsonb::Value;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, type_oid};
 
-use crate::arguments::{end_of, invalid, needed, time_or_null};
+use crate::arguments::{end_of, time_or_null};
 use crate::tables::{KnownTables, Tables, VALUES, key_of, kv};
-use crate::value::{columns, converted, missing, of_columns};
+use crate::value::{columns, missing, of_columns};
 
 const PUT: &[Privilege] = &[Privilege::INSERT, Privilege::UPDATE];
 
@@ -58,7 +58,7 @@ fn version_of(row: &[Datum]) -> i64 {
 
 /// `kv_put`: the new version; NULL where the condition does not hold.
 pub(crate) fn put(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let (key, namespace) = (needed(call, 0, "a key")?, needed(call, 6, "a namespace")?);
+    let (key, namespace) = (call.needed(0, "a key")?, call.needed(6, "a namespace")?);
     let (value, expires_at, lease) = (call.argument(1), end_of(call, 2)?, call.integer(5));
     if value.is_null() {
         return Err(missing());
@@ -94,7 +94,7 @@ pub(crate) fn put(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum
 
 /// `kv_delete`: whether it was there.
 pub(crate) fn delete(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let (key, namespace) = (needed(call, 0, "a key")?, needed(call, 2, "a namespace")?);
+    let (key, namespace) = (call.needed(0, "a key")?, call.needed(2, "a namespace")?);
     let if_version = call.integer(1);
     let tables = known.to_write(call, &[Privilege::DELETE])?;
     call.change(&tables.catalog, async |changes| {
@@ -108,7 +108,7 @@ pub(crate) fn delete(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Da
 
 /// `kv_cas`: whether the key held what was expected; NULL stands for no key.
 pub(crate) fn compare_and_set(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let (key, namespace) = (needed(call, 0, "a key")?, needed(call, 4, "a namespace")?);
+    let (key, namespace) = (call.needed(0, "a key")?, call.needed(4, "a namespace")?);
     let (expected, value, expires_at) = (call.argument(1), call.argument(2), end_of(call, 3)?);
     let tables =
         known.to_write(call, &[Privilege::INSERT, Privilege::UPDATE, Privilege::DELETE])?;
@@ -146,7 +146,7 @@ fn is_same(one: &Datum, other: &Datum) -> bool {
 
 /// `kv_incr`: the sum, of nothing where there is no key. A time to live is for a key that this makes.
 pub(crate) fn increment(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let (key, namespace) = (needed(call, 0, "a key")?, needed(call, 3, "a namespace")?);
+    let (key, namespace) = (call.needed(0, "a key")?, call.needed(3, "a namespace")?);
     let (by, expires_at) = (call.integer(1).unwrap_or(1), end_of(call, 2)?);
     let tables = known.to_write(call, PUT)?;
     call.change(&tables.catalog, async |changes| {
@@ -226,7 +226,7 @@ pub(crate) fn put_many(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<
         }
         _ => return Ok(Datum::Null),
     };
-    let (expires_at, namespace) = (end_of(call, next)?, needed(call, next + 1, "a namespace")?);
+    let (expires_at, namespace) = (end_of(call, next)?, call.needed(next + 1, "a namespace")?);
     let tables = known.to_write(call, PUT)?;
     let count = i64::try_from(entries.len()).unwrap_or(i64::MAX);
     call.change(&tables.catalog, async |changes| {
@@ -242,13 +242,13 @@ pub(crate) fn put_many(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<
 
 /// `kv_expire`: whether the key is there. The value, and so the version, stays.
 pub(crate) fn expire(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let (key, namespace) = (needed(call, 0, "a key")?, needed(call, 2, "a namespace")?);
+    let (key, namespace) = (call.needed(0, "a key")?, call.needed(2, "a namespace")?);
     set_end(known, call, namespace, key, end_of(call, 1)?)
 }
 
 /// `kv_persist`: whether the key is there and would have expired.
 pub(crate) fn persist(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let (key, namespace) = (needed(call, 0, "a key")?, needed(call, 1, "a namespace")?);
+    let (key, namespace) = (call.needed(0, "a key")?, call.needed(1, "a namespace")?);
     set_end(known, call, namespace, key, None)
 }
 

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::OldRow;
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, row_key, time_of};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
-use crate::arguments::{needed, span, time_of};
+use crate::arguments::span;
 use crate::group::{Group, rows_with, start};
-use crate::known::{Known, row_key};
+use crate::known::Known;
 use crate::poll::pending;
 
 /// How far waiting grows, in doublings.
@@ -30,7 +30,7 @@ pub(crate) fn acknowledge(known: &Known, call: &EngineCall<'_>) -> SqlResult<Dat
     call.refuse_in_read_only()?;
     let stream = known.of_call(call, Privilege::SELECT)?;
     let own = known.own(call.context)?;
-    let name = needed(call, 1, "the name of a group")?;
+    let name = call.needed(1, "the name of a group")?;
     let partition = partition_of_call(call)?;
     let offsets: HashSet<i64> = match call.argument(3) {
         Datum::Int8(offset) => HashSet::from([*offset]),
@@ -97,7 +97,7 @@ pub(crate) fn refuse(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     call.refuse_in_read_only()?;
     let stream = known.of_call(call, Privilege::SELECT)?;
     let own = known.own(call.context)?;
-    let name = needed(call, 1, "the name of a group")?;
+    let name = call.needed(1, "the name of a group")?;
     let partition = partition_of_call(call)?;
     let offset = call.integer(3).ok_or_else(|| missing("an offset"))?;
     let delay = span(call, 4, "delay")?;

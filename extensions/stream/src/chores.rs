@@ -6,14 +6,13 @@ use std::ops::Bound;
 use aegis_catalog::IndexBody;
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow};
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, time_of};
 use aegis_storage::{
     Block, Direction, KeyRange, ReadView, RowLockMode, RowLockOutcome, RowLockWait, TreeId, Trees,
 };
 use aegis_types::functions::quote_ident;
 use aegis_types::{Datum, SqlResult};
 
-use crate::arguments::{limit, time_of};
 use crate::known::{Known, Own, Stream, is_stream};
 use crate::message::Message;
 use crate::publish::join;
@@ -99,7 +98,7 @@ pub(crate) fn due_rotation(known: &Known, call: &EngineCall<'_>) -> SqlResult<Da
 
 /// `stream_sweep`: whether there is more to do.
 pub(crate) fn sweep(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
-    let at_most = limit(call, 0, "max_messages")?;
+    let at_most = call.limit(0, "max_messages")?;
     if call.schema().is_none() {
         return Ok(Datum::Bool(false));
     }

@@ -26,67 +26,54 @@ macro_rules! publish {
     };
 }
 
-const fn stable(
-    name: &'static str,
-    arguments: &'static str,
-    result: &'static str,
-    strict: bool,
-) -> Declaration {
-    Declaration { name, arguments, result, volatility: b's', strict }
-}
-
-const fn volatile(
-    name: &'static str,
-    arguments: &'static str,
-    result: &'static str,
-    strict: bool,
-) -> Declaration {
-    Declaration { name, arguments, result, volatility: b'v', strict }
-}
-
 /// New functions go to the end: their OIDs follow their places.
 pub(crate) static FUNCTIONS: &[Declaration] = &[
-    volatile("stream_publish", publish!("text"), "uuid", false),
-    volatile("stream_publish", publish!("jsonb"), "uuid", false),
-    volatile("stream_publish", publish!("bytea"), "uuid", false),
-    volatile("stream_publish_batch", "stream regclass, messages jsonb", "bigint", true),
+    Declaration::volatile("stream_publish", publish!("text"), "uuid", false),
+    Declaration::volatile("stream_publish", publish!("jsonb"), "uuid", false),
+    Declaration::volatile("stream_publish", publish!("bytea"), "uuid", false),
+    Declaration::volatile(
+        "stream_publish_batch",
+        "stream regclass, messages jsonb",
+        "bigint",
+        true,
+    ),
     // No default: what is written without a type is the messages of the other.
-    volatile(
+    Declaration::volatile(
         "stream_publish_batch",
         "stream regclass, payloads text[], keys text[]",
         "bigint",
         false,
     ),
-    stable(
+    Declaration::stable(
         "stream_read",
         "stream regclass, from_offset bigint = NULL, from_time timestamptz = NULL, \
          max_messages integer = 1000, partition integer = NULL, key text = NULL",
         message!(),
         false,
     ),
-    stable("stream_last", "stream regclass, key text", message!(), true),
-    stable("stream_version", "stream regclass, key text", "bigint", true),
-    volatile(
+    Declaration::stable("stream_last", "stream regclass, key text", message!(), true),
+    Declaration::stable("stream_version", "stream regclass, key text", "bigint", true),
+    Declaration::volatile(
         "stream_trim",
         "stream regclass, before_offset bigint, partition integer = NULL",
         "bigint",
         false,
     ),
-    stable(
+    Declaration::stable(
         "stream_info",
         "stream regclass",
         "table(partition integer, first_offset bigint, next_offset bigint, \
          last_published_at timestamptz)",
         true,
     ),
-    stable(
+    Declaration::stable(
         "streams",
         "",
         "table(stream regclass, partitions integer, payload text, retention interval, \
          retention_bytes bigint, max_message_bytes bigint)",
         true,
     ),
-    volatile(
+    Declaration::volatile(
         "stream_create_group",
         "stream regclass, group_name text, start text = 'earliest', \
          visibility interval = '30 seconds', max_deliveries integer = 5, \
@@ -95,74 +82,73 @@ pub(crate) static FUNCTIONS: &[Declaration] = &[
         "boolean",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "stream_drop_group",
         "stream regclass, group_name text, if_exists boolean = false",
         "boolean",
         true,
     ),
-    volatile(
+    Declaration::waiting(
         "stream_poll",
         "stream regclass, group_name text, consumer text, max_messages integer = 100, \
          block_ms integer = 0, visibility interval = NULL",
         message!(", deliveries integer"),
-        false,
     ),
-    volatile(
+    Declaration::volatile(
         "stream_ack",
         "stream regclass, group_name text, partition integer, message_offset bigint, \
          consumer text = NULL",
         "bigint",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "stream_ack",
         "stream regclass, group_name text, partition integer, message_offsets bigint[], \
          consumer text = NULL",
         "bigint",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "stream_nack",
         "stream regclass, group_name text, partition integer, message_offset bigint, \
          delay interval = NULL, reason text = NULL",
         "boolean",
         false,
     ),
-    volatile(
+    Declaration::volatile(
         "stream_seek",
         "stream regclass, group_name text, start text, partition integer = NULL",
         "bigint",
         false,
     ),
-    stable(
+    Declaration::stable(
         "stream_lag",
         "stream regclass, group_name text",
         "table(partition integer, next_offset bigint, end_offset bigint, lag bigint, \
          pending bigint)",
         true,
     ),
-    stable(
+    Declaration::stable(
         "stream_groups",
         "stream regclass",
         "table(group_name text, visibility interval, max_deliveries integer, backoff interval, \
          dead_letter regclass, single_active boolean, created_at timestamptz)",
         true,
     ),
-    stable(
+    Declaration::stable(
         "stream_consumers",
         "stream regclass, group_name text",
         "table(consumer text, since timestamptz, seen_at timestamptz, partitions integer[])",
         true,
     ),
-    stable(
+    Declaration::stable(
         "stream_offsets",
         "stream regclass, start text",
         "table(partition integer, next_offset bigint)",
         true,
     ),
-    stable("stream_due", "", "text", true),
-    volatile("stream_sweep", "max_messages integer = 1000", "boolean", true),
+    Declaration::stable("stream_due", "", "text", true),
+    Declaration::volatile("stream_sweep", "max_messages integer = 1000", "boolean", true),
 ];
 
 pub(crate) static SCRIPT: &[&str] = &[

@@ -362,7 +362,11 @@ async fn drop_streams(ddl: &mut Ddl<'_>, drop: &EngineStmt) -> SqlResult<()> {
     for name in &drop.names {
         match ddl.find(name)? {
             Some(relation) if !is_stream(&relation) => return Err(no_stream(&relation.name)),
-            Some(stream) => release_tables(ddl, stream.oid)?,
+            Some(stream) => {
+                release_tables(ddl, stream.oid)?;
+                // Whoever waits for its messages is told.
+                ddl.context.host.wake(&channel(&stream.name), "")?;
+            }
             None if drop.forgiving => {
                 let message = format!("stream \"{}\" does not exist, skipping", name.name);
                 ddl.tell(SqlState::SuccessfulCompletion, message);

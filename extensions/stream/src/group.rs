@@ -2,13 +2,13 @@
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow, TableAccess};
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, invalid, row_key, time_of};
 use aegis_storage::{Block, Direction, KeyRange, ReadView};
 use aegis_types::functions::Values;
 use aegis_types::{Array, Datum, SqlError, SqlResult, SqlState, io, type_oid};
 
-use crate::arguments::{invalid, needed, span, time_of};
-use crate::known::{Known, Own, Stream, row_key};
+use crate::arguments::span;
+use crate::known::{Known, Own, Stream};
 use crate::read::{ends, next_offset, offset_at};
 
 /// What a group asks for.
@@ -112,8 +112,8 @@ pub(crate) fn create(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     call.refuse_in_read_only()?;
     let stream = known.of_call(call, Privilege::SELECT)?;
     let own = known.own(call.context)?;
-    let name = needed(call, 1, "the name of a group")?;
-    let from = needed(call, 2, "start")?;
+    let name = call.needed(1, "the name of a group")?;
+    let from = call.needed(2, "start")?;
     let visibility = span(call, 3, "visibility")?.filter(|span| *span > 0);
     if visibility.is_none() {
         return Err(invalid("visibility must be greater than zero"));
@@ -184,7 +184,7 @@ pub(crate) fn drop(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     call.refuse_in_read_only()?;
     let stream = known.of_call(call, Privilege::SELECT)?;
     let own = known.own(call.context)?;
-    let name = needed(call, 1, "the name of a group")?;
+    let name = call.needed(1, "the name of a group")?;
     call.change(&call.context.catalog, async |changes| {
         let columns = start(&stream, name);
         let Some(row) = changes.lock_newest(&own.groups, &row_key(&columns)?).await? else {
@@ -205,7 +205,7 @@ pub(crate) fn seek(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     call.refuse_in_read_only()?;
     let stream = known.of_call(call, Privilege::SELECT)?;
     let own = known.own(call.context)?;
-    let (name, to) = (needed(call, 1, "the name of a group")?, needed(call, 2, "start")?);
+    let (name, to) = (call.needed(1, "the name of a group")?, call.needed(2, "start")?);
     Group::find(&own, &stream, name, &call.context.view)?;
     let only = call.integer(3);
     call.change(&call.context.catalog, async |changes| {

@@ -10,7 +10,7 @@ use aegis_sql::dml::TableAccess;
 use aegis_sql::engine::{EngineCall, SCHEMA};
 use aegis_sql::query_engine::StatementContext;
 use aegis_storage::{Counter, TreeId, Trees};
-use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, key, type_oid};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
 
 use crate::ENGINE;
@@ -217,21 +217,4 @@ impl Own {
             delayed: access("stream_delayed")?,
         })
     }
-}
-
-/// The row key of these key columns.
-pub(crate) fn row_key(columns: &[Datum]) -> SqlResult<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(32);
-    for column in columns {
-        let ty = match column {
-            Datum::Int4(_) => type_oid::INT4,
-            Datum::Int8(_) => type_oid::INT8,
-            Datum::Oid(_) => type_oid::OID,
-            Datum::Uuid(_) => type_oid::UUID,
-            Datum::Timestamptz(_) => type_oid::TIMESTAMPTZ,
-            _ => type_oid::TEXT,
-        };
-        key::encode(ty, column, false, false, &mut bytes)?;
-    }
-    Ok(bytes)
 }

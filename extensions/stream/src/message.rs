@@ -1,7 +1,6 @@
 //! A message, as it comes in and as functions show it.
 
-use aegis_types::jsonb::Jsonb;
-use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid};
+use aegis_types::{Datum, SqlError, SqlResult};
 
 use crate::known::{Stream, column};
 
@@ -25,42 +24,6 @@ impl Message {
     }
 }
 
-/// A payload as one of a stream's type: what text says, what bytes are.
-///
-/// # Errors
-/// 22021, 22P02
-pub(crate) fn converted(value: &Datum, wanted: Oid) -> SqlResult<Datum> {
-    Ok(match (value, wanted) {
-        (Datum::Null, _)
-        | (Datum::Text(_), type_oid::TEXT)
-        | (Datum::Jsonb(_), type_oid::JSONB)
-        | (Datum::Bytea(_), type_oid::BYTEA) => value.clone(),
-        (Datum::Text(text), type_oid::BYTEA) => Datum::Bytea(text.as_bytes().into()),
-        (Datum::Text(text), _) => Datum::Jsonb(Jsonb::parse(text)?),
-        (Datum::Jsonb(json), _) => {
-            let mut text = Vec::new();
-            json.write_text(&mut text);
-            match wanted {
-                type_oid::BYTEA => Datum::Bytea(text.into()),
-                _ => Datum::text(text_of(&text)?),
-            }
-        }
-        (Datum::Bytea(bytes), type_oid::JSONB) => Datum::Jsonb(Jsonb::parse(text_of(bytes)?)?),
-        (Datum::Bytea(bytes), _) => Datum::text(text_of(bytes)?),
-        _ => return Err(SqlError::internal("a payload has another type")),
-    })
-}
-
-fn text_of(bytes: &[u8]) -> SqlResult<&str> {
-    std::str::from_utf8(bytes).map_err(|error| {
-        let wrong = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
-        SqlError::new(
-            SqlState::CharacterNotInRepertoire,
-            format!("invalid byte sequence for encoding \"UTF8\": 0x{wrong:02x}"),
-        )
-    })
-}
-
 /// A payload in the column of its type: jsonb, text, bytea.
 pub(crate) fn in_columns(payload: Datum) -> [Datum; 3] {
     let none = Datum::Null;
@@ -68,16 +31,6 @@ pub(crate) fn in_columns(payload: Datum) -> [Datum; 3] {
         Datum::Text(_) => [none.clone(), payload, none],
         Datum::Bytea(_) => [none.clone(), none, payload],
         _ => [payload, none.clone(), none],
-    }
-}
-
-/// About how many bytes a value takes.
-pub(crate) fn size(value: &Datum) -> usize {
-    match value {
-        Datum::Text(text) => text.len(),
-        Datum::Bytea(bytes) => bytes.len(),
-        Datum::Jsonb(json) => json.as_bytes().len(),
-        _ => 0,
     }
 }
 

@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow};
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, row_key, time_of};
 use aegis_storage::{Block, Direction, RowLockMode, RowLockOutcome, RowLockWait};
 use aegis_types::functions::Values;
 use aegis_types::{Datum, SqlResult};
 
-use crate::arguments::{invalid, limit, needed, span, time_of};
+use crate::arguments::span;
 use crate::group::{Group, live, rows_with, share, start};
-use crate::known::{Known, Own, Stream, column, row_key};
+use crate::known::{Known, Own, Stream, column};
 use crate::message::{Message, shown};
 use crate::read::{decode, range_from};
 
@@ -33,8 +33,6 @@ const CONSUMER_LIVES_MIN: i64 = 1_000_000;
 const CONSUMER_LIVES_MAX: i64 = 30_000_000;
 /// When it is looked again at what another consumer's transaction holds, in microseconds.
 const LOCKED_WAIT: i64 = 50_000;
-/// Partitions change hands without a word to those who wait: they look now and then.
-const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// So many messages of a partition are pending at most.
 const PENDING_MAX: usize = 10_000;
 
@@ -68,18 +66,16 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
     call.refuse_in_read_only()?;
     let stream = known.of_call(call, Privilege::SELECT)?;
     let own = known.own(call.context)?;
-    let name = needed(call, 1, "the name of a group")?;
-    let consumer = needed(call, 2, "the name of a consumer")?;
-    let patience = call.integer(4).unwrap_or_default();
-    let patience = u64::try_from(patience).map_err(|_| invalid("block_ms is negative"))?;
-    let until = Instant::now() + Duration::from_millis(patience);
+    let name = call.needed(1, "the name of a group")?;
+    let consumer = call.needed(2, "the name of a consumer")?;
+    let (patience, until) = call.patience(4)?;
     let group = Group::find(&own, &stream, name, &call.host.newest_view()?)?;
     let visibility = span(call, 5, "visibility")?.unwrap_or(group.visibility);
     let mut poll = Poll {
         known,
-        at_most: limit(call, 3, "max_messages")?,
+        at_most: call.limit(3, "max_messages")?,
         visibility,
-        patience: i64::try_from(patience).unwrap_or(i64::MAX).saturating_mul(1000),
+        patience: i64::try_from(patience.as_micros()).unwrap_or(i64::MAX),
         now: time_of(&call.context.view),
         found: Vec::new(),
         own,
@@ -87,7 +83,7 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
         group,
         consumer,
     };
-    let mut heard = (patience > 0).then(|| call.host.hear(&poll.stream.channel()));
+    let mut heard = (!patience.is_zero()).then(|| call.host.hear(&poll.stream.channel()));
     loop {
         let before = call.host.newest_view()?;
         poll.now = poll.now.max(time_of(&before));
@@ -95,7 +91,7 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
             // What an empty poll has locked is free again at once.
             let mark = changes.txn.savepoint()?;
             let again = poll.once(changes).await?;
-            if poll.found.is_empty() && patience > 0 {
+            if poll.found.is_empty() && !patience.is_zero() {
                 changes.txn.rollback_to(mark)?;
             }
             changes.txn.release(mark)?;
@@ -104,7 +100,7 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
         let rest = until.saturating_duration_since(Instant::now());
         let Some(heard) = heard.as_mut().filter(|_| poll.found.is_empty() && !rest.is_zero())
         else {
-            if poll.found.is_empty() && patience > 0 {
+            if poll.found.is_empty() && !patience.is_zero() {
                 // Others count with it, although it was given nothing yet.
                 call.change(&call.context.catalog, async |changes| poll.come(changes).await)?;
             }
@@ -116,7 +112,7 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
             Duration::from_micros(micros).max(Duration::from_millis(1)).min(rest)
         });
         if call.host.newest_view()?.seq() == before.seq() {
-            call.wait_to_hear(heard, again.min(LOOKS_EVERY))?;
+            call.wait_to_hear(heard, again, 0)?;
         }
     }
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow, TableAccess};
-use aegis_sql::engine::{EngineCall, RowHook};
+use aegis_sql::engine::{EngineCall, RowHook, converted, invalid, row_key, size, time_of};
 use aegis_storage::{Direction, KeyRange, LockWait, RowLockMode, TableLockMode};
 use aegis_types::jsonb::Value;
 use aegis_types::{Datum, SqlError, SqlResult, SqlState, key, type_oid};
 use async_trait::async_trait;
 
-use crate::arguments::{invalid, relation, span, time_of};
-use crate::known::{Known, Own, Stream, column, row_key};
-use crate::message::{Message, converted, id_of, in_columns, new_id, partition_of, size};
+use crate::arguments::{relation, span};
+use crate::known::{Known, Own, Stream, column};
+use crate::message::{Message, id_of, in_columns, new_id, partition_of};
 
 /// Looks after the rows of streams.
 #[derive(Debug)]

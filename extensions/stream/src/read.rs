@@ -4,13 +4,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use aegis_catalog::access::Privilege;
-use aegis_sql::engine::EngineCall;
+use aegis_sql::engine::{EngineCall, invalid, row_key};
 use aegis_storage::{Block, Direction, Key, KeyRange, ReadView};
 use aegis_types::functions::Values;
 use aegis_types::{Datum, SqlResult};
 
-use crate::arguments::{invalid, limit};
-use crate::known::{Known, Stream, column, is_stream, row_key};
+use crate::known::{Known, Stream, column, is_stream};
 use crate::message::{partition_of, shown};
 use crate::publish::{count_of_key, key_prefix};
 use crate::settings::Settings;
@@ -105,7 +104,7 @@ pub(crate) fn offset_at(
 /// `stream_read`
 pub(crate) fn read(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
     let stream = known.of_call(call, Privilege::SELECT)?;
-    let at_most = limit(call, 3, "max_messages")?;
+    let at_most = call.limit(3, "max_messages")?;
     let (from_offset, from_time) = (call.integer(1), call.argument(2));
     if from_offset.is_some() && !from_time.is_null() {
         return Err(invalid("from_offset and from_time exclude each other"));

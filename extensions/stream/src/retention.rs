@@ -13,10 +13,10 @@ use std::sync::Arc;
 use aegis_catalog::{Descriptor, OlderTree, Relation, RelationBody, TableBody};
 use aegis_sql::ast::RangeVar;
 use aegis_sql::ddl::Ddl;
+use aegis_sql::engine::time_of;
 use aegis_storage::{Block, Direction, KeyRange, ReadView, TableLockMode, TreeId};
 use aegis_types::{Datum, SqlResult};
 
-use crate::arguments::time_of;
 use crate::known::{Known, Stream, column, no_stream};
 use crate::settings::Settings;
 

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use super::block::{SharedTransaction, in_failed_block};
 use super::bound_relations::locks_of;
 use super::host::Running;
+use super::rerun::Patient;
 use super::tracking::Tracking;
 use super::{Outcome, Place, Prepared, ResultColumn, Session, utility};
 
@@ -294,6 +295,10 @@ impl Session {
         let context = if analyzed.kept.asks_nobody(&analyzed.statement) {
             let view = self.new_view().await?;
             self.context_of_session(view, catalog, parameters.into())
+        } else if analyzed.kept.only_waits(&analyzed.statement) {
+            let view = self.instance.store.detached_view()?;
+            let context = self.context_of_session(view, catalog, parameters.into());
+            return self.run_patiently(statement.clone(), known, &analyzed, columns, &context);
         } else {
             self.statement_context(catalog, parameters.into()).await?
         };
@@ -309,6 +314,26 @@ impl Session {
             }
             (_, outcome) => Ok(outcome),
         }
+    }
+
+    /// Runs a call that waits, without a thread while it does.
+    fn run_patiently(
+        &mut self,
+        statement: Arc<Statement>,
+        known: Vec<Option<Oid>>,
+        analyzed: &Analyzed,
+        columns: Arc<[ResultColumn]>,
+        context: &StatementContext,
+    ) -> SqlResult<Outcome> {
+        let BoundStatement::Query(query) = &analyzed.statement else {
+            return Err(SqlError::internal("only a query waits"));
+        };
+        if let Some(block) = &mut self.block {
+            block.has_snapshot = true;
+        }
+        let plan = analyzed.kept.plan(&*self.instance.engine, query, context)?;
+        let rows = Box::new(Patient::new(self.rerun(statement, known, plan, context)?));
+        Ok(Outcome::Rows { tag: "SELECT", columns, rows })
     }
 
     /// `deadlock_timeout` may have been set within the transaction.

@@ -10,9 +10,7 @@
 //! slow client, or an idle subscription, costs a batch of memory.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use aegis_sql::analyze::{Analyzer, AnalyzerContext};
 use aegis_sql::ast::{Statement, TailStmt};
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::query_engine::{
@@ -23,10 +21,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::Session;
+use super::rerun::Rerun;
 use crate::instance::Instance;
-
-/// How often it is looked whether the subscription is to end.
-const CANCEL_POLL: Duration = Duration::from_millis(50);
 
 /// The types of a part and of a position.
 const PARAMETERS: [Option<Oid>; 2] = [Some(type_oid::INT4), Some(type_oid::INT8)];
@@ -60,20 +56,19 @@ impl Session {
         if let Some(txn) = self.shared_transaction()?.lock().await.as_mut() {
             txn.forget_snapshot();
         }
-        let search_path = self.search_path(&context.catalog);
+        let statement = Arc::new(tail.rows.clone());
+        let rerun = self.rerun(statement, PARAMETERS.to_vec(), plan, &context)?;
+        let idle = rerun.idle().clone();
         let stream = Tail {
             instance: self.instance.clone(),
-            statement: tail.rows.clone(),
-            search_path,
-            plan,
-            context: context.clone(),
+            rerun,
             parts,
             next_part: 0,
             heard,
             is_idle: false,
             cancel: self.cancel.clone(),
         };
-        Ok((Box::new(stream), columns, context))
+        Ok((Box::new(stream), columns, idle))
     }
 
     async fn tail_plan(
@@ -96,10 +91,7 @@ impl Session {
 
 struct Tail {
     instance: Arc<Instance>,
-    statement: Statement,
-    search_path: Vec<Oid>,
-    plan: Arc<dyn QueryPlan>,
-    context: StatementContext,
+    rerun: Rerun,
     /// Parts, and where each goes on.
     parts: Vec<(i32, i64)>,
     next_part: usize,
@@ -110,38 +102,12 @@ struct Tail {
 }
 
 impl Tail {
-    /// Plans anew where the catalog has changed: messages may lie in other trees by now.
-    fn follow_catalog(&mut self) -> SqlResult<()> {
-        let catalog = self.instance.catalog();
-        if Arc::ptr_eq(&catalog, &self.context.catalog) {
-            return Ok(());
-        }
-        let context = StatementContext { catalog, ..self.context.clone() };
-        let analyzed = Analyzer::new(AnalyzerContext {
-            catalog: &context.catalog,
-            database: context.database,
-            search_path: &self.search_path,
-            system_relations: &*context.system_relations,
-            eval: context.eval(),
-            parameters: PARAMETERS.to_vec(),
-            infer_parameters: false,
-        })
-        .analyze(&self.statement)?;
-        let BoundStatement::Query(query) = &analyzed.statement else {
-            return Err(SqlError::internal("a subscription is a query"));
-        };
-        self.plan = self.instance.engine.plan(query, &context)?;
-        self.context = context;
-        Ok(())
-    }
-
     /// Rows of one part, if it has any: those that are wanted.
     async fn rows_of(&mut self, at: usize) -> SqlResult<Option<Vec<Vec<Datum>>>> {
         let (part, position) = self.parts[at];
         let view = self.instance.store.newest_view()?;
-        let mut context = self.context.over(view);
-        context.parameters = Arc::new([Datum::Int4(part), Datum::Int8(position)]);
-        let mut rows = self.plan.clone().execute(context)?;
+        let parameters = Arc::new([Datum::Int4(part), Datum::Int8(position)]);
+        let mut rows = self.rerun.run(view, parameters, None)?;
         let mut found: Option<Vec<Vec<Datum>>> = None;
         while let Some(batch) = rows.next().await? {
             for row in 0..batch.len() {
@@ -166,7 +132,6 @@ impl RowStream for Tail {
         loop {
             self.cancel.check()?;
             self.heard.mark_unchanged();
-            self.follow_catalog()?;
             let mut any = false;
             for step in 0..self.parts.len() {
                 let at = (self.next_part + step) % self.parts.len();
@@ -185,14 +150,11 @@ impl RowStream for Tail {
                 self.is_idle = true;
                 return Ok(Some(Box::new(DatumRows(Vec::new()))));
             }
-            loop {
-                self.cancel.check()?;
-                tokio::select! {
-                    woken = self.heard.changed() => match woken {
-                        Ok(()) => break,
-                        Err(_) => return Err(SqlError::internal("nobody wakes a subscription")),
-                    },
-                    () = tokio::time::sleep(CANCEL_POLL) => {}
+            tokio::select! {
+                biased;
+                error = self.cancel.cancelled() => return Err(error),
+                woken = self.heard.changed() => {
+                    woken.map_err(|_| SqlError::internal("nobody wakes a subscription"))?;
                 }
             }
         }

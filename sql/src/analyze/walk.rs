@@ -6,7 +6,8 @@ use aegis_types::builtin::Implementation;
 use aegis_types::{Oid, type_oid as t};
 
 use crate::bound::{
-    BoundStatement, Expr, FrameBound, JoinTree, Query, RteKind, SubqueryKind, Subscript, Target,
+    BoundStatement, Expr, FrameBound, JoinTree, Query, RangeTableEntry, RteKind, SubqueryKind,
+    Subscript, Target,
 };
 
 /// The direct children of an expression, to be changed; not the queries of subqueries.
@@ -224,6 +225,30 @@ pub(crate) fn asks_nobody(statement: &BoundStatement) -> bool {
             };
     });
     plain
+}
+
+/// Whether a query calls one function of an engine that waits, and does nothing besides that must not be
+/// done twice: it can be given up where it begins to wait, and run anew.
+pub(crate) fn only_waits(statement: &BoundStatement) -> bool {
+    let BoundStatement::Query(query) = statement else { return false };
+    let [RangeTableEntry { kind: RteKind::Functions { calls, .. }, .. }] = &query.range_table[..]
+    else {
+        return false;
+    };
+    let [(Expr::Call(call), _)] = &calls[..] else { return false };
+    let waits = aegis_catalog::engine::function(call.function).is_some_and(|it| it.waits);
+    if !waits || !query.ctes.is_empty() || !query.row_marks.is_empty() {
+        return false;
+    }
+    let mut volatile = 0;
+    rewrite_statement(&mut statement.clone(), &mut |expr| {
+        volatile += match expr {
+            Expr::Call(call) => usize::from(call.is_volatile()),
+            Expr::NextValue { .. } => 1,
+            _ => 0,
+        };
+    });
+    volatile == 1
 }
 
 /// Whether the text form of a type is read alike whatever is set.

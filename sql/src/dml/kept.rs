@@ -10,7 +10,7 @@ use aegis_storage::TableLockMode;
 use aegis_types::{Oid, SqlResult};
 use parking_lot::Mutex;
 
-use crate::analyze::asks_nobody;
+use crate::analyze::{asks_nobody, only_waits};
 use crate::bound::{BoundStatement, Query};
 use crate::query_engine::{QueryEngine, QueryPlan, StatementContext};
 
@@ -30,6 +30,8 @@ struct Rooms {
     allowed: AtomicU32,
     /// Whether nothing in it asks the session.
     asks_nobody: OnceLock<bool>,
+    /// Whether it does nothing but wait.
+    only_waits: OnceLock<bool>,
 }
 
 /// A short plan is made for the values of its parameters so often; then for any. PostgreSQL does alike.
@@ -112,6 +114,12 @@ impl Kept {
     /// Whether running the statement asks the session for nothing, found by whoever runs it first.
     pub fn asks_nobody(&self, statement: &BoundStatement) -> bool {
         *self.0.asks_nobody.get_or_init(|| asks_nobody(statement))
+    }
+
+    /// Whether the statement calls a function that waits and does nothing besides, so that it can be run
+    /// anew instead; found by whoever runs it first.
+    pub fn only_waits(&self, statement: &BoundStatement) -> bool {
+        *self.0.only_waits.get_or_init(|| only_waits(statement))
     }
 
     /// What the statement has compiled, by whoever runs it first.

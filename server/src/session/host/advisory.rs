@@ -27,9 +27,6 @@ pub(super) static FUNCTIONS: HostTable = &[
     }),
 ];
 
-/// How often a waiter looks whether it is cancelled.
-const CANCEL_POLL: Duration = Duration::from_millis(10);
-
 /// The value of a function that returns void.
 fn void() -> Datum {
     Datum::text("")
@@ -65,20 +62,11 @@ fn lock(call: &Call<'_>, mode: AdvisoryMode, level: AdvisoryLevel) -> SqlResult<
     };
     let timeout = Some(milliseconds("lock_timeout")).filter(|timeout| !timeout.is_zero());
     let wait = LockWait::Wait { timeout };
-    let locking = async {
-        let lock = identity.advisory.lock(key, mode, level, wait, milliseconds("deadlock_timeout"));
-        let mut lock = std::pin::pin!(lock);
-        loop {
-            tokio::select! {
-                biased;
-                taken = &mut lock => return taken.map(drop).map_err(SqlError::from),
-                () = tokio::time::sleep(CANCEL_POLL) => identity.stop_handle.check()?,
-            }
-        }
-    };
+    let lock = identity.advisory.lock(key, mode, level, wait, milliseconds("deadlock_timeout"));
+    let flag = identity.stop_handle.flag();
     // Not the current runtime: within a part of a query that is one without timers.
     let runtime = &identity.instance.runtime;
-    aegis_storage::at_length(|| runtime.block_on(locking))?;
+    aegis_storage::at_length(|| runtime.block_on(flag.wait(lock)))?;
     Ok(void())
 }
 

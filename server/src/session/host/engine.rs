@@ -6,7 +6,7 @@ use std::time::Duration;
 use aegis_catalog::CatalogSnapshot;
 use aegis_catalog::engine::EngineFunction;
 use aegis_sql::dml::RowIds;
-use aegis_sql::engine::{EngineCall, EngineHost, named};
+use aegis_sql::engine::{EngineCall, EngineHost, Patience, named};
 use aegis_sql::query_engine::QueryEngine;
 use aegis_storage::{ReadView, Transaction, at_length};
 use aegis_types::functions::Values;
@@ -93,6 +93,10 @@ impl EngineHost for Lender<'_> {
 
     fn newest_view(&self) -> SqlResult<ReadView> {
         Ok(self.host.identity.instance.store.newest_view()?)
+    }
+
+    fn patience(&self) -> Option<&Patience> {
+        self.running.patience()
     }
 
     fn install(&self) -> SqlResult<Arc<CatalogSnapshot>> {

@@ -17,6 +17,7 @@ use aegis_catalog::{CatalogSnapshot, Function, FunctionBody};
 use aegis_sql::analyze::{Analyzed, AnalyzerContext, RoutineResult};
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::dml::Changes;
+use aegis_sql::engine::Patience;
 use aegis_sql::privilege;
 use aegis_sql::query_engine::{Batches, QueryPlan, RowBatch, StatementContext};
 use aegis_sql::routine::{AnalyzedBody, analyze_body};
@@ -59,6 +60,8 @@ pub(in crate::session) struct Running {
     depth: usize,
     /// Whether a function around is not volatile.
     is_pure: bool,
+    /// How the statement waits, where it is run anew then.
+    patience: Option<Arc<Patience>>,
 }
 
 impl Running {
@@ -69,7 +72,18 @@ impl Running {
         lock_timeout: Option<Duration>,
     ) -> Self {
         let context = StatementContext { host: Arc::new(NoHost), ..context.clone() };
-        Self { context, transaction, lock_timeout, depth: 0, is_pure: false }
+        let (depth, is_pure, patience) = (0, false, None);
+        Self { context, transaction, lock_timeout, depth, is_pure, patience }
+    }
+
+    /// The same for a statement that is run anew where it would wait.
+    pub(in crate::session) fn with_patience(self, patience: Arc<Patience>) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    /// How the statement waits.
+    pub(super) fn patience(&self) -> Option<&Patience> {
+        self.patience.as_deref()
     }
 
     /// What holds for the statement.
@@ -183,6 +197,7 @@ impl SessionHost {
         let observed = Arc::new(observed);
         running.depth += 1;
         running.is_pure |= !is_volatile;
+        running.patience = None;
         let host = Arc::new(self.within(observed, running.clone()));
         // Behind the arguments there may be a column definition list.
         let inputs = function.inputs().count();

@@ -187,7 +187,7 @@ async fn subscribers_of_partitions_get_each_in_order() {
 /// While a reader takes nothing, publishing goes on, and the server holds no more for it than a batch.
 #[tokio::test]
 async fn a_slow_reader_costs_bounded_memory() {
-    let megabytes = crate::server::setting("AEGIS_MEGABYTES", 40);
+    let megabytes = crate::server::setting("AEGIS_MEGABYTES", 200);
     let data = tempfile::tempdir().unwrap();
     let server = Server::start_with(data.path(), &["--memory", "64MB"]);
     let status = format!("/proc/{}/status", server.process_id());
@@ -247,6 +247,10 @@ async fn an_idle_listener_is_woken() {
     assert_eq!(hears.next().await.unwrap().0, "stream/s");
 }
 
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
+                       WHERE query LIKE '%block_ms => 60000%' AND state = 'active' \
+                       AND pid <> pg_backend_pid()";
+
 /// A poll that waits returns when something is published, and holds up nobody meanwhile.
 #[tokio::test]
 async fn a_waiting_poll_returns_as_soon_as_there_is_something() {
@@ -258,9 +262,7 @@ async fn a_waiting_poll_returns_as_soon_as_there_is_something() {
     let (client, _) = connect(&server).await;
     let poll = "SELECT partition, \"offset\" FROM stream_poll('s', 'g', 'c0', block_ms => 60000)";
     let waiter = spawn(async move { client.query(poll, &[]).await.unwrap().len() });
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%block_ms => 60000%' \
-                   AND state = 'active' AND pid <> pg_backend_pid()";
-    while value(&mut publisher, waiting) != "1" {
+    while value(&mut publisher, WAITING) != "1" {
         tokio::task::yield_now().await;
     }
     let began = Instant::now();
@@ -276,7 +278,7 @@ async fn a_waiting_poll_returns_as_soon_as_there_is_something() {
     let cancel = client.cancel_token();
     let poll = "SELECT * FROM stream_poll('s', 'g', 'c0', block_ms => 61000)";
     let waits = spawn(async move { client.query(poll, &[]).await.unwrap_err() });
-    let waiting = waiting.replace("60000", "61000");
+    let waiting = WAITING.replace("60000", "61000");
     while value(&mut publisher, &waiting) != "1" {
         tokio::task::yield_now().await;
     }
@@ -286,4 +288,89 @@ async fn a_waiting_poll_returns_as_soon_as_there_is_something() {
         refused(&mut publisher, "SELECT * FROM stream_poll('s', 'g', 'c', block_ms => -1)"),
         "22023"
     );
+}
+
+/// Two consumers that are known to each other wait for their own partitions.
+#[tokio::test]
+async fn waiting_consumers_get_each_its_own() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s PARTITIONS 2");
+    run(&mut publisher, "SELECT stream_create_group('s', 'g')");
+    for consumer in ["c0", "c1"] {
+        run(&mut publisher, &format!("SELECT FROM stream_poll('s', 'g', '{consumer}')"));
+    }
+    let mut waiters = Vec::new();
+    for (at, consumer) in ["c0", "c1"].into_iter().enumerate() {
+        let (client, _) = connect(&server).await;
+        let poll = format!(
+            "SELECT partition, \"offset\" FROM stream_poll('s', 'g', '{consumer}', block_ms => 60000)"
+        );
+        waiters.push(spawn(async move { client.query(&poll, &[]).await.unwrap() }));
+        while value(&mut publisher, WAITING) != (at + 1).to_string() {
+            tokio::task::yield_now().await;
+        }
+    }
+    run(&mut publisher, "INSERT INTO s (partition, payload) VALUES (0, '1'), (1, '1')");
+    let mut partitions = Vec::new();
+    for waiter in waiters {
+        let rows = waiter.await.unwrap();
+        assert_eq!(rows.len(), 1, "one partition is each consumer's");
+        partitions.push(rows[0].get::<_, i32>(0));
+    }
+    partitions.sort_unstable();
+    assert_eq!(partitions, [0, 1]);
+}
+
+/// Who waits for messages or for changes of keys costs no thread, finds what lies in a new tree, and
+/// hears that its stream is gone.
+#[tokio::test]
+async fn many_wait_without_a_thread() {
+    let waiters_count = crate::server::setting("AEGIS_WAITERS", 150);
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_with(data.path(), &["--max-connections", "6000"]);
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s WITH (payload = 'text'); CREATE STREAM gone");
+    run(&mut publisher, "SELECT stream_create_group('s', 'g'), stream_create_group('gone', 'g')");
+    run(&mut publisher, "SELECT kv_put('there', '1')");
+    let mut waiters = Vec::new();
+    for at in 0..waiters_count {
+        let (client, _) = connect(&server).await;
+        let wait = match at % 2 {
+            0 => "SELECT text FROM stream_poll('s', 'g', 'c', 1, block_ms => 60000)",
+            _ => "SELECT key FROM kv_watch(prefix => 'k', block_ms => 60000)",
+        };
+        waiters.push(spawn(async move {
+            let rows = client.query(wait, &[]).await.unwrap();
+            rows[0].get::<_, String>(0)
+        }));
+    }
+    let (client, _) = connect(&server).await;
+    let poll = "SELECT FROM stream_poll('gone', 'g', 'c', block_ms => 60000)";
+    let hears = spawn(async move { client.query(poll, &[]).await.unwrap_err() });
+    while value(&mut publisher, WAITING) != (waiters_count + 1).to_string() {
+        tokio::task::yield_now().await;
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process_id()));
+    if let Ok(status) = status {
+        let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap();
+        println!("{waiters_count} wait, and the server has {} threads", threads.trim());
+        assert!(threads.trim().parse::<u64>().unwrap() < 75, "{threads} threads");
+    }
+    run(&mut publisher, "ALTER STREAM s ROTATE");
+    let polls = waiters_count.div_ceil(2);
+    let messages = format!("SELECT 'm' || n FROM generate_series(1, {polls}) n");
+    run(&mut publisher, &format!("INSERT INTO s (payload) {messages}"));
+    run(&mut publisher, "SELECT kv_put('key', '1')");
+    let mut heard = Vec::new();
+    for waiter in waiters {
+        heard.push(waiter.await.unwrap());
+    }
+    heard.sort();
+    heard.dedup();
+    // Each message once, and the key.
+    assert_eq!(heard.len() as u64, polls + 1);
+    run(&mut publisher, "DROP STREAM gone");
+    assert_eq!(hears.await.unwrap().as_db_error().unwrap().code().code(), "42P01");
 }
