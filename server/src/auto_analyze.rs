@@ -9,7 +9,7 @@
 //! and then. A lock is taken for as long as keeping takes what was found, and if somebody has it, the
 //! table waits for the next turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use tracing::{debug, info, warn};
 use crate::instance::Instance;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
+use crate::task::{Bound, spawn};
 
 /// How tables are analyzed without being asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,6 +85,7 @@ struct Due {
 pub async fn run(instance: Arc<Instance>, shutdown: Shutdown, options: AutoAnalyzeOptions) {
     // What changed before the server started, nobody counted.
     instance.table_activity.look_again();
+    let mut failed = BTreeMap::new();
     loop {
         let next = Instant::now() + options.naptime;
         tokio::select! {
@@ -94,12 +96,20 @@ pub async fn run(instance: Arc<Instance>, shutdown: Shutdown, options: AutoAnaly
             () = shutdown.begun() => return,
             () = instance.table_activity.due() => {}
         }
-        turn(&instance, &shutdown, &options).await;
+        turn(&instance, &shutdown, &options, &mut failed).await;
     }
 }
 
+/// Tables that could not be analyzed, and from how many changes on it is worth while to try again.
+type Failed = BTreeMap<TreeId, u64>;
+
 /// One turn over all tables.
-async fn turn(instance: &Arc<Instance>, shutdown: &Shutdown, options: &AutoAnalyzeOptions) {
+async fn turn(
+    instance: &Arc<Instance>,
+    shutdown: &Shutdown,
+    options: &AutoAnalyzeOptions,
+    failed: &mut Failed,
+) {
     let mut known = BTreeSet::new();
     let mut due = Vec::new();
     let catalog = instance.catalog();
@@ -116,6 +126,9 @@ async fn turn(instance: &Arc<Instance>, shutdown: &Shutdown, options: &AutoAnaly
                 continue;
             }
             let changes = instance.table_activity.changes(tree);
+            if failed.get(&tree).is_some_and(|again| changes < *again) {
+                continue;
+            }
             let is_new = table.row_count < 0.0;
             let stored = if is_new { stored_rows(instance, tree) } else { 0 };
             if changes.max(stored) > threshold {
@@ -127,11 +140,12 @@ async fn turn(instance: &Arc<Instance>, shutdown: &Shutdown, options: &AutoAnaly
     }
     drop(catalog);
     instance.table_activity.keep(&known);
+    failed.retain(|tree, _| known.iter().any(|(_, there)| there == tree));
     for due in due {
         if shutdown.has_begun() || !options.enabled {
             return;
         }
-        analyze(instance, shutdown, options, &due).await;
+        analyze(instance, shutdown, options, &due, failed).await;
     }
 }
 
@@ -146,6 +160,7 @@ async fn analyze(
     shutdown: &Shutdown,
     options: &AutoAnalyzeOptions,
     due: &Due,
+    failed: &mut Failed,
 ) {
     let session = match Session::open_internal(Arc::clone(instance), due.database) {
         Ok(session) => session,
@@ -156,16 +171,16 @@ async fn analyze(
     };
     let flag = session.cancel_flag();
     instance.analyzing.begin(due.database, flag.clone());
-    let work = session.analyze_quietly(due.table, Pace::Resting(REST));
-    let mut work = std::pin::pin!(work);
-    let kept = tokio::select! {
-        kept = &mut work => kept,
-        () = shutdown.begun() => {
-            flag.cancel(stopped());
-            work.await
-        }
-    };
+    // It keeps its thread for long: somebody else watches.
+    let begun = shutdown.clone();
+    let watch = Bound::new(spawn("auto-analyze watch", async move {
+        begun.begun().await;
+        flag.cancel(stopped());
+    }));
+    let kept = session.analyze_quietly(due.table, Pace::Resting(REST)).await;
+    drop(watch);
     instance.analyzing.end();
+    failed.remove(&due.tree);
     match kept {
         Ok(Some(rows)) => {
             instance.table_activity.analyzed(due.table, due.tree, due.changes, true);
@@ -183,6 +198,7 @@ async fn analyze(
             // Another try is worth while once as much has changed again.
             let again = due.changes.saturating_mul(2).max(u64::from(options.threshold));
             instance.table_activity.set_due(due.tree, again);
+            failed.insert(due.tree, again);
             warn!(table_oid = due.table.0, %error, "a table could not be analyzed");
         }
     }

@@ -119,6 +119,11 @@ impl StopHandle {
         self.0.session.cancel();
     }
 
+    /// What runs in the session stops by this flag.
+    pub(crate) fn follow(&self, flag: CancelFlag) {
+        *self.0.statement.lock() = Some(flag);
+    }
+
     /// The flag of the running statement; one that nobody sets where none runs.
     #[must_use]
     pub fn flag(&self) -> CancelFlag {

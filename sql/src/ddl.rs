@@ -54,7 +54,7 @@ use std::time::Duration;
 use aegis_catalog::snapshot::{PG_CLASS, PG_DATABASE, PG_NAMESPACE, PG_PROC};
 use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
 use aegis_storage::{Store, Transaction};
-use aegis_types::{Oid, SqlError, SqlResult, SqlState};
+use aegis_types::{Host, Oid, SqlError, SqlResult, SqlState};
 
 pub use reindex::IndexBatch;
 
@@ -142,7 +142,9 @@ impl Ddl<'_> {
             _ => false,
         };
         store::put(self.txn, &descriptor)?;
-        self.context.catalog = Arc::new((*self.context.catalog).clone().with(&descriptor));
+        // Alone with it, it copies nothing of what the transaction has changed before.
+        let catalog = Arc::unwrap_or_clone(std::mem::take(&mut self.context.catalog));
+        self.context.catalog = Arc::new(catalog.with(&descriptor));
         self.changes.push(DdlChange::Put(descriptor.clone()));
         if is_new { self.give_default_privileges(&descriptor) } else { Ok(()) }
     }
@@ -154,7 +156,8 @@ impl Ddl<'_> {
     pub fn delete(&mut self, key: DescriptorKey) -> SqlResult<()> {
         self.delete_privileges(key)?;
         store::delete(self.txn, key)?;
-        self.context.catalog = Arc::new((*self.context.catalog).clone().without(key));
+        let catalog = Arc::unwrap_or_clone(std::mem::take(&mut self.context.catalog));
+        self.context.catalog = Arc::new(catalog.without(key));
         self.changes.push(DdlChange::Delete(key));
         Ok(())
     }
@@ -277,6 +280,16 @@ impl Ddl<'_> {
         let (engine, row_ids, timeout) = (self.engine, self.row_ids, self.lock_timeout);
         let mut changes = Changes::new(self.txn, &context, engine, row_ids, timeout);
         changes.tell(&access, change).await
+    }
+
+    /// Has functions run with the rights of a relation's owner, on whose behalf they do, until the host
+    /// that this gives is put back: whoever asked for it lends them nothing.
+    fn become_owner(&mut self, relation: &Relation) -> Arc<dyn Host> {
+        let own = self.context.host.clone();
+        if let Some(restricted) = own.on_behalf_of(relation.owner) {
+            self.context.host = restricted;
+        }
+        own
     }
 
     /// 42809 for a table that is an engine's, unless the engine is at work.

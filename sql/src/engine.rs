@@ -112,6 +112,12 @@ pub trait Engine: Send + Sync {
         Ok(())
     }
 
+    /// Whose readers may listen to a channel: one of its tables, where the channel tells what is in it.
+    fn table_of_channel(&self, channel: &str) -> Option<&'static str> {
+        let _ = channel;
+        None
+    }
+
     /// Whether it cannot work without an index of one of its tables.
     fn needs_index(&self, index: &IndexBody) -> bool {
         let _ = index;
@@ -246,6 +252,12 @@ pub trait EngineHost: Send + Sync {
     /// # Errors
     /// What storage raises.
     fn newest_view(&self) -> SqlResult<ReadView>;
+
+    /// A transaction of its own.
+    ///
+    /// # Errors
+    /// What storage raises.
+    fn begin(&self) -> SqlResult<Transaction>;
 
     /// How the statement waits, where it does nothing but call one function.
     fn patience(&self) -> Option<&Patience>;
@@ -386,6 +398,36 @@ impl EngineCall<'_> {
             return Ok(());
         }
         Err(denied("table", &table.name))
+    }
+
+    /// Writes under a catalog in a transaction of its own, which is committed whatever becomes of the
+    /// statement's.
+    ///
+    /// # Errors
+    /// Whatever the work and its commit raise.
+    pub fn change_apart<T>(
+        &self,
+        catalog: &Arc<CatalogSnapshot>,
+        work: impl AsyncFnOnce(&mut Changes<'_>) -> SqlResult<T>,
+    ) -> SqlResult<T> {
+        let mut transaction = self.host.begin()?;
+        let context = StatementContext {
+            view: transaction.read_view()?,
+            host: self.host.host(),
+            catalog: catalog.clone(),
+            ..self.context.clone()
+        };
+        let (planner, row_ids) = (self.host.planner(), self.host.row_ids());
+        let lock_timeout = self.host.lock_timeout();
+        let mut changes = Changes::new(&mut transaction, &context, planner, row_ids, lock_timeout);
+        let done = self.wait(async {
+            let done = work(&mut changes).await?;
+            changes.finish_statement().await?;
+            SqlResult::Ok(done)
+        })?;
+        drop(changes);
+        self.wait(transaction.commit())?;
+        Ok(done)
     }
 
     /// Writes under a catalog, in the transaction of the statement: what is written is seen by the next

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::commit_log::{Applied, CommitLog, ProposeError};
-use crate::entry::{EntryBuilder, Operation};
+use crate::entry::{EntryBuilder, Operation, each_index_entry};
 use crate::locks::HeldLocks;
 use crate::run::{Run, RunWriter};
 use crate::scan::{Scan, own_cursors};
@@ -26,7 +26,7 @@ use crate::serializable::{ReadSet, WrittenKeys};
 use crate::store::Shared;
 use crate::write_set::WriteSet;
 use crate::{
-    Block, CommandId, CommitSeq, Direction, KeyRange, Result, StorageError, at_length_over,
+    Block, CommandId, CommitSeq, Direction, Key, KeyRange, Result, StorageError, at_length_over,
 };
 
 /// What a row costs in the hot tier beyond its bytes.
@@ -323,7 +323,14 @@ fn written_keys(writes: &WriteSet) -> WrittenKeys {
     } else {
         writes.each_newest(|tree, key, _| written.keys.push((tree, key.clone())));
     }
-    writes.each_append(|append| written.trees.push(append.row.tree));
+    writes.each_append(|append| {
+        written.trees.push(append.row.tree);
+        // Their keys in indexes are not known yet, only how they begin: as what is looked for there.
+        let visited = each_index_entry(&append.row.entries, |tree, start| {
+            written.keys.push((tree, Key::new(start)));
+        });
+        visited.expect("the transaction has made the list itself");
+    });
     written.trees.dedup();
     written
 }

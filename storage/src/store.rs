@@ -214,6 +214,8 @@ pub(crate) struct Shared {
     /// Names this process in the entries that it proposes.
     pub(crate) origin: u64,
     next_transaction: AtomicU64,
+    /// Later than whenever a transaction of an earlier process began, in microseconds.
+    epoch_us: OnceLock<i64>,
     /// Tree ids taken from the log and not yet given.
     tree_ids: tokio::sync::Mutex<Range<u64>>,
 }
@@ -234,6 +236,16 @@ impl Drop for Shared {
 impl Shared {
     pub(crate) fn next_transaction_id(&self) -> TransactionId {
         TransactionId(self.next_transaction.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Of a transaction, what no other has had or will have.
+    pub(crate) fn number_of(&self, id: TransactionId) -> i64 {
+        // There are fewer than a million a second, and no clock goes back behind a commit.
+        let epoch_us = self.epoch_us.get_or_init(|| {
+            let committed_us = self.current.load().timestamp_us;
+            (self.options.clock)().max(committed_us)
+        });
+        epoch_us.saturating_add_unsigned(id.0)
     }
 
     pub(crate) fn new_write_set(&self) -> WriteSet {
@@ -369,6 +381,7 @@ impl Store {
             failed: OnceLock::new(),
             origin: new_origin(&options.clock),
             next_transaction: AtomicU64::new(0),
+            epoch_us: OnceLock::new(),
             tree_ids: tokio::sync::Mutex::new(0..0),
             options,
         });

@@ -154,6 +154,12 @@ impl Transaction {
         self.locks.owner.id
     }
 
+    /// A number that no other transaction of the store has had or will have, also after a restart.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        self.shared.number_of(self.id())
+    }
+
     /// How it began.
     #[must_use]
     pub fn options(&self) -> &TxnOptions {

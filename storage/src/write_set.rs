@@ -72,7 +72,7 @@ pub struct NumberedRow {
     /// Where the time of the commit goes in the value, likewise: microseconds since the time that
     /// follows, which is in microseconds since 1970.
     pub time: Option<(u32, i64)>,
-    entries: Vec<u8>,
+    pub(crate) entries: Vec<u8>,
 }
 
 impl NumberedRow {

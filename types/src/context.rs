@@ -102,6 +102,13 @@ pub trait Host: Send + Sync {
     /// Whatever that function raises.
     fn call(&self, function: Oid, arguments: &[Datum]) -> SqlResult<Datum>;
 
+    /// The same session with the rights of another role, for what is computed on the role's behalf:
+    /// settings that functions change there are as they were afterwards. None where there is no session.
+    fn on_behalf_of(&self, role: Oid) -> Option<std::sync::Arc<dyn Host>> {
+        let _ = role;
+        None
+    }
+
     /// Calls a function of an extension by its symbol; the rows of one that returns a set come as an
     /// array.
     ///

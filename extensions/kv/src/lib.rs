@@ -78,6 +78,11 @@ impl Engine for KeyValues {
         }
     }
 
+    fn table_of_channel(&self, channel: &str) -> Option<&'static str> {
+        // It tells keys.
+        channel.starts_with("kv/").then_some("kv")
+    }
+
     fn call(&self, call: &EngineCall<'_>) -> SqlResult<Datum> {
         let known = &self.known;
         match call.name {

@@ -199,16 +199,50 @@ pub(crate) async fn bound(
     old: Option<&[Datum]>,
     new: &[Datum],
 ) -> SqlResult<()> {
-    let was = old.and_then(|row| Settings::of_row(row).max_bytes).is_some();
-    let is = Settings::of_row(new).max_bytes.is_some();
+    let (was, is) = (old.map(Settings::of_row), Settings::of_row(new));
     let Datum::Text(name) = &new[0] else { return Ok(()) };
-    if was == is {
-        return Ok(());
-    }
     let hooks = std::mem::replace(&mut changes.asks_engines, false);
-    let done = measure(changes, tables, name, is).await;
+    let (counted, counts) = (was.as_ref().and_then(|it| it.max_bytes), is.max_bytes);
+    let mut done = Ok(());
+    if counted.is_some() != counts.is_some() {
+        done = measure(changes, tables, name, counts.is_some()).await;
+    }
+    if done.is_ok() && was.is_some_and(|was| was.history > is.history) {
+        done = shorten(changes, tables, name, is.history).await;
+    }
     changes.asks_engines = hooks;
     done
+}
+
+/// Forgets the versions of each key beyond so many.
+async fn shorten(
+    changes: &mut Changes<'_>,
+    tables: &Tables,
+    name: &str,
+    history: i32,
+) -> SqlResult<()> {
+    let table = &tables.history;
+    let range = KeyRange::prefix(&row_key(&[Datum::text(name)])?);
+    let view = changes.txn.newest_view()?;
+    let mut scan = view.scan(table.tree, range, Direction::Backward)?;
+    let (mut block, mut key, mut kept) = (Block::default(), None, 0);
+    while scan.next_block(&mut block)? {
+        changes.context.cancel.check()?;
+        for stored in block.iter() {
+            let values = table.layout.decode(stored.value)?;
+            let Datum::Text(of) = &values[1] else { continue };
+            if key.as_ref() != Some(of) {
+                (key, kept) = (Some(of.clone()), 0);
+            }
+            kept += 1;
+            if kept > history
+                && let Some(old) = changes.lock_newest(table, stored.key).await?
+            {
+                changes.delete_row(table, &old).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Counts what a namespace holds already, or forgets it.

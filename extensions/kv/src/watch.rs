@@ -189,6 +189,11 @@ pub(crate) fn watch(known: &KnownTables, call: &EngineCall<'_>) -> SqlResult<Val
         (None, Some(revision)) => revision,
         (None, None) => last_revision(&tables, &view)?,
     };
+    let last = last_revision(&tables, &view)?;
+    if from > last && call.position().is_none() {
+        // As after a restored dump: the watcher has seen what this database never had.
+        return Err(not_kept(format!("revision {from} has not been reached: the last is {last}")));
+    }
     let first = end_of_changes(&tables, &view, Direction::Forward)?;
     if first - 1 > from {
         return Err(not_kept(format!("changes up to revision {} are not kept", first - 1)));

@@ -92,7 +92,8 @@ fn is_of(row: &OldRow, consumer: Option<&str>) -> bool {
     was_delivered && is_own
 }
 
-/// `stream_nack`: the message is due again after a while; whether it was pending.
+/// `stream_nack`: the message is due again after a while; whether it was pending, and with the consumer
+/// that is named.
 pub(crate) fn refuse(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     call.refuse_in_read_only()?;
     let stream = known.of_call(call, Privilege::SELECT)?;
@@ -100,14 +101,16 @@ pub(crate) fn refuse(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     let name = call.needed(1, "the name of a group")?;
     let partition = partition_of_call(call)?;
     let offset = call.integer(3).ok_or_else(|| missing("an offset"))?;
-    let delay = span(call, 4, "delay")?;
+    let (delay, consumer) = (span(call, 4, "delay")?, call.text(6));
     call.change(&call.context.catalog, async |changes| {
         let [oid, group] = start(&stream, name);
         let view = changes.txn.newest_view()?;
         let settings = Group::find(&own, &stream, name, &view)?;
         let columns = [oid, group, partition, Datum::Int8(offset)];
         let row = changes.lock_newest(&own.pending, &row_key(&columns)?).await?;
-        let Some(row) = row.filter(|row| is_of(row, None)) else { return Ok(Datum::Bool(false)) };
+        let Some(row) = row.filter(|row| is_of(row, consumer)) else {
+            return Ok(Datum::Bool(false));
+        };
         let Datum::Int4(deliveries) = row.values[pending::DELIVERIES] else {
             return Ok(Datum::Bool(false));
         };

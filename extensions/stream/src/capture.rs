@@ -8,14 +8,20 @@
 //! ```
 //!
 //! The messages of a transaction lie together, numbered from 1: where the number is 1 again, another
-//! transaction begins. A change of a table's columns is a message too.
+//! transaction begins; its own number is given once. Values are written alike whatever a session has
+//! set. A change of a table's columns is a message too.
+
+use std::sync::LazyLock;
 
 use aegis_catalog::Relation;
 use aegis_sql::dml::{Changes, TableAccess};
 use aegis_sql::engine::TableChange;
 use aegis_types::functions::scalar;
 use aegis_types::jsonb::{Builder, Jsonb};
-use aegis_types::{CallContext, Collation, Datum, SqlError, SqlResult, TypeRef, type_oid};
+use aegis_types::{
+    CallContext, Collation, Datum, EvalContext, FormatSettings, SqlError, SqlResult, TypeRef,
+    type_oid,
+};
 
 use crate::known::Stream;
 use crate::message::Message;
@@ -119,7 +125,7 @@ async fn publish(
     headers.key("table")?;
     headers.string(&format!("{}.{}", table.schema_name, table.relation.name))?;
     headers.key("transaction")?;
-    headers.integer(i64::try_from(changes.txn.id().0).unwrap_or(i64::MAX))?;
+    headers.integer(changes.txn.number())?;
     headers.key("number")?;
     headers.integer(i64::try_from(number).unwrap_or(i64::MAX))?;
     headers.end()?;
@@ -143,10 +149,13 @@ fn object(changes: &Changes<'_>, relation: &Relation, row: &[Datum]) -> SqlResul
     )
 }
 
+/// Whatever the session has set: a row has one key, and one form.
+static SETTINGS: LazyLock<FormatSettings> = LazyLock::new(FormatSettings::default);
+
 fn to_jsonb(changes: &Changes<'_>, ty: TypeRef, value: Datum) -> SqlResult<Jsonb> {
     let function = scalar("to_jsonb").ok_or_else(|| SqlError::internal("to_jsonb is missing"))?;
     let call = CallContext {
-        eval: changes.context.eval(),
+        eval: EvalContext { settings: &SETTINGS, ..changes.context.eval() },
         argument_types: &[ty],
         result_type: TypeRef::plain(type_oid::JSONB),
         collation: Collation::default(),

@@ -19,6 +19,11 @@ use crate::publish::join;
 use crate::read::range_from;
 use crate::retention;
 
+/// When a delayed message is tried again that could not be published, in microseconds.
+const TRIED_AGAIN_AFTER: i64 = 60_000_000;
+/// How long a consumer is remembered that has gone, likewise.
+const GONE_FOR: i64 = 60_000_000;
+
 /// `stream_trim`: removes what lies before an offset; how many messages that were.
 pub(crate) fn trim(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     call.refuse_in_read_only()?;
@@ -106,10 +111,12 @@ pub(crate) fn sweep(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     let delayed = due(call, &own, at_most)?;
     let ids = old_ids(call, &own, at_most)?;
     let gone = of_dropped_streams(call, &own, at_most)?;
-    if delayed.is_empty() && ids.is_empty() && gone.is_empty() {
+    let consumers = gone_consumers(call, &own, at_most)?;
+    let found = [delayed.len(), ids.len(), gone.len(), consumers.len()];
+    if found.iter().all(|count| *count == 0) {
         return Ok(Datum::Bool(false));
     }
-    let has_more = [delayed.len(), ids.len(), gone.len()].iter().any(|count| *count >= at_most);
+    let has_more = found.iter().any(|count| *count >= at_most);
     call.refuse_in_read_only()?;
     call.change(&call.context.catalog, async |changes| {
         for row in delayed {
@@ -123,9 +130,17 @@ pub(crate) fn sweep(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
             let Datum::Oid(oid) = row.values[2] else { continue };
             // A stream that is gone takes its messages with it.
             let Ok(stream) = known.stream(changes.context, oid) else { continue };
-            message_of(&row, &stream, time_of(&changes.context.view))
-                .publish(changes, &stream)
-                .await?;
+            let now = time_of(&changes.context.view);
+            let mark = changes.txn.savepoint()?;
+            if let Err(error) = message_of(&row, now).publish(changes, &stream).await {
+                // It must not keep the others from coming.
+                tracing::warn!(stream = stream.name(), %error, "a delayed message waits longer");
+                changes.txn.rollback_to(mark)?;
+                let mut later = row.values.clone();
+                later[0] = Datum::Timestamptz(now.saturating_add(TRIED_AGAIN_AFTER));
+                changes.insert_row(&own.delayed, &mut later, None).await?;
+            }
+            changes.txn.release(mark)?;
         }
         for (table, rows) in [(&own.ids, ids)]
             .into_iter()
@@ -137,15 +152,27 @@ pub(crate) fn sweep(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
                 }
             }
         }
+        for row in consumers {
+            // It may have come back meanwhile.
+            if let Some(row) = changes.lock_newest(&own.consumers, &row.key).await?
+                && is_gone(&row, time_of(&changes.context.view))
+            {
+                changes.delete_row(&own.consumers, &row).await?;
+            }
+        }
         Ok(Datum::Bool(has_more))
     })
 }
 
-fn message_of(row: &OldRow, stream: &Stream, now: i64) -> Message {
+/// Whether a consumer has not polled for long.
+fn is_gone(row: &OldRow, now: i64) -> bool {
+    let since = now.saturating_sub(GONE_FOR);
+    matches!(row.values[5], Datum::Timestamptz(until) if until < since)
+}
+
+fn message_of(row: &OldRow, now: i64) -> Message {
     let values = &row.values;
     let payload = values[5..8].iter().find(|value| !value.is_null()).cloned();
-    // The partition of a key is found anew.
-    let _ = stream;
     Message {
         partition: match values[3] {
             Datum::Int4(partition) => Some(partition),
@@ -211,6 +238,15 @@ fn old_ids(call: &EngineCall<'_>, own: &Own, at_most: usize) -> SqlResult<Vec<Ol
         }
     }
     Ok(found)
+}
+
+/// Consumers that are gone.
+fn gone_consumers(call: &EngineCall<'_>, own: &Own, at_most: usize) -> SqlResult<Vec<OldRow>> {
+    let view = &call.context.view;
+    let mut rows = crate::group::rows_with(&own.consumers, view, &[])?;
+    rows.retain(|row| is_gone(row, time_of(view)));
+    rows.truncate(at_most);
+    Ok(rows)
 }
 
 fn tables(own: &Own) -> [&aegis_sql::dml::TableAccess; 5] {

@@ -111,7 +111,7 @@ pub(crate) static FUNCTIONS: &[Declaration] = &[
     Declaration::volatile(
         "stream_nack",
         "stream regclass, group_name text, partition integer, message_offset bigint, \
-         delay interval = NULL, reason text = NULL",
+         delay interval = NULL, reason text = NULL, consumer text = NULL",
         "boolean",
         false,
     ),

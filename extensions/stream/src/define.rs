@@ -283,6 +283,12 @@ async fn capture_table(
     }
     let mut captured = (*table).clone();
     if let RelationBody::Table(body) = &mut captured.body {
+        if body.captured_by.iter().any(|(_, object)| *object == stream) {
+            return Err(SqlError::new(
+                SqlState::DuplicateObject,
+                format!("table \"{}\" is named more than once", table.name),
+            ));
+        }
         body.captured_by.push((ENGINE.to_owned(), stream));
     }
     let captured = Arc::new(captured);

@@ -95,7 +95,13 @@ fn offset_of_start(
         "earliest" => ends(stream, view, partition)?.map_or(next, |(first, ..)| first),
         "latest" => next,
         text if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
-            text.parse().map_err(|_| invalid(format!("offset {text} is out of range")))?
+            // What is not there yet comes under the next offset.
+            let offset: i64 =
+                text.parse().map_err(|_| invalid(format!("offset {text} is out of range")))?;
+            offset.min(next)
+        }
+        text if text.parse::<i64>().is_ok() => {
+            return Err(invalid(format!("offset {text} is negative")));
         }
         text => {
             let ty = aegis_types::TypeRef::plain(type_oid::TIMESTAMPTZ);
@@ -127,7 +133,12 @@ pub(crate) fn create(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
         return Err(invalid("backoff cannot be null"));
     }
     if let Datum::Oid(dead_letter) = call.argument(6) {
-        known.stream(call.context, *dead_letter)?;
+        let dead = known.stream(call.context, *dead_letter)?;
+        if dead.oid() == stream.oid() {
+            return Err(invalid("a stream cannot be its own dead-letter stream"));
+        }
+        // Whoever polls publishes there.
+        call.check_privilege(&call.context.catalog, &dead.table.relation, Privilege::INSERT)?;
     }
     call.change(&call.context.catalog, async |changes| {
         let key = row_key(&start(&stream, name))?;
@@ -195,6 +206,8 @@ pub(crate) fn drop(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
         for table in [&own.cursors, &own.pending, &own.consumers] {
             remove_with(changes, table, &columns).await?;
         }
+        // Whoever waits for its messages is told.
+        changes.context.host.wake(&stream.channel(), "")?;
         Ok(Datum::Bool(true))
     })
 }
@@ -208,6 +221,9 @@ pub(crate) fn seek(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     let (name, to) = (call.needed(1, "the name of a group")?, call.needed(2, "start")?);
     Group::find(&own, &stream, name, &call.context.view)?;
     let only = call.integer(3);
+    if only.is_some_and(|only| !stream.partitions().any(|it| i64::from(it) == only)) {
+        return Err(stream.no_partition());
+    }
     call.change(&call.context.catalog, async |changes| {
         let mut moved = 0;
         for partition in stream.partitions() {

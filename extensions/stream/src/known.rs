@@ -7,7 +7,7 @@ use aegis_catalog::access::{Kind, Privilege};
 use aegis_catalog::{CatalogSnapshot, IndexBody, Relation, TableBody};
 use aegis_sql::ddl::denied;
 use aegis_sql::dml::TableAccess;
-use aegis_sql::engine::{EngineCall, SCHEMA};
+use aegis_sql::engine::{EngineCall, SCHEMA, invalid};
 use aegis_sql::query_engine::StatementContext;
 use aegis_storage::{Counter, TreeId, Trees};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -189,6 +189,12 @@ impl Stream {
     /// The channel that is woken by its messages.
     pub(crate) fn channel(&self) -> String {
         channel(self.name())
+    }
+
+    /// 22023
+    pub(crate) fn no_partition(&self) -> SqlError {
+        let last = self.settings.partitions - 1;
+        invalid(format!("stream \"{}\" has partitions 0 to {last}", self.name()))
     }
 
     /// Its partitions.

@@ -95,6 +95,10 @@ impl Engine for Streams {
         table: &TableAccess,
         change: TableChange<'_>,
     ) -> SqlResult<()> {
+        // A stream that has gone with its schema or its owner captures no more.
+        if changes.context.catalog.relation(object).is_none() {
+            return Ok(());
+        }
         let stream = self.known.stream(changes.context, object)?;
         capture::capture(changes, &stream, table, change).await
     }

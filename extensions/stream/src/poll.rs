@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow};
-use aegis_sql::engine::{EngineCall, row_key, time_of};
+use aegis_sql::engine::{EngineCall, converted, row_key, time_of};
 use aegis_storage::{Block, Direction, RowLockMode, RowLockOutcome, RowLockWait};
 use aegis_types::functions::Values;
-use aegis_types::{Datum, SqlResult};
+use aegis_types::{Datum, SqlResult, type_oid};
 
 use crate::arguments::span;
 use crate::group::{Group, live, rows_with, share, start};
@@ -84,6 +84,7 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
         consumer,
     };
     let mut heard = (!patience.is_zero()).then(|| call.host.hear(&poll.stream.channel()));
+    poll.come(call)?;
     loop {
         let before = call.host.newest_view()?;
         poll.now = poll.now.max(time_of(&before));
@@ -100,10 +101,6 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
         let rest = until.saturating_duration_since(Instant::now());
         let Some(heard) = heard.as_mut().filter(|_| poll.found.is_empty() && !rest.is_zero())
         else {
-            if poll.found.is_empty() && !patience.is_zero() {
-                // Others count with it, although it was given nothing yet.
-                call.change(&call.context.catalog, async |changes| poll.come(changes).await)?;
-            }
             return Ok(Box::new(poll.found.into_iter().map(Ok)));
         };
         // A message may be due again before another is published.
@@ -120,8 +117,7 @@ pub(crate) fn poll(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
 impl Poll<'_> {
     /// Looks once. Gives when something is due next that is not yet.
     async fn once(&mut self, changes: &mut Changes<'_>) -> SqlResult<Option<i64>> {
-        let nth = self.come(changes).await?;
-        let Some((nth, of, mut again)) = nth else { return Ok(None) };
+        let Some((nth, of, mut again)) = self.nth(changes)? else { return Ok(None) };
         for partition in share(&self.stream, &self.group, nth, of) {
             if self.found.len() >= self.at_most {
                 break;
@@ -132,23 +128,22 @@ impl Poll<'_> {
         Ok(again)
     }
 
-    /// Tells that the consumer is there; which of how many live ones it is, and when the first of the
-    /// others is gone unless it polls.
-    async fn come(
-        &self,
-        changes: &mut Changes<'_>,
-    ) -> SqlResult<Option<(usize, usize, Option<i64>)>> {
+    /// Tells the others that the consumer is there, whatever becomes of the transaction: they count
+    /// with it while it waits.
+    fn come(&self, call: &EngineCall<'_>) -> SqlResult<()> {
         let [oid, group] = start(&self.stream, &self.group.name);
         let key = row_key(&[oid.clone(), group.clone(), Datum::text(self.consumer)])?;
         let lives = self.group.visibility.clamp(CONSUMER_LIVES_MIN, CONSUMER_LIVES_MAX);
         let until = self.now.saturating_add(lives).saturating_add(self.patience);
-        let view = changes.txn.newest_view()?;
-        let seen = view.get(self.own.consumers.tree, &key)?;
+        let seen = call.host.newest_view()?.get(self.own.consumers.tree, &key)?;
         let seen = seen.map(|row| self.own.consumers.layout.decode(&row.value)).transpose()?;
         let is_fresh = seen.as_ref().is_some_and(
             |row| matches!(row[5], Datum::Timestamptz(end) if end > until - lives / 2),
         );
-        if !is_fresh {
+        if is_fresh {
+            return Ok(());
+        }
+        call.change_apart(&call.context.catalog, async |changes| {
             let old = changes.lock_newest(&self.own.consumers, &key).await?;
             let lives = old
                 .as_ref()
@@ -163,12 +158,14 @@ impl Poll<'_> {
                 Datum::Timestamptz(until),
             ];
             match old {
-                Some(old) => changes.update_row(&self.own.consumers, &old, &mut row).await?,
-                None => {
-                    changes.insert_row(&self.own.consumers, &mut row, None).await?;
-                }
+                Some(old) => changes.update_row(&self.own.consumers, &old, &mut row).await,
+                None => changes.insert_row(&self.own.consumers, &mut row, None).await.map(drop),
             }
-        }
+        })
+    }
+
+    /// Which of how many live consumers it is, and when the first of the others is gone unless it polls.
+    fn nth(&self, changes: &Changes<'_>) -> SqlResult<Option<(usize, usize, Option<i64>)>> {
         let view = changes.txn.newest_view()?;
         let live = live(&self.own, &view, &self.stream, &self.group.name, self.now)?;
         let nth = live.iter().position(
@@ -278,8 +275,9 @@ impl Poll<'_> {
         };
         if *deliveries >= self.group.max_deliveries
             && let Datum::Oid(dead) = self.group.dead_letter
+            // Without a place to bury it, it is tried again.
+            && let Ok(dead) = self.known.stream(changes.context, dead)
         {
-            let dead = self.known.stream(changes.context, dead)?;
             self.bury(changes, &dead, &message, row).await?;
             changes.delete_row(&self.own.pending, row).await?;
             return Ok(true);
@@ -291,6 +289,27 @@ impl Poll<'_> {
         changes.update_row(&self.own.pending, row, &mut again).await?;
         self.hand_out(&message, deliveries + 1);
         Ok(false)
+    }
+
+    /// A payload in the form that a dead-letter stream has, as a string where it is no document.
+    fn buried_payload(&self, payload: &Datum, dead: &Stream) -> SqlResult<Datum> {
+        let wanted = dead.settings.payload;
+        if let Ok(payload) = converted(payload, wanted) {
+            return Ok(payload);
+        }
+        let text = match payload {
+            Datum::Text(text) => text.to_string(),
+            Datum::Bytea(bytes) => {
+                bytes.iter().fold("\\x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+            }
+            _ => String::new(),
+        };
+        if wanted != type_oid::JSONB {
+            return Ok(Datum::text(text));
+        }
+        let mut document = aegis_types::jsonb::Builder::new();
+        document.string(&text)?;
+        Ok(Datum::Jsonb(document.finish()?))
     }
 
     /// Publishes a message that nobody could process where it can be looked at.
@@ -324,7 +343,7 @@ impl Poll<'_> {
         let buried = Message {
             partition: None,
             key: key_of(&message[column::KEY]),
-            payload: message[column::PAYLOAD].clone(),
+            payload: self.buried_payload(&message[column::PAYLOAD], dead)?,
             headers: Datum::Jsonb(headers.finish()?),
             id: None,
             expires_at: None,

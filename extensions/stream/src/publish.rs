@@ -49,6 +49,7 @@ impl RowHook for Hook {
         let time = i16::try_from(column::PUBLISHED_AT + 1).unwrap_or_default();
         let returned = &changes.returned_columns;
         let wants_number = [0, number, time].iter().any(|column| returned.contains(column));
+        check_size(&stream, row)?;
         publish(changes, &stream, row, Expected::default(), wants_number).await?;
         Ok(true)
     }
@@ -107,23 +108,28 @@ pub(crate) async fn join(changes: &mut Changes<'_>, stream: &Stream) -> SqlResul
     Ok(())
 }
 
-/// Publishes a row of a stream, whose offset and time are filled in where they are asked for.
-async fn publish(
-    changes: &mut Changes<'_>,
-    stream: &Stream,
-    row: &mut [Datum],
-    expected: Expected,
-    wants_number: bool,
-) -> SqlResult<()> {
-    let partitions = stream.settings.partitions;
-    if row[column::ID].is_null() {
-        row[column::ID] = Datum::Uuid(new_id()?);
+/// 54000 for what is longer than a stream's messages may be.
+fn check_size(stream: &Stream, row: &[Datum]) -> SqlResult<()> {
+    let bytes = size(&row[column::KEY]) + size(&row[column::PAYLOAD]) + size(&row[column::HEADERS]);
+    if i64::try_from(bytes).unwrap_or(i64::MAX) > stream.settings.max_message_bytes {
+        return Err(SqlError::new(
+            SqlState::ProgramLimitExceeded,
+            format!("message of {bytes} bytes is too long for stream \"{}\"", stream.name()),
+        )
+        .detail(format!("Its limit is {} bytes.", stream.settings.max_message_bytes)));
     }
+    Ok(())
+}
+
+/// The partition of a message with an id: its key's, the one that it names, or any. Whether it is the
+/// key's. Errors: 22023.
+fn place(stream: &Stream, row: &[Datum]) -> SqlResult<(i32, bool)> {
+    let partitions = stream.settings.partitions;
     let by_key = match &row[column::KEY] {
         Datum::Text(key) => Some(partition_of(key, partitions)),
         _ => None,
     };
-    let partition = match (&row[column::PARTITION], by_key) {
+    let found = match (&row[column::PARTITION], by_key) {
         (Datum::Null, Some(by_key)) => by_key,
         (Datum::Null, None) => match &row[column::ID] {
             Datum::Uuid(id) => i32::from(id[15]) % partitions,
@@ -136,25 +142,26 @@ async fn publish(
             )));
         }
         (Datum::Int4(given), _) if (0..partitions).contains(given) => *given,
-        _ => {
-            return Err(invalid(format!(
-                "stream \"{}\" has partitions 0 to {}",
-                stream.name(),
-                partitions - 1
-            )));
-        }
+        _ => return Err(stream.no_partition()),
     };
-    row[column::PARTITION] = Datum::Int4(partition);
-    let bytes = size(&row[column::KEY]) + size(&row[column::PAYLOAD]) + size(&row[column::HEADERS]);
-    if i64::try_from(bytes).unwrap_or(i64::MAX) > stream.settings.max_message_bytes {
-        return Err(SqlError::new(
-            SqlState::ProgramLimitExceeded,
-            format!("message of {bytes} bytes is too long for stream \"{}\"", stream.name()),
-        )
-        .detail(format!("Its limit is {} bytes.", stream.settings.max_message_bytes)));
+    Ok((found, by_key.is_some()))
+}
+
+/// Publishes a row of a stream, whose offset and time are filled in where they are asked for.
+async fn publish(
+    changes: &mut Changes<'_>,
+    stream: &Stream,
+    row: &mut [Datum],
+    expected: Expected,
+    wants_number: bool,
+) -> SqlResult<()> {
+    if row[column::ID].is_null() {
+        row[column::ID] = Datum::Uuid(new_id()?);
     }
+    let (partition, is_by_key) = place(stream, row)?;
+    row[column::PARTITION] = Datum::Int4(partition);
     // Who wants to know offsets has the partition alone; the others share it.
-    let alone = wants_number || (expected.offset.is_some() && by_key.is_none());
+    let alone = wants_number || (expected.offset.is_some() && !is_by_key);
     let mode = |alone| if alone { RowLockMode::ForUpdate } else { RowLockMode::ForKeyShare };
     let name = [&b"p"[..], &row_key(&[Datum::Int4(partition)])?].concat();
     lock(changes, stream, &name, mode(alone)).await?;
@@ -272,9 +279,11 @@ pub(crate) fn count_of_key(
 }
 
 impl Message {
-    /// Publishes it.
+    /// Publishes what the engine itself has to say, or was given before: however long it is.
     pub(crate) async fn publish(self, changes: &mut Changes<'_>, stream: &Stream) -> SqlResult<()> {
-        self.publish_expecting(changes, stream, Expected::default()).await
+        let mut row = self.into_row(stream)?;
+        join(changes, stream).await?;
+        publish(changes, stream, &mut row, Expected::default(), false).await
     }
 
     async fn publish_expecting(
@@ -283,6 +292,13 @@ impl Message {
         stream: &Stream,
         expected: Expected,
     ) -> SqlResult<()> {
+        let mut row = self.into_row(stream)?;
+        check_size(stream, &row)?;
+        join(changes, stream).await?;
+        publish(changes, stream, &mut row, expected, false).await
+    }
+
+    fn into_row(self, stream: &Stream) -> SqlResult<Vec<Datum>> {
         let mut row = vec![Datum::Null; column::COUNT];
         row[column::PARTITION] = self.partition.map_or(Datum::Null, Datum::Int4);
         row[column::KEY] = self.key.map_or(Datum::Null, Datum::text);
@@ -290,8 +306,7 @@ impl Message {
         row[column::HEADERS] = self.headers;
         row[column::ID] = self.id.map_or(Datum::Null, Datum::Uuid);
         row[column::EXPIRES_AT] = self.expires_at.map_or(Datum::Null, Datum::Timestamptz);
-        join(changes, stream).await?;
-        publish(changes, stream, &mut row, expected, false).await
+        Ok(row)
     }
 }
 
@@ -304,6 +319,9 @@ pub(crate) fn one(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
         None => new_id()?,
     };
     let ttl = span(call, 8, "ttl")?;
+    if ttl == Some(0) {
+        return Err(invalid("ttl must be greater than zero"));
+    }
     let deliver_at = match call.argument(7) {
         Datum::Timestamptz(time) => Some(*time),
         _ => None,
@@ -367,7 +385,10 @@ async fn delay(
     deliver_at: i64,
     ttl: &Datum,
 ) -> SqlResult<()> {
-    let payload = converted(&message.payload, stream.settings.payload)?;
+    let published = message.clone().into_row(stream)?;
+    check_size(stream, &published)?;
+    place(stream, &published)?;
+    let payload = published[column::PAYLOAD].clone();
     let mut row = vec![
         Datum::Timestamptz(deliver_at),
         message.id.map_or(Datum::Null, Datum::Uuid),
@@ -424,7 +445,7 @@ pub(crate) fn batch(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
                 _ => true,
             };
             if is_new {
-                message.publish(changes, &stream).await?;
+                message.publish_expecting(changes, &stream, Expected::default()).await?;
                 published += 1;
             }
         }
@@ -442,11 +463,12 @@ fn message_of(
         return Err(invalid("a message is an object with a payload"));
     };
     let mut message = Message::of(Datum::Null);
-    let mut is_named = false;
+    let (mut is_named, mut has_payload) = (false, false);
     for (name, node) in fields.iter() {
         let text = || node.as_text();
         match name {
             "payload" => {
+                has_payload = true;
                 message.payload = match (node.value(), stream.settings.payload) {
                     (Value::Null, type_oid::TEXT | type_oid::BYTEA) => Datum::Null,
                     (Value::String(_), type_oid::TEXT | type_oid::BYTEA) => {
@@ -461,9 +483,18 @@ fn message_of(
                 message.id = text().map(|text| id_of(stream, &text));
                 is_named = message.id.is_some();
             }
-            "partition" => message.partition = text().and_then(|text| text.parse().ok()),
+            "partition" => {
+                let number = text().map(|text| {
+                    let number = text.parse();
+                    number.map_err(|_| invalid(format!("\"{text}\" is not a partition")))
+                });
+                message.partition = number.transpose()?;
+            }
             _ => return Err(invalid(format!("a message has no \"{name}\""))),
         }
+    }
+    if !has_payload {
+        return Err(invalid("a message is an object with a payload"));
     }
     Ok((message, is_named))
 }

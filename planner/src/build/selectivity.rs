@@ -365,7 +365,8 @@ impl Builder {
         let (Some(entry), None) = (entries.next(), entries.next()) else { return None };
         let RteKind::Relation(relation) = &query.range_table.get(entry)?.kind else { return None };
         let (index, column, is_unique) = self.indexed(relation).statistics_of(entry, expr)?;
-        let statistics = self.catalog.statistics(index, column).cloned()?;
+        let statistics = self.catalog.statistics(index, column)?;
+        let statistics = (statistics.ty.oid == expr.ty().oid).then(|| statistics.clone())?;
         let rows = self.table_rows(relation);
         let base = self.catalog.base_type(statistics.ty).oid;
         Some(Known { statistics: Some(statistics), rows, is_unique, base })

@@ -105,9 +105,17 @@ pub(crate) fn like(value: &Datum, other: &Datum) -> Option<Datum> {
         _ => None,
     };
     match (value, other) {
+        (Datum::Array(value), Datum::Array(other)) if value.element != other.element => None,
         _ if std::mem::discriminant(value) == std::mem::discriminant(other) => Some(value.clone()),
-        (_, Datum::Int2(_)) => i16::try_from(whole?).ok().map(Datum::Int2),
-        (_, Datum::Int4(_)) => i32::try_from(whole?).ok().map(Datum::Int4),
+        // What is beyond all values is like the last of them.
+        (_, Datum::Int2(_)) => {
+            let whole = whole?.clamp(i16::MIN.into(), i16::MAX.into());
+            i16::try_from(whole).ok().map(Datum::Int2)
+        }
+        (_, Datum::Int4(_)) => {
+            let whole = whole?.clamp(i32::MIN.into(), i32::MAX.into());
+            i32::try_from(whole).ok().map(Datum::Int4)
+        }
         (_, Datum::Int8(_)) => whole.map(Datum::Int8),
         (_, Datum::Numeric(_)) => whole
             .map(|value| Datum::Numeric(aegis_types::numeric::Numeric::from_i128(value.into()))),

@@ -194,6 +194,15 @@ impl SessionHost {
         }
     }
 
+    /// The host of a statement's parts that run with another role's rights. What they set is lost.
+    fn restricted(&self, role: Oid) -> Option<Self> {
+        let running = self.running.clone()?;
+        let mut observed = (*self.seen()).clone();
+        observed.roles = Roles { current: role, ..observed.roles };
+        let host = self.within(Arc::new(observed), running);
+        Some(Self { pending: Arc::default(), ..host })
+    }
+
     /// Whether this is what was last observed.
     pub(super) fn has_observed(
         &self,
@@ -334,6 +343,10 @@ fn text_or_null(text: Option<impl Into<Arc<str>>>) -> Datum {
 }
 
 impl Host for SessionHost {
+    fn on_behalf_of(&self, role: Oid) -> Option<Arc<dyn Host>> {
+        Some(Arc::new(self.restricted(role)?))
+    }
+
     fn call(&self, function: Oid, arguments: &[Datum]) -> SqlResult<Datum> {
         let row = builtins()
             .function(function)

@@ -76,7 +76,9 @@ impl Session {
         statement: &Statement,
         parameters: &[Option<Oid>],
     ) -> SqlResult<(Arc<dyn QueryPlan>, StatementContext, Columns)> {
-        let (analyzed, catalog) = self.locked_analysis_of(statement, parameters).await?;
+        // Nothing is locked: it lasts for ever, and each run looks at the newest catalog.
+        let catalog = self.current_catalog();
+        let analyzed = Arc::new(self.analyze(statement, parameters.to_vec(), false, &catalog)?);
         self.check_allowed(&analyzed, &catalog)?;
         let BoundStatement::Query(query) = &analyzed.statement else {
             return Err(SqlError::internal("a subscription is a query"));

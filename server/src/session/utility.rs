@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aegis_catalog::access::{Kind, Privilege};
 use aegis_sql::ast::{self, LockMode, LockStmt, Statement, VariableSetKind, VariableSetStmt};
-use aegis_sql::ddl::Ddl;
+use aegis_sql::ddl::{Ddl, denied};
+use aegis_sql::engine::{SCHEMA, engines};
 use aegis_sql::query_engine::{DatumRows, StatementContext};
 use aegis_sql::settings;
 use aegis_storage::{LockWait, TableLockMode, Transaction};
@@ -127,6 +129,7 @@ impl Session {
                 self.define(statement).await
             }
             Statement::Listen(channel) => {
+                self.check_may_listen(channel)?;
                 self.host.identity().channels.listen(channel)?;
                 Ok(Outcome::Done("LISTEN".to_owned()))
             }
@@ -550,6 +553,22 @@ fn storage_mode(mode: LockMode) -> TableLockMode {
         LockMode::ShareRowExclusive => TableLockMode::ShareRowExclusive,
         LockMode::Exclusive => TableLockMode::Exclusive,
         LockMode::AccessExclusive => TableLockMode::AccessExclusive,
+    }
+}
+
+impl Session {
+    /// 42501 for a channel that tells what is in a table which the role must not read.
+    fn check_may_listen(&mut self, channel: &str) -> SqlResult<()> {
+        let catalog = self.current_catalog();
+        let Some(schema) = catalog.schema_named(self.database, SCHEMA) else { return Ok(()) };
+        let tables = engines().iter().filter_map(|engine| engine.table_of_channel(channel));
+        for table in tables.filter_map(|name| catalog.relation_named(schema, name)) {
+            let access = catalog.access(self.database);
+            if !access.allows(self.roles().current, Kind::Table, table.oid, Privilege::SELECT) {
+                return Err(denied("table", &table.name));
+            }
+        }
+        Ok(())
     }
 }
 

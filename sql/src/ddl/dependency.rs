@@ -95,15 +95,16 @@ impl Ddl<'_> {
             Item::Constraint(table, _) | Item::Default(table, _) | Item::Column(table, _) => {
                 !gone.contains(&Item::Relation(*table))
             }
-            Item::Relation(oid) => !self
-                .context
-                .catalog
-                .relation(*oid)
-                .and_then(|relation| relation.as_sequence()?.owned_by)
-                .is_some_and(|(table, column)| {
-                    gone.contains(&Item::Relation(table))
-                        || gone.contains(&Item::Column(table, column))
-                }),
+            Item::Relation(oid) => {
+                let relation = self.context.catalog.relation(*oid);
+                let index = relation.and_then(|relation| relation.as_index());
+                let owner = relation.and_then(|relation| relation.as_sequence()?.owned_by);
+                let goes = |table| gone.contains(&Item::Relation(table));
+                !index.is_some_and(|index| goes(index.table))
+                    && !owner.is_some_and(|(table, column)| {
+                        goes(table) || gone.contains(&Item::Column(table, column))
+                    })
+            }
             Item::Attribute(ty, _) => !gone.contains(&Item::Type(*ty)),
             Item::Schema(_) | Item::Type(_) | Item::Function(_) | Item::Extension(_) => true,
         });
@@ -156,6 +157,15 @@ impl Ddl<'_> {
                 found.extend(relations.iter().map(|relation| (Item::Relation(*relation), true)));
                 let schemas = extension.map_or(&[][..], |it| &it.schemas);
                 found.extend(schemas.iter().map(|schema| (Item::Schema(*schema), true)));
+                // What users have made of engines needs the engines' own tables.
+                if extension.is_some_and(|it| it.name == crate::engine::SCHEMA) {
+                    let all = catalog.relations_of(self.context.database);
+                    let managed = all.filter(|relation| {
+                        relation.as_table().is_some_and(|table| table.managed.is_some())
+                            && !relations.contains(&relation.oid)
+                    });
+                    found.extend(managed.map(|relation| (Item::Relation(relation.oid), false)));
+                }
             }
             Item::Relation(oid) => self.relation_dependents(oid, &mut found)?,
             Item::Constraint(table, constraint) => {

@@ -241,6 +241,12 @@ impl Ddl<'_> {
     ) -> SqlResult<&'static str> {
         self.claim_extension(name).await?;
         let extension = self.own_extension(name)?;
+        if name == engine::SCHEMA {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                format!("extension \"{name}\" does not support SET SCHEMA"),
+            ));
+        }
         let schema = self.schema(&alter.new_schema)?;
         self.check_may_create_in(schema)?;
         let catalog = self.context.catalog.clone();

@@ -325,6 +325,13 @@ impl Ddl<'_> {
 
     /// Writes the entries of an index for every row of its table.
     pub(super) fn fill_index(&mut self, table: &Arc<Relation>, index: Oid) -> SqlResult<()> {
+        let host = self.become_owner(table);
+        let filled = self.fill_index_as_owner(table, index);
+        self.context.host = host;
+        filled
+    }
+
+    fn fill_index_as_owner(&mut self, table: &Arc<Relation>, index: Oid) -> SqlResult<()> {
         let access = TableAccess::new(table, &self.context)?;
         let index = access
             .indexes

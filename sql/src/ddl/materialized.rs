@@ -139,18 +139,31 @@ impl Ddl<'_> {
             self.set_materialized(&relation, Materialized { populated: false, ..view })?;
             return Ok(TAG);
         }
+        let host = self.become_owner(&relation);
+        let refreshed = self.refresh_as_owner(&relation, view, refresh.concurrent).await;
+        self.context.host = host;
+        refreshed.map(|()| TAG)
+    }
+
+    async fn refresh_as_owner(
+        &mut self,
+        relation: &Arc<Relation>,
+        view: Materialized,
+        concurrent: bool,
+    ) -> SqlResult<()> {
         let query = self.stored_query(&view.definition)?;
+        let statement = BoundStatement::Query(query.clone());
+        let (catalog, database) = (self.context.catalog.clone(), self.context.database);
+        crate::privilege::check(&catalog, database, relation.owner, &statement)?;
         let plan = self.engine.plan(&query, &self.context)?;
-        if refresh.concurrent {
-            self.refresh_changed(&relation, plan).await?;
-            return Ok(TAG);
+        if concurrent {
+            return self.refresh_changed(relation, plan).await;
         }
         self.empty_table(relation.oid).await?;
         let relation = self.relation(relation.oid)?;
         let relation =
             self.set_materialized(&relation, Materialized { populated: true, ..view })?;
-        self.insert_rows_of(plan, &relation).await?;
-        Ok(TAG)
+        self.insert_rows_of(plan, &relation).await.map(drop)
     }
 
     /// Whether a unique index over plain columns holds every row.

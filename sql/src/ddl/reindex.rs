@@ -123,15 +123,17 @@ impl Ddl<'_> {
             .iter()
             .find(|access| access.oid == index)
             .ok_or_else(|| SqlError::internal("a new index is not on its table"))?;
-        let cancel = &self.context.cancel;
+        let cancel = self.context.cancel.clone();
         let locked = self.txn.lock_row(access.tree, key, RowLockMode::ForShare, wait);
         if matches!(cancel.wait(locked).await?, RowLockOutcome::Skipped) {
             return Ok(false);
         }
         let Some(stored) = self.txn.get_newest(access.tree, key)? else { return Ok(true) };
         let row = access.layout.decode(&stored.value)?;
-        let evaluation = self.context.evaluation();
-        let Some(entry) = index.encode_key(&row, key, &evaluation)? else { return Ok(true) };
+        let host = self.become_owner(&access.relation);
+        let entry = index.encode_key(&row, key, &self.context.evaluation());
+        self.context.host = host;
+        let Some(entry) = entry? else { return Ok(true) };
         if !entry.is_exclusive() {
             self.txn.put(index.tree, &entry.bytes, &[])?;
             return Ok(true);

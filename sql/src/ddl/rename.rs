@@ -56,6 +56,12 @@ impl Ddl<'_> {
         };
         let before = self.context.catalog.clone();
         let part = rename.subname.as_deref().unwrap_or_default();
+        let is_renamed =
+            !matches!(rename.rename_type, ObjectType::Column | ObjectType::TableConstraint);
+        // An engine knows its tables by name, and of others their columns.
+        if !is_renamed || self.extension_of(relation.oid).is_some() {
+            self.refuse_managed(&relation, "alter table")?;
+        }
         match rename.rename_type {
             ObjectType::Column => self.rename_column(&relation, part, &rename.new_name)?,
             ObjectType::TableConstraint => {

@@ -113,7 +113,7 @@ impl Ddl<'_> {
     }
 
     /// Takes long.
-    fn look_at(&self, table: Oid, analysis: &Analysis) -> SqlResult<Option<Findings>> {
+    fn look_at(&mut self, table: Oid, analysis: &Analysis) -> SqlResult<Option<Findings>> {
         let Some(relation) = self.context.catalog.relation(table).cloned() else {
             return Ok(None);
         };
@@ -121,8 +121,10 @@ impl Ddl<'_> {
         let tree = TreeId(body.tree);
         let subjects = self.subjects(&relation, &analysis.columns)?;
         let view = self.txn.newest_view()?;
-        let (rows, statistics) =
-            at_length(|| self.look(&relation, tree, &view, subjects, analysis.pace))?;
+        let host = self.become_owner(&relation);
+        let found = at_length(|| self.look(&relation, tree, &view, subjects, analysis.pace));
+        self.context.host = host;
+        let (rows, statistics) = found?;
         Ok(Some(Findings { relation, rows, statistics }))
     }
 
@@ -141,12 +143,25 @@ impl Ddl<'_> {
         Ok(findings.rows)
     }
 
-    /// Forgets what is known of a column.
+    /// Forgets what is known of a column, and of the expressions of indexes that read it.
     pub(super) fn forget_statistics(&mut self, table: Oid, column: i16) -> SqlResult<()> {
-        if self.context.catalog.statistics(table, column).is_none() {
-            return Ok(());
+        let catalog = self.context.catalog.clone();
+        let mut known = vec![(table, column)];
+        let indexes = catalog.relation(table).and_then(|relation| relation.as_table());
+        for index in indexes.map_or(&[][..], |table| &table.indexes) {
+            let Some(body) = catalog.relation(*index).and_then(|it| it.as_index()) else {
+                continue;
+            };
+            let of_expressions =
+                (1_i16..).zip(&body.keys).filter(|(_, key)| key.expression.is_some());
+            known.extend(of_expressions.map(|(number, _)| (*index, number)));
         }
-        self.delete(DescriptorKey::Statistics(table, column))
+        for (relation, number) in known {
+            if catalog.statistics(relation, number).is_some() {
+                self.delete(DescriptorKey::Statistics(relation, number))?;
+            }
+        }
+        Ok(())
     }
 
     /// What is looked at of a table.
@@ -254,7 +269,10 @@ impl Ddl<'_> {
                 .iter()
                 .map(|subject| {
                     let value = match &subject.source {
-                        Source::Expression(program) => program.evaluate(&row, &evaluation)?,
+                        Source::Expression(program) => {
+                            self.context.cancel.check()?;
+                            program.evaluate(&row, &evaluation)?
+                        }
                         Source::Column(at) => layout.decode_column(bytes, *at)?,
                     };
                     Ok(sampled(subject.base, value))

@@ -8,7 +8,7 @@ use aegis_catalog::engine::EngineFunction;
 use aegis_sql::dml::RowIds;
 use aegis_sql::engine::{EngineCall, EngineHost, Patience, named};
 use aegis_sql::query_engine::QueryEngine;
-use aegis_storage::{ReadView, Transaction, at_length};
+use aegis_storage::{ReadView, Transaction, TxnOptions, at_length};
 use aegis_types::functions::Values;
 use aegis_types::{CallContext, Datum, Host, Oid, SqlError, SqlResult};
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -93,6 +93,12 @@ impl EngineHost for Lender<'_> {
 
     fn newest_view(&self) -> SqlResult<ReadView> {
         Ok(self.host.identity.instance.store.newest_view()?)
+    }
+
+    fn begin(&self) -> SqlResult<Transaction> {
+        let identity = &self.host.identity;
+        let options = TxnOptions { process_id: identity.process_id, ..TxnOptions::default() };
+        Ok(identity.instance.store.begin(options)?)
     }
 
     fn patience(&self) -> Option<&Patience> {

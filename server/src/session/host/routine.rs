@@ -71,7 +71,8 @@ impl Running {
         transaction: SharedTransaction,
         lock_timeout: Option<Duration>,
     ) -> Self {
-        let context = StatementContext { host: Arc::new(NoHost), ..context.clone() };
+        // What functions run is no part of what EXPLAIN shows.
+        let context = StatementContext { host: Arc::new(NoHost), measure: None, ..context.clone() };
         let (depth, is_pure, patience) = (0, false, None);
         Self { context, transaction, lock_timeout, depth, is_pure, patience }
     }

@@ -71,8 +71,13 @@ impl Tail {
     }
 
     /// Ends it; the SQLSTATE with which it ended.
-    async fn end(mut self) -> String {
+    async fn end(self) -> String {
         self.cancel.cancel_query(NoTls).await.unwrap();
+        self.ending().await
+    }
+
+    /// The SQLSTATE with which it ends by itself.
+    async fn ending(mut self) -> String {
         loop {
             match self.stream.next().await {
                 Some(Ok(_)) => {}
@@ -184,6 +189,26 @@ async fn subscribers_of_partitions_get_each_in_order() {
     }
 }
 
+/// A subscription holds no lock: the stream can be altered meanwhile, and dropped, which ends it.
+#[tokio::test]
+async fn a_subscription_locks_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s WITH (payload = 'text')");
+    let (client, _) = connect(&server).await;
+    let mut tail = Tail::begin(&client, "TO s FROM EARLIEST").await;
+    run(&mut publisher, "SET lock_timeout = '10s'");
+    for n in 0..4 {
+        let alter = ["SET (retention = '1 day')", "ROTATE", "RESET (retention)", "ROTATE"][n];
+        run(&mut publisher, &format!("ALTER STREAM s {alter}"));
+        run(&mut publisher, &format!("INSERT INTO s (payload) VALUES ('m{n}')"));
+        assert_eq!(tail.message().await, (n as u64, format!("m{n}")));
+    }
+    run(&mut publisher, "DROP STREAM s");
+    assert_eq!(tail.ending().await, "42P01");
+}
+
 /// While a reader takes nothing, publishing goes on, and the server holds no more for it than a batch.
 #[tokio::test]
 async fn a_slow_reader_costs_bounded_memory() {
@@ -290,7 +315,7 @@ async fn a_waiting_poll_returns_as_soon_as_there_is_something() {
     );
 }
 
-/// Two consumers that are known to each other wait for their own partitions.
+/// Two consumers that wait know of each other: each gets its own partition.
 #[tokio::test]
 async fn waiting_consumers_get_each_its_own() {
     let data = tempfile::tempdir().unwrap();
@@ -298,9 +323,6 @@ async fn waiting_consumers_get_each_its_own() {
     let mut publisher = server.connect();
     run(&mut publisher, "CREATE STREAM s PARTITIONS 2");
     run(&mut publisher, "SELECT stream_create_group('s', 'g')");
-    for consumer in ["c0", "c1"] {
-        run(&mut publisher, &format!("SELECT FROM stream_poll('s', 'g', '{consumer}')"));
-    }
     let mut waiters = Vec::new();
     for (at, consumer) in ["c0", "c1"].into_iter().enumerate() {
         let (client, _) = connect(&server).await;
@@ -312,6 +334,8 @@ async fn waiting_consumers_get_each_its_own() {
             tokio::task::yield_now().await;
         }
     }
+    let known = "SELECT consumer, partitions FROM stream_consumers('s', 'g') ORDER BY consumer";
+    assert_eq!(lines(&mut publisher, known), ["c0 {0}", "c1 {1}"]);
     run(&mut publisher, "INSERT INTO s (partition, payload) VALUES (0, '1'), (1, '1')");
     let mut partitions = Vec::new();
     for waiter in waiters {

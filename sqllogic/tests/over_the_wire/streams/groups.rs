@@ -72,6 +72,35 @@ fn what_fails_too_often_becomes_a_dead_letter() {
     assert_eq!(polled(&mut client, "s", "c", ""), ["poison"]);
 }
 
+/// What cannot be buried as it is does not stop the group: neither a form that the dead-letter stream
+/// does not have, nor its length, nor a stream that has gone.
+#[test]
+fn dead_letters_find_a_form() {
+    let (_data, _server, mut client) = started();
+    run(&mut client, "CREATE STREAM s WITH (payload = 'text')");
+    run(&mut client, "CREATE STREAM dead WITH (max_message_bytes = 10)");
+    run(
+        &mut client,
+        "SELECT stream_create_group('s', 'g', max_deliveries => 1, dead_letter => 'dead')",
+    );
+    run(&mut client, "INSERT INTO s (payload) VALUES ('not a document at all'), ('[1]')");
+    assert_eq!(polled(&mut client, "s", "c", "").len(), 2);
+    for offset in [0, 1] {
+        let refuse = format!("SELECT stream_nack('s', 'g', 0, {offset}, delay => '0'");
+        assert_eq!(value(&mut client, &format!("{refuse}, consumer => 'other')")), "f");
+        assert_eq!(value(&mut client, &format!("{refuse}, consumer => 'c')")), "t");
+    }
+    assert!(polled(&mut client, "s", "c", "").is_empty());
+    let buried = lines(&mut client, "SELECT payload FROM dead ORDER BY \"offset\"");
+    assert_eq!(buried, ["\"not a document at all\"", "[1]"]);
+    run(&mut client, "DROP STREAM dead");
+    run(&mut client, "INSERT INTO s (payload) VALUES ('once more')");
+    for _ in 0..3 {
+        assert_eq!(polled(&mut client, "s", "c", ""), ["once more"]);
+        run(&mut client, "SELECT stream_nack('s', 'g', 0, 2, delay => '0')");
+    }
+}
+
 /// The wait doubles from one refusal to the next; a given delay is taken as it is.
 #[test]
 fn refusals_wait_longer_each_time() {
