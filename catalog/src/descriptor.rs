@@ -364,6 +364,9 @@ pub struct Managed {
     /// The tree that counters of its rows go with, where they are numbered.
     #[serde(default)]
     pub counters: Option<u64>,
+    /// The column whose values never fall along the row key, within each value of its first column.
+    #[serde(default)]
+    pub along: Option<i16>,
 }
 
 /// `relreplident`.

@@ -208,7 +208,7 @@ impl Direct<'_> {
                         None => Ok(ControlFlow::Continue(())),
                     };
                 }
-                let ranges = range.ranges(&mut value)?;
+                let ranges = scan.ranges(range, &context.view, &mut value)?;
                 self.ranges(scan, range, ranges, sink)
             }
             Access::All => {

@@ -19,6 +19,7 @@ mod known;
 mod build;
 mod plan;
 mod node;
+mod along;
 mod scan;
 mod lookup;
 mod direct;

@@ -16,6 +16,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::StreamExt;
 
+use crate::along::Along;
 use crate::arrow_types::{ColumnBuilder, new_batch, schema};
 use crate::explain::{Described, Names};
 use crate::node::{BATCH_ROWS, Node};
@@ -68,6 +69,8 @@ pub(crate) struct RangePlan {
     pub(crate) upper: Option<(Arc<Scalar>, bool)>,
     /// Whether the column after the equal ones may not be NULL.
     pub(crate) not_null: bool,
+    /// The bounds are of this column, by its place in the row, which never falls along the key.
+    pub(crate) along: Option<usize>,
     pub(crate) direction: Direction,
     /// What the range says, for EXPLAIN.
     pub(crate) conditions: Vec<Described>,
@@ -248,6 +251,24 @@ fn after(upper: Bound<Key>) -> Bound<Key> {
     }
 }
 
+impl ScanPlan {
+    /// The ranges that one of its plans reads in a view, in their order.
+    pub(crate) fn ranges(
+        &self,
+        range: &RangePlan,
+        view: &ReadView,
+        value_of: &mut dyn FnMut(&Arc<Scalar>) -> SqlResult<Datum>,
+    ) -> SqlResult<VecDeque<KeyRange>> {
+        match range.along {
+            None => range.ranges(value_of),
+            Some(column) => {
+                let along = Along { view, trees: &self.tree, layout: &self.layout, column };
+                along.ranges(range, value_of)
+            }
+        }
+    }
+}
+
 struct State {
     plan: ScanPlan,
     schema: SchemaRef,
@@ -396,7 +417,7 @@ impl State {
             },
             Access::Range(range) => {
                 direction = range.direction;
-                let ranges = range.ranges(&mut |scalar| scalar.alone(&run))?;
+                let ranges = plan.ranges(range, &view, &mut |scalar| scalar.alone(&run))?;
                 (range.index.clone().unwrap_or_else(|| plan.tree.clone()), ranges)
             }
         };

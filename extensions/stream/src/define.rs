@@ -245,7 +245,9 @@ async fn create_stream(known: &Known, ddl: &mut Ddl<'_>, create: &EngineStmt) ->
     if let RelationBody::Table(body) = &mut relation.body {
         let expires = i16::try_from(crate::known::column::EXPIRES_AT + 1).ok();
         let counters = Some(body.tree);
-        body.managed = Some(Managed { engine: ENGINE.to_owned(), expires, counters });
+        // Whoever publishes later commits later, in each partition.
+        let along = i16::try_from(crate::known::column::PUBLISHED_AT + 1).ok();
+        body.managed = Some(Managed { engine: ENGINE.to_owned(), expires, counters, along });
     }
     let stream = relation.oid;
     ddl.put(Descriptor::Relation(Arc::new(relation)))?;

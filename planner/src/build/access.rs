@@ -37,6 +37,7 @@ pub(super) struct Wish {
 }
 
 /// A way to the rows.
+#[derive(Clone)]
 pub(super) struct Way {
     pub(super) access: Access,
     /// How many rows pass the conditions.
@@ -51,6 +52,7 @@ pub(super) struct Way {
 }
 
 /// A key of a table: the row key or an index.
+#[derive(Clone)]
 struct Candidate {
     columns: Vec<i16>,
     unique: bool,
@@ -183,7 +185,9 @@ impl Builder {
         }
         let mut plan = candidate.plan;
         for condition in used.iter().map(|at| &conditions[*at]) {
-            best.decided.push(condition.place);
+            if plan.along.is_none() {
+                best.decided.push(condition.place);
+            }
             let mut expr = filters[condition.place].clone();
             if let (Expr::Call(call), Op::Compare(Comparison::Equal)) = (&mut expr, condition.op)
                 && condition
@@ -287,6 +291,24 @@ impl Builder {
         best.cost = priced(&best, total, 1.0, wish);
         best.read = total;
         let mut chosen = Chosen::All;
+        if around.is_none()
+            && let Some((candidate, used)) = along(relation, &candidates, conditions)
+        {
+            let of = used.iter().map(|at| &filters[conditions[*at].place]);
+            let read = (total * self.passing(of, Some(at))).max(1.0);
+            let is_forward = |wish| {
+                let order = direction(&candidate, 0, false, false, conditions, relation, wish);
+                order == Some(Direction::Forward)
+            };
+            let ordered = wish.is_some_and(is_forward);
+            let mut way = Way { rows: rows.min(read), ordered, ..best.clone() };
+            way.read = SEEK + read;
+            way.cost = SEEK + priced(&way, read, 1.0, wish);
+            if way.cost < best.cost {
+                best = way;
+                chosen = Chosen::Key(Box::new(candidate), used);
+            }
+        }
         for candidate in candidates {
             let weighed = (at, filters, conditions);
             let (mut way, used, direction) =
@@ -391,6 +413,7 @@ impl Builder {
             lower: None,
             upper: None,
             not_null: false,
+            along: None,
             direction: Direction::Forward,
             conditions: Vec::new(),
         };
@@ -562,6 +585,29 @@ fn one_row(candidate: &Candidate, conditions: &[Condition<'_>]) -> Option<Vec<us
         })
     };
     candidate.columns.iter().map(equal).collect()
+}
+
+/// The row key of a table, to be read between bounds of the column that never falls along it, and the
+/// conditions that are these bounds.
+fn along(
+    relation: &Relation,
+    candidates: &[Candidate],
+    conditions: &[Condition<'_>],
+) -> Option<(Candidate, Vec<usize>)> {
+    let column = relation.as_table()?.managed.as_ref()?.along?;
+    let is_bound = |ops: [Comparison; 2]| {
+        conditions.iter().position(|condition| {
+            let op = condition.op;
+            condition.column == column && ops.iter().any(|it| op == Op::Compare(*it))
+        })
+    };
+    let lower = is_bound([Comparison::Greater, Comparison::GreaterEqual]);
+    let upper = is_bound([Comparison::Less, Comparison::LessEqual]);
+    let used: Vec<usize> = lower.into_iter().chain(upper).collect();
+    let mut candidate = candidates.iter().find(|it| it.plan.index.is_none())?.clone();
+    let is_there = !used.is_empty() && candidate.plan.keys.len() == 2;
+    candidate.plan.along = Some(usize::try_from(column - 1).ok()?);
+    is_there.then_some((candidate, used))
 }
 
 /// The direction in which a key gives the order wished for.

@@ -163,7 +163,7 @@ impl Ddl<'_> {
                     .map(|column| column.number);
                 if let RelationBody::Table(body) = &mut relation.body {
                     let engine = engine.name().to_owned();
-                    body.managed = Some(Managed { engine, expires, counters: None });
+                    body.managed = Some(Managed { engine, expires, counters: None, along: None });
                 }
                 if let Some(rows) = table.dumped {
                     extension.dumped.push(relation.oid);

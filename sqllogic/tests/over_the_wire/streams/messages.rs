@@ -179,3 +179,57 @@ fn retention_removes_the_oldest() {
     let first = "SELECT \"offset\" > 0 FROM stream_last('aged', 'k1')";
     assert_eq!(value(&mut client, first), "t");
 }
+
+/// Filters on the time of publishing are bounds of the key, and find what reading everything finds,
+/// also across trees and where messages were trimmed.
+#[test]
+fn a_time_is_found_without_reading_what_lies_outside() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(&mut client, "CREATE STREAM s PARTITIONS 3");
+    let filtered = "SELECT count(*) FROM s WHERE published_at > now() - interval '1 hour'";
+    let plan = lines(&mut client, &format!("EXPLAIN (COSTS OFF) {filtered}"));
+    assert!(plan.iter().any(|line| line.contains("Index Cond: (published_at >")), "{plan:?}");
+    assert_eq!(number(&mut client, filtered), 0);
+    for round in 0..12 {
+        let publish = format!(
+            "INSERT INTO s (key, payload) SELECT 'k' || n % 7, to_jsonb(n) \
+             FROM generate_series(1, {}) n",
+            1 + round * 5
+        );
+        run(&mut client, &publish);
+        // Whoever asks for the offset is given the time before the commit.
+        run(&mut client, "INSERT INTO s (payload) VALUES ('0') RETURNING \"offset\"");
+        if round % 5 == 2 {
+            run(&mut client, "ALTER STREAM s ROTATE");
+        }
+    }
+    run(&mut client, "SELECT stream_trim('s', 20, 1)");
+    let mut times = lines(&mut client, "SELECT DISTINCT published_at FROM s ORDER BY 1");
+    times.extend(["infinity", "-infinity", "2001-01-01"].map(str::to_owned));
+    assert!(times.len() > 15, "{times:?}");
+    for time in &times {
+        for comparison in [">", ">=", "<", "<=", "="] {
+            let count = |client: &mut _, column: &str| {
+                number(
+                    client,
+                    &format!("SELECT count(*) FROM s WHERE {column} {comparison} '{time}'"),
+                )
+            };
+            let (by_key, by_all) =
+                (count(&mut client, "published_at"), count(&mut client, "(published_at + '0')"));
+            assert_eq!(by_key, by_all, "{comparison} {time}");
+        }
+        let between = format!(
+            "SELECT count(*), sum(\"offset\") FROM s WHERE partition = 1 AND {{}} > '{}' AND {{}} <= '{time}'",
+            times[3]
+        );
+        assert_eq!(
+            lines(&mut client, &between.replace("{}", "published_at")),
+            lines(&mut client, &between.replace("{}", "(published_at + '0')")),
+            "{time}"
+        );
+    }
+    assert_eq!(number(&mut client, "SELECT count(*) FROM s WHERE published_at > NULL"), 0);
+}
