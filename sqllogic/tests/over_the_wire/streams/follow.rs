@@ -323,6 +323,8 @@ async fn waiting_consumers_get_each_its_own() {
     let mut publisher = server.connect();
     run(&mut publisher, "CREATE STREAM s PARTITIONS 2");
     run(&mut publisher, "SELECT stream_create_group('s', 'g')");
+    let known = "SELECT consumer, partitions FROM stream_consumers('s', 'g') ORDER BY consumer";
+    let known_then: [&[&str]; 2] = [&["c0 {0,1}"], &["c0 {0}", "c1 {1}"]];
     let mut waiters = Vec::new();
     for (at, consumer) in ["c0", "c1"].into_iter().enumerate() {
         let (client, _) = connect(&server).await;
@@ -330,12 +332,10 @@ async fn waiting_consumers_get_each_its_own() {
             "SELECT partition, \"offset\" FROM stream_poll('s', 'g', '{consumer}', block_ms => 60000)"
         );
         waiters.push(spawn(async move { client.query(&poll, &[]).await.unwrap() }));
-        while value(&mut publisher, WAITING) != (at + 1).to_string() {
+        while lines(&mut publisher, known) != known_then[at] {
             tokio::task::yield_now().await;
         }
     }
-    let known = "SELECT consumer, partitions FROM stream_consumers('s', 'g') ORDER BY consumer";
-    assert_eq!(lines(&mut publisher, known), ["c0 {0}", "c1 {1}"]);
     run(&mut publisher, "INSERT INTO s (partition, payload) VALUES (0, '1'), (1, '1')");
     let mut partitions = Vec::new();
     for waiter in waiters {
