@@ -5,6 +5,7 @@ a message when its acknowledgement has come: the server answers after its fsync 
 always`).
 """
 
+import itertools
 import json
 import selectors
 import socket
@@ -16,13 +17,17 @@ STREAM, SUBJECT, GROUP = "bench", "bench.messages", "group"
 
 
 class Connection:
-    """A connection, and what was read of it and not yet taken."""
+    """A connection, and what was read of it and not yet taken. Its answers come to nobody else."""
+
+    numbers = itertools.count()
 
     def __init__(self, port):
+        self.inbox = b"answers%d" % next(self.numbers)
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
-        self.socket.sendall(b'CONNECT {"verbose":false,"headers":true}\r\nSUB answers.* 1\r\nPING\r\n')
+        self.socket.sendall(b'CONNECT {"verbose":false,"headers":true}\r\nSUB %s 1\r\nPING\r\n'
+                            % self.inbox)
         while b"PONG\r\n" not in self.buffer:
             self.read()
         self.buffer = b""
@@ -60,7 +65,8 @@ class Connection:
     def ask(self, subject, request):
         """What the API of JetStream answers."""
         body = json.dumps(request).encode()
-        self.socket.sendall(b"PUB %s answers.1 %d\r\n%s\r\n" % (subject.encode(), len(body), body))
+        self.socket.sendall(b"PUB %s %s %d\r\n%s\r\n"
+                            % (subject.encode(), self.inbox, len(body), body))
         answer = json.loads(self.wait(1)[0][1])
         if "error" in answer:
             sys.exit(f"JetStream refused {subject}: {answer['error']}")
@@ -102,27 +108,27 @@ class JetStream:
 
     def publish(self, clients, batch, payload, seconds):
         """Messages a second, each client with so many at a time under way."""
-        one = b"PUB %s answers.1 %d\r\n%s\r\n" % (SUBJECT.encode(), len(payload), payload)
-        request = one * batch
         selector = selectors.DefaultSelector()
         for _ in range(clients):
             connection = Connection(self.port)
-            selector.register(connection.socket, selectors.EVENT_READ, [connection, 0])
+            request = batch * (b"PUB %s %s %d\r\n%s\r\n" % (
+                SUBJECT.encode(), connection.inbox, len(payload), payload))
+            selector.register(connection.socket, selectors.EVENT_READ, [connection, request, 0])
             connection.socket.sendall(request)
         began, published = time.monotonic(), 0
         until = began + seconds
         while (now := time.monotonic()) < until:
             for key, _ in selector.select():
                 state = key.data
-                connection = state[0]
+                connection, request, _ = state
                 connection.read()
                 acknowledged = connection.messages()
                 if any(b'"error"' in answer for _, answer in acknowledged):
                     sys.exit("JetStream refused a message")
-                state[1] += len(acknowledged)
+                state[2] += len(acknowledged)
                 published += len(acknowledged)
-                if state[1] == batch:
-                    state[1] = 0
+                if state[2] == batch:
+                    state[2] = 0
                     connection.socket.sendall(request)
         for key in list(selector.get_map().values()):
             key.fileobj.close()
@@ -132,8 +138,8 @@ class JetStream:
         """Messages a second that one consumer fetches in batches and acknowledges; at most what there is."""
         connection = Connection(self.port)
         request = json.dumps({"batch": batch, "expires": 1_000_000_000}).encode()
-        fetch = b"PUB $JS.API.CONSUMER.MSG.NEXT.%s.%s answers.1 %d\r\n%s\r\n" % (
-            STREAM.encode(), GROUP.encode(), len(request), request)
+        fetch = b"PUB $JS.API.CONSUMER.MSG.NEXT.%s.%s %s %d\r\n%s\r\n" % (
+            STREAM.encode(), GROUP.encode(), connection.inbox, len(request), request)
         began, consumed = time.monotonic(), 0
         until = began + seconds
         while (now := time.monotonic()) < until:
@@ -144,7 +150,8 @@ class JetStream:
                 found += connection.messages()
             replies = [reply for reply, _ in found if reply]
             # The answer to an acknowledgement tells that it was kept.
-            connection.socket.sendall(b"".join(b"PUB %s answers.2 4\r\n+ACK\r\n" % r for r in replies))
+            acknowledge = b"PUB %%s %s 4\r\n+ACK\r\n" % connection.inbox
+            connection.socket.sendall(b"".join(acknowledge % reply for reply in replies))
             connection.wait(len(replies))
             consumed += len(replies)
             if len(replies) < batch:

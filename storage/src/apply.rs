@@ -138,6 +138,10 @@ impl Shared {
         for operation in operations {
             match *operation {
                 Operation::Put { tree, key, value } => {
+                    if tree == TreeId::STORAGE {
+                        // A counter may have been moved on.
+                        state.append_next.retain(|counter, _| counter.key() != *key);
+                    }
                     self.apply_write(state, batch, tree, key, Some(value));
                 }
                 Operation::Delete { tree, key } => {
@@ -190,18 +194,7 @@ impl Shared {
         append: &Append<'_>,
     ) -> Result<()> {
         let number = self.next_number(state, batch, append.counter, append.first)?;
-        let mut key = Vec::with_capacity(append.prefix.len() + 8);
-        key.extend_from_slice(append.prefix);
-        key.extend_from_slice(&(number ^ (1 << 63)).to_be_bytes());
-        let mut value = append.value.to_vec();
-        let mut write = |at: u32, bytes: [u8; 8]| {
-            let at = at as usize;
-            value[at..at + 8].copy_from_slice(&bytes);
-        };
-        write(append.number_at, number.to_le_bytes());
-        if let Some((at, epoch)) = append.time {
-            write(at, batch.timestamp_us.saturating_sub(epoch).to_le_bytes());
-        }
+        let (key, value) = append.numbered(number, batch.timestamp_us);
         self.apply_write(state, batch, append.tree, &key, Some(&value));
         each_index_entry(append.entries, |tree, prefix| {
             let entry = [prefix, &key].concat();

@@ -58,6 +58,25 @@ pub(crate) struct Append<'a> {
     pub(crate) entries: &'a [u8],
 }
 
+impl Append<'_> {
+    /// The row's key and value under a number, committed at a time in microseconds since 1970.
+    pub(crate) fn numbered(&self, number: u64, committed_us: i64) -> (Vec<u8>, Vec<u8>) {
+        let mut key = Vec::with_capacity(self.prefix.len() + 8);
+        key.extend_from_slice(self.prefix);
+        key.extend_from_slice(&(number ^ (1 << 63)).to_be_bytes());
+        let mut value = self.value.to_vec();
+        let mut write = |at: u32, bytes: [u8; 8]| {
+            let at = at as usize;
+            value[at..at + 8].copy_from_slice(&bytes);
+        };
+        write(self.number_at, number.to_le_bytes());
+        if let Some((at, epoch)) = self.time {
+            write(at, committed_us.saturating_sub(epoch).to_le_bytes());
+        }
+        (key, value)
+    }
+}
+
 /// What numbers rows: one of the counters that belong to a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counter {

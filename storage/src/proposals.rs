@@ -26,7 +26,8 @@ use crate::serializable::{ReadSet, WrittenKeys};
 use crate::store::Shared;
 use crate::write_set::WriteSet;
 use crate::{
-    Block, CommandId, CommitSeq, Direction, Key, KeyRange, Result, StorageError, at_length_over,
+    Block, CommandId, CommitSeq, Direction, Key, KeyRange, Result, StorageError, TreeId,
+    at_length_over,
 };
 
 /// What a row costs in the hot tier beyond its bytes.
@@ -304,6 +305,12 @@ fn use_run(run: &Run) -> Operation<'static> {
 
 fn push_rest(writes: &WriteSet, entry: &mut EntryBuilder) -> u64 {
     let mut operations = 0;
+    // Never in a run: a replay must not meet a counter from its future.
+    writes.each_numbered(|counter, next| {
+        operations += 1;
+        let (key, value) = (&counter.key(), &next.to_le_bytes());
+        entry.push(Operation::Put { tree: TreeId::STORAGE, key, value });
+    });
     writes.each_append(|append| {
         operations += 1;
         entry.push(Operation::Append(append.row.operation()));

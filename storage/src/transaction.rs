@@ -20,6 +20,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::entry::each_index_entry;
 use crate::locks::{
     HeldLocks, LockMark, LockWait, Owner, RowLockMode, RowLockOutcome, RowLockWait, TableLockMode,
 };
@@ -415,17 +416,64 @@ impl Transaction {
     /// The number that the next row appended to a counter will have, if no other transaction appends
     /// to it before this one commits: the caller sees to that with a lock.
     pub fn next_number(&self, counter: Counter, first: u64) -> Result<u64> {
+        Ok(self.first_waiting(counter, first)? + self.waiting_for(counter))
+    }
+
+    /// The number of the first row that waits for one of a counter's, likewise.
+    fn first_waiting(&self, counter: Counter, first: u64) -> Result<u64> {
+        if let Some((next, _)) = self.numbered(counter) {
+            return Ok(next);
+        }
         let current = Pinned::take(&self.shared.current, &self.shared.registry)?;
         let stored = current.published.get(TreeId::STORAGE, &counter.key())?;
-        let next = stored.map_or(Ok(first), |row| crate::apply::decode_counter(&row.value))?;
-        let waiting = if self.has_written { self.writes.waiting_for(counter) } else { 0 };
-        Ok(next + waiting)
+        stored.map_or(Ok(first), |row| crate::apply::decode_counter(&row.value))
+    }
+
+    fn numbered(&self, counter: Counter) -> Option<(u64, u64)> {
+        if self.has_written { self.writes.numbered(counter) } else { None }
     }
 
     /// How many own rows wait for numbers of a counter.
-    #[must_use]
-    pub fn waiting_for(&self, counter: Counter) -> u64 {
+    fn waiting_for(&self, counter: Counter) -> u64 {
         if self.has_written { self.writes.waiting_for(counter) } else { 0 }
+    }
+
+    /// How many rows the transaction has appended to a counter.
+    #[must_use]
+    pub fn appended_to(&self, counter: Counter) -> u64 {
+        self.waiting_for(counter) + self.numbered(counter).map_or(0, |(_, count)| count)
+    }
+
+    /// Whether rows that wait for numbers take so much memory that they should be
+    /// [numbered now](Self::number_now). Not while there are savepoints to roll back to.
+    #[must_use]
+    pub fn should_number_now(&self) -> bool {
+        self.savepoints.is_empty()
+            && self.writes.append_bytes() as u64 > self.shared.options.spill_bytes
+    }
+
+    /// Gives the rows that wait for numbers of a counter their numbers before the commit, so that
+    /// memory need not hold them: no other transaction appends to the counter before this one ends; the
+    /// caller has seen to that with a lock. Later commands of the transaction see them. Errors: 53100,
+    /// 54000.
+    pub fn number_now(&mut self, counter: Counter, first: u64) -> Result<()> {
+        let (mut number, count) = (self.first_waiting(counter, first)?, self.waiting_for(counter));
+        let now_us = self.newest_view()?.time_us();
+        for row in self.writes.take_appends(counter, number + count) {
+            let append = row.operation();
+            let (key, value) = append.numbered(number, now_us);
+            self.writes.put_new(row.tree, &key, &value, self.command, &self.marks())?;
+            let mut entries: Vec<(TreeId, Vec<u8>)> = Vec::new();
+            each_index_entry(append.entries, |tree, prefix| {
+                entries.push((tree, [prefix, key.as_slice()].concat()));
+            })?;
+            for (tree, entry) in entries {
+                self.writes.put_new(tree, &entry, &[], self.command, &self.marks())?;
+            }
+            self.spill_if_large()?;
+            number += 1;
+        }
+        Ok(())
     }
 
     /// The numbers that own rows will have which go into an index under a prefix; the caller sees to
@@ -441,7 +489,7 @@ impl Transaction {
             return Ok(Vec::new());
         }
         let places = self.writes.waiting_places(counter, index, prefix)?;
-        let next = self.next_number(counter, first)? - self.writes.waiting_for(counter);
+        let next = self.first_waiting(counter, first)?;
         Ok(places.into_iter().map(|place| next + place).collect())
     }
 

@@ -128,6 +128,8 @@ struct State {
     /// How many of them wait for numbers of each counter.
     waiting: BTreeMap<Counter, u64>,
     append_bytes: usize,
+    /// The next numbers of counters whose rows were numbered before the commit, and how many rows.
+    numbered: BTreeMap<Counter, (u64, u64)>,
     dead: DeadRanges,
     /// What was written since the first savepoint, to be undone; empty without savepoints.
     journal: Vec<(TreeId, Key)>,
@@ -678,6 +680,43 @@ impl WriteSet {
             at += 1;
         });
         done.map(|()| places)
+    }
+
+    /// How many bytes wait for numbers.
+    pub(crate) fn append_bytes(&self) -> usize {
+        self.state.read().append_bytes
+    }
+
+    /// Takes the rows that wait for numbers of a counter: the caller writes them under the numbers up to
+    /// the next one.
+    pub(crate) fn take_appends(&self, counter: Counter, next: u64) -> Vec<NumberedRow> {
+        let mut state = self.state.write();
+        let state = &mut *state;
+        let is_of = |append: &mut Append| append.row.counter == counter;
+        let taken: Vec<Append> = state.appends.extract_if(.., is_of).collect();
+        state.waiting.remove(&counter);
+        let bytes: usize = taken.iter().map(|append| append.row.bytes()).sum();
+        state.append_bytes -= bytes;
+        let (at, count) = state.numbered.entry(counter).or_default();
+        (*at, *count) = (next, *count + taken.len() as u64);
+        self.grow(state, -(bytes as i64));
+        taken.into_iter().map(|append| append.row).collect()
+    }
+
+    /// The next number of a counter, and how many rows have numbers of it, where the transaction has
+    /// given them already.
+    pub(crate) fn numbered(&self, counter: Counter) -> Option<(u64, u64)> {
+        self.state.read().numbered.get(&counter).copied()
+    }
+
+    /// The counters that the transaction moves on by itself.
+    pub(crate) fn each_numbered(&self, mut visit: impl FnMut(Counter, u64)) {
+        let state = self.state.read();
+        for (counter, (next, _)) in &state.numbered {
+            if !state.drops.contains_key(&counter.tree) {
+                visit(*counter, *next);
+            }
+        }
     }
 
     /// How many rows wait for numbers of a counter.

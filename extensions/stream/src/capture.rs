@@ -116,7 +116,7 @@ async fn publish(
     key: Option<String>,
     payload: Jsonb,
 ) -> SqlResult<()> {
-    let own = stream.partitions().map(|it| changes.txn.waiting_for(stream.counter(it)));
+    let own = stream.partitions().map(|it| changes.txn.appended_to(stream.counter(it)));
     let number = own.sum::<u64>() + 1;
     let mut headers = Builder::new();
     headers.begin_object()?;

@@ -163,8 +163,7 @@ async fn publish(
     // Who wants to know offsets has the partition alone; the others share it.
     let alone = wants_number || (expected.offset.is_some() && !is_by_key);
     let mode = |alone| if alone { RowLockMode::ForUpdate } else { RowLockMode::ForKeyShare };
-    let name = [&b"p"[..], &row_key(&[Datum::Int4(partition)])?].concat();
-    lock(changes, stream, &name, mode(alone)).await?;
+    lock(changes, stream, &lock_of(partition)?, mode(alone)).await?;
     if let Datum::Text(key) = row[column::KEY].clone() {
         let alone = expected.offset.is_some() || expected.version.is_some();
         let name = [&b"k"[..], key.as_bytes()].concat();
@@ -182,7 +181,28 @@ async fn publish(
     }
     changes.append_row(&stream.table, row, counter, 0, time)?;
     row[column::OFFSET] = Datum::Int8(number);
+    if changes.txn.should_number_now() {
+        number_now(changes, stream).await?;
+    }
     changes.context.host.wake(&stream.channel(), "")
+}
+
+/// Takes the partitions that a large transaction publishes to for itself, so that memory need not hold
+/// its messages until the commit: others who publish there wait for its end.
+async fn number_now(changes: &mut Changes<'_>, stream: &Stream) -> SqlResult<()> {
+    for partition in stream.partitions() {
+        let counter = stream.counter(partition);
+        if changes.txn.appended_to(counter) > 0 {
+            lock(changes, stream, &lock_of(partition)?, RowLockMode::ForUpdate).await?;
+            changes.txn.number_now(counter, 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name under which a partition is locked.
+fn lock_of(partition: i32) -> SqlResult<Vec<u8>> {
+    Ok([&b"p"[..], &row_key(&[Datum::Int4(partition)])?].concat())
 }
 
 /// 40001 where a publisher expects what is not.

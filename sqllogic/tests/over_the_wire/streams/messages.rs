@@ -233,3 +233,63 @@ fn a_time_is_found_without_reading_what_lies_outside() {
     }
     assert_eq!(number(&mut client, "SELECT count(*) FROM s WHERE published_at > NULL"), 0);
 }
+
+/// A transaction may publish far more than memory takes: its messages get their offsets early, and are
+/// there with its commit, dense and in order, also after a kill; what is rolled back leaves no gap.
+#[test]
+fn a_transaction_publishes_more_than_memory_takes() {
+    let megabytes = crate::server::setting("AEGIS_BULK_MEGABYTES", 160);
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(&mut client, "CREATE STREAM s PARTITIONS 2 WITH (payload = 'text')");
+    run(&mut client, "INSERT INTO s (key, payload) VALUES ('k1', 'before'), ('k2', 'before')");
+    let publish = |client: &mut _, megabytes: u64| {
+        let rows = format!(
+            "SELECT 'k' || n % 10, n || repeat('x', 4000) FROM generate_series(1, {}) n",
+            megabytes * 250
+        );
+        run(client, &format!("INSERT INTO s (key, payload) {rows}"));
+    };
+    run(&mut client, "BEGIN");
+    publish(&mut client, megabytes);
+    run(&mut client, "ROLLBACK");
+    assert_eq!(number(&mut client, "SELECT count(*) FROM s"), 2);
+    let mut other = server.connect();
+    run(&mut client, "BEGIN");
+    publish(&mut client, megabytes);
+    // Who sees a partition wait gives up; nobody else sees a message.
+    run(&mut other, "SET lock_timeout = '100ms'");
+    assert_eq!(
+        refused(&mut other, "INSERT INTO s (key, payload) VALUES ('k1', 'between')"),
+        "55P03"
+    );
+    assert_eq!(number(&mut other, "SELECT count(*) FROM s"), 2);
+    let version = "SELECT stream_publish('s', 'mine', key => 'k1', expected_version => ";
+    run(&mut client, &format!("{version}{})", 1 + megabytes * 25));
+    run(&mut client, "COMMIT");
+    run(&mut other, "INSERT INTO s (key, payload) VALUES ('k1', 'after'), ('k2', 'after')");
+    let server = {
+        server.kill();
+        Server::start(data.path())
+    };
+    let mut client = server.connect();
+    run(&mut client, "INSERT INTO s (key, payload) VALUES ('k1', 'last')");
+    let all = megabytes * 250 + 6;
+    assert_eq!(number(&mut client, "SELECT count(*) FROM s"), all);
+    let dense = "SELECT count(*) FROM (SELECT partition, count(*) AS all, max(\"offset\") AS last FROM s \
+                 GROUP BY partition) p WHERE p.all <> p.last + 1";
+    assert_eq!(value(&mut client, dense), "0");
+    let of_key = lines(
+        &mut client,
+        "SELECT left(text, 6) FROM stream_read('s', key => 'k1', max_messages => NULL)",
+    );
+    assert_eq!(of_key.len() as u64, megabytes * 25 + 4);
+    assert_eq!(of_key[..2], ["before", "1xxxxx"]);
+    assert_eq!(of_key[of_key.len() - 3..], ["mine", "after", "last"]);
+    assert_eq!(number(&mut client, "SELECT stream_version('s', 'k1')"), megabytes * 25 + 4);
+    // Times never fall along the offsets.
+    let falls = "SELECT count(*) FROM s a JOIN s b ON b.partition = a.partition \
+                 AND b.\"offset\" = a.\"offset\" + 1 WHERE b.published_at < a.published_at";
+    assert_eq!(value(&mut client, falls), "0");
+}
