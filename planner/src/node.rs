@@ -6,8 +6,9 @@ use std::sync::Arc;
 use aegis_types::{Datum, SqlResult, TypeRef};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result as DfResult};
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
@@ -139,6 +140,103 @@ impl Node {
             };
             Ok(futures::stream::once(future).try_flatten().boxed())
         })
+    }
+}
+
+impl Node {
+    /// A node over rows that come sorted by a key, which needs all rows of a key before it gives any of
+    /// them: it computes those of whole keys, a batch of rows or more at a time.
+    pub(crate) fn gathering_by_key(
+        name: &'static str,
+        types: &[TypeRef],
+        (child, input_types): (Arc<dyn ExecutionPlan>, Vec<TypeRef>),
+        run: &Arc<Run>,
+        keys_of: impl Fn(&RecordBatch, &Arc<Run>) -> SqlResult<Vec<Vec<u8>>> + Send + Sync + 'static,
+        compute: impl Fn(Vec<Vec<Datum>>, &Arc<Run>) -> SqlResult<Vec<Vec<Datum>>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Arc<dyn ExecutionPlan> {
+        let (types_of_output, run) = (types.to_vec(), run.clone());
+        let (keys_of, compute) = (Arc::new(keys_of), Arc::new(compute));
+        Self::new(name, types, vec![child], move |mut inputs, task| {
+            let state = ByKey {
+                input: inputs.swap_remove(0),
+                rows: Vec::new(),
+                key: None,
+                begun: 0,
+                memory: reserve(name, &task),
+                has_ended: false,
+            };
+            let (run, types, input_types) =
+                (run.clone(), types_of_output.clone(), input_types.clone());
+            let (keys_of, compute) = (keys_of.clone(), compute.clone());
+            let next = move |mut state: ByKey| {
+                let (run, types, input_types) = (run.clone(), types.clone(), input_types.clone());
+                let (keys_of, compute) = (keys_of.clone(), compute.clone());
+                async move {
+                    let Some(rows) = state.whole(&input_types, &run, &*keys_of).await? else {
+                        return Ok(None);
+                    };
+                    let rows = compute(rows, &run).map_err(external)?;
+                    let batches = lift(batches(&types, &rows))?;
+                    Ok::<_, DataFusionError>(Some((batches, state)))
+                }
+            };
+            Ok(futures::stream::try_unfold(state, next)
+                .map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok)))
+                .try_flatten()
+                .boxed())
+        })
+    }
+}
+
+/// Rows that are gathered key by key.
+struct ByKey {
+    input: SendableRecordBatchStream,
+    rows: Vec<Vec<Datum>>,
+    /// The key of the last of them, and where its rows begin.
+    key: Option<Vec<u8>>,
+    begun: usize,
+    memory: MemoryReservation,
+    has_ended: bool,
+}
+
+impl ByKey {
+    /// The rows of the next keys; none at the end.
+    async fn whole(
+        &mut self,
+        types: &[TypeRef],
+        run: &Arc<Run>,
+        keys_of: &(dyn Fn(&RecordBatch, &Arc<Run>) -> SqlResult<Vec<Vec<u8>>> + Send + Sync),
+    ) -> DfResult<Option<Vec<Vec<Datum>>>> {
+        while self.begun < BATCH_ROWS && !self.has_ended {
+            let Some(batch) = self.input.try_next().await? else {
+                self.has_ended = true;
+                break;
+            };
+            run.context.cancel.check().map_err(external)?;
+            let keys = keys_of(&batch, run).map_err(external)?;
+            let mut bytes = 0;
+            for (row, key) in rows_of(&batch, types).into_iter().zip(keys) {
+                if self.key.as_ref() != Some(&key) {
+                    (self.key, self.begun) = (Some(key), self.rows.len());
+                }
+                bytes += row_size(&row);
+                self.rows.push(row);
+            }
+            // What is computed of the rows is as large again.
+            self.memory.try_grow(bytes * 2)?;
+        }
+        if self.rows.is_empty() {
+            return Ok(None);
+        }
+        let whole = if self.has_ended { self.rows.len() } else { self.begun };
+        let rest = self.rows.split_off(whole);
+        self.begun = 0;
+        let bytes: usize = rest.iter().map(|row| row_size(row)).sum();
+        self.memory.try_resize(bytes * 2)?;
+        Ok(Some(std::mem::replace(&mut self.rows, rest)))
     }
 }
 

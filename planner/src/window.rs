@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aegis_sql::bound::{FrameExclusion, FrameUnit};
 use aegis_types::functions::aggregate::AggregateFunction;
 use aegis_types::{CallContext, Datum, SqlError, SqlResult, SqlState, TypeRef, key};
+use arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::aggregate::Evaluated;
@@ -83,9 +84,8 @@ impl WindowPlan {
     ) -> SqlResult<Arc<dyn ExecutionPlan>> {
         let (windows, targets) = (self.windows.clone(), self.targets.clone());
         let input_types = self.input.types.clone();
-        let children = vec![(self.input.start(run)?, input_types.clone())];
-        Ok(Node::gathering("WindowAgg", types, children, run, move |mut inputs, run| {
-            let mut rows = inputs.swap_remove(0);
+        let child = (self.input.start(run)?, input_types.clone());
+        let compute = move |mut rows: Vec<Vec<Datum>>, run: &Arc<Run>| {
             let width = input_types.len();
             let batch = batch_of(&schema(&input_types), &input_types, &rows)?;
             let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -113,8 +113,30 @@ impl WindowPlan {
                 order = partitions.iter().flat_map(|part| part.rows.iter().copied()).collect();
             }
             Ok(order.into_iter().map(|place| std::mem::take(&mut rows[place])).collect())
-        }))
+        };
+        if self.windows[0].partition_by.is_empty() {
+            let compute =
+                move |mut inputs: Vec<_>, run: &Arc<Run>| compute(inputs.swap_remove(0), run);
+            return Ok(Node::gathering("WindowAgg", types, vec![child], run, compute));
+        }
+        // Its input is sorted by the partitions.
+        let windows = self.windows.clone();
+        let keys_of = move |batch: &RecordBatch, run: &Arc<Run>| {
+            let partition_by = &windows[0].partition_by;
+            let values = Values::new(partition_by, batch, run)?.0;
+            values.iter().map(|values| key_of(values, partition_by)).collect()
+        };
+        Ok(Node::gathering_by_key("WindowAgg", types, child, run, keys_of, compute))
     }
+}
+
+/// What rows of one partition have in common.
+fn key_of(values: &[Datum], partition_by: &[Arc<Scalar>]) -> SqlResult<Vec<u8>> {
+    let mut key = Vec::new();
+    for (value, scalar) in values.iter().zip(partition_by) {
+        encode_key(scalar.ty, value, &mut key)?;
+    }
+    Ok(key)
 }
 
 /// The values of some scalars for every row.
@@ -123,7 +145,7 @@ struct Values(Vec<Vec<Datum>>);
 impl Values {
     fn new<'a>(
         scalars: impl IntoIterator<Item = &'a Arc<Scalar>>,
-        batch: &arrow::array::RecordBatch,
+        batch: &RecordBatch,
         run: &Run,
     ) -> SqlResult<Self> {
         let evaluated = Evaluated::new(scalars, batch, run)?;
@@ -162,7 +184,7 @@ impl WindowSpec {
 
     fn partitions(
         &self,
-        batch: &arrow::array::RecordBatch,
+        batch: &RecordBatch,
         count: usize,
         run: &Run,
     ) -> SqlResult<Vec<Partition>> {
@@ -170,10 +192,7 @@ impl WindowSpec {
         let order = Values::new(self.order_by.iter().map(|key| &key.scalar), batch, run)?;
         let mut keyed = Vec::with_capacity(count);
         for place in 0..count {
-            let mut own = Vec::new();
-            for (value, scalar) in partition.0[place].iter().zip(&self.partition_by) {
-                encode_key(scalar.ty, value, &mut own)?;
-            }
+            let own = key_of(&partition.0[place], &self.partition_by)?;
             let mut sort = Vec::new();
             for (value, column) in order.0[place].iter().zip(&self.order_by) {
                 let (descending, first) = (column.descending, column.nulls_first);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use aegis_sql::analyze::same_expression;
 use aegis_sql::bound::{Aggregate, Expr, FrameBound, OrderExpr, Query, SET_OPERATION, WindowCall};
 use aegis_types::builtin::{Implementation, builtins};
 use aegis_types::{SqlError, SqlResult, TypeRef, type_oid};
@@ -11,7 +12,7 @@ use super::Builder;
 use crate::aggregate::{AggregateCall, AggregatePlan, WithinGroup};
 use crate::compile::{Layout, compile, is_constant};
 use crate::explain::Described;
-use crate::plan::{DUMMY, Plan, PlanKind, SortColumn};
+use crate::plan::{DUMMY, Plan, PlanKind, SortColumn, SortPlan};
 use crate::rewrite::{conjuncts, fingerprint, rewrite_expr};
 use crate::scalar::Scalar;
 use crate::window::{Bound, WindowFunction, WindowPlan, WindowSpec, WindowTarget};
@@ -289,14 +290,48 @@ impl Builder {
         if calls.is_empty() {
             return Ok((plan, layout));
         }
+        // What is computed over the same partitions is computed together.
+        let mut together: Vec<Vec<usize>> = Vec::new();
+        for (at, window) in query.windows.iter().enumerate() {
+            let is_alike = |other: &&mut Vec<usize>| {
+                let other = &query.windows[other[0]].partition_by;
+                other.len() == window.partition_by.len()
+                    && other.iter().zip(&window.partition_by).all(|(a, b)| same_expression(a, b))
+            };
+            match together.iter_mut().find(is_alike) {
+                Some(others) => others.push(at),
+                None => together.push(vec![at]),
+            }
+        }
+        let mut plan = plan;
+        for windows in together {
+            let calls: Vec<(usize, &WindowCall)> =
+                calls.iter().enumerate().filter(|(_, it)| windows.contains(&it.window)).collect();
+            if calls.is_empty() {
+                continue;
+            }
+            plan = self.windows_over(plan, &mut layout, query, (&windows, &calls), depth)?;
+        }
+        Ok((plan, layout))
+    }
+
+    /// The calls over windows with the same partitions.
+    fn windows_over(
+        &mut self,
+        mut plan: Plan,
+        layout: &mut Layout,
+        query: &Query,
+        (places, calls): (&[usize], &[(usize, &WindowCall)]),
+        depth: usize,
+    ) -> SqlResult<Plan> {
         let mut windows = Vec::new();
-        for window in &query.windows {
+        for window in places.iter().map(|at| &query.windows[*at]) {
             let partition_by = window
                 .partition_by
                 .iter()
-                .map(|expr| compile(self, expr, &layout, depth))
+                .map(|expr| compile(self, expr, layout, depth))
                 .collect::<SqlResult<_>>()?;
-            let order_by = self.sort_columns(&window.order_by, &layout, depth)?;
+            let order_by = self.sort_columns(&window.order_by, layout, depth)?;
             let start = self.bound(&window.frame.start, &window.order_by, depth)?;
             let end = self.bound(&window.frame.end, &window.order_by, depth)?;
             let (unit, exclude) = (window.frame.unit, window.frame.exclude);
@@ -304,15 +339,34 @@ impl Builder {
         }
         let mut targets = Vec::new();
         let mut types = plan.types.clone();
-        for (at, call) in calls.iter().enumerate() {
-            targets.push(self.window_target(call, &layout, depth)?);
+        for (at, call) in calls {
+            let window = places.iter().position(|place| *place == call.window);
+            let target = self.window_target(call, layout, depth)?;
+            targets.push(WindowTarget { window: window.unwrap_or_default(), ..target });
             let column = i16::try_from(at + 1).unwrap_or(i16::MAX);
             layout.0.insert((WINDOW, column), (types.len(), call.ty));
             types.push(call.ty);
         }
+        let first = &query.windows[places[0]];
+        if !first.partition_by.is_empty() {
+            let mut keys: Vec<SortColumn> = Vec::new();
+            for scalar in &windows[0].partition_by {
+                let scalar = scalar.clone();
+                keys.push(SortColumn { scalar, descending: false, nulls_first: false });
+            }
+            keys.extend(self.sort_columns(&first.order_by, layout, depth)?);
+            let names = self.names();
+            let shown = names.query.windows.get(places[0]).unwrap_or(first);
+            let exprs = shown.partition_by.iter().chain(shown.order_by.iter().map(|key| &key.expr));
+            let described =
+                exprs.map(|expr| Described { expr: expr.clone(), names: names.clone() }).collect();
+            let (types, rows) = (plan.types.clone(), plan.rows);
+            let sort = SortPlan { input: Box::new(plan), keys, described };
+            plan = Plan::new(PlanKind::Sort(sort), types).with_rows(rows);
+        }
         let kind =
             WindowPlan { input: Box::new(plan), windows: windows.into(), targets: targets.into() };
-        Ok((Plan::new(PlanKind::Window(kind), types), layout))
+        Ok(Plan::new(PlanKind::Window(kind), types))
     }
 
     fn bound(
