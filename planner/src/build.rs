@@ -39,6 +39,7 @@ mod from;
 mod group;
 mod indexed;
 mod join_order;
+mod locking;
 mod selectivity;
 mod semi;
 
@@ -87,6 +88,8 @@ pub(crate) struct Builder {
     left: Vec<HashMap<usize, f64>>,
     /// What hangs on values of parameters.
     peeks: Vec<Peek>,
+    /// How many rows of the query that is built next are wanted.
+    wanted: Option<f64>,
 }
 
 impl Builder {
@@ -105,6 +108,7 @@ impl Builder {
             indexed: HashMap::new(),
             left: Vec::new(),
             peeks: Vec::new(),
+            wanted: None,
         }
     }
 
@@ -202,8 +206,9 @@ impl Builder {
 
     fn query_body(&mut self, query: &Arc<Query>, depth: usize) -> SqlResult<Plan> {
         if !query.row_marks.is_empty() {
-            return Err(SqlError::unsupported("FOR UPDATE and FOR SHARE"));
+            return self.locking(query, depth);
         }
+        let wanted = self.wanted.take();
         let mut query = (**query).clone();
         self.take_extremes(&mut query);
         let semis = take_semis(&mut query);
@@ -215,7 +220,7 @@ impl Builder {
             let around = last.around.clone();
             self.names.push(Arc::new(Names { query: Arc::new(named), around }));
         }
-        let wish = wish(self, &query);
+        let wish = wish(self, &query, wanted);
         let (mut plan, mut layout) = match &query.set_operation {
             Some(operation) => {
                 let plan = self.set_operation(operation, &query, depth)?;
@@ -521,7 +526,7 @@ impl Builder {
         if scope.in_recursion {
             return Ok(Plan::new(PlanKind::WorkTable(scope.number), types));
         }
-        let volatile = is_volatile_query(&scope.cte.query);
+        let volatile = is_volatile_query(&scope.cte.query) || scope.cte.query.row_locks().is_some();
         let once = scope.references <= 1 && scope.cte.materialized != Some(true);
         let inline = scope.cte.materialized == Some(false) && !volatile;
         if (once && !volatile) || (inline && !scope.cte.recursive) {
@@ -592,8 +597,8 @@ impl Builder {
 }
 
 /// The order that a query's rows are to come in, where one of its tables could give it; without
-/// `ORDER BY`, how many are wanted.
-fn wish(builder: &mut Builder, query: &Query) -> Option<Wish> {
+/// `ORDER BY`, how many are wanted, if that is not said elsewhere.
+fn wish(builder: &mut Builder, query: &Query, wanted: Option<f64>) -> Option<Wish> {
     let plain = !query.grouped
         && query.windows.is_empty()
         && !query.has_set_functions
@@ -602,7 +607,7 @@ fn wish(builder: &mut Builder, query: &Query) -> Option<Wish> {
         return None;
     }
     let limit = match (&query.limit, &query.offset) {
-        (None, _) => None,
+        (None, _) => wanted,
         (Some(_), _) if query.with_ties => None,
         (Some(limit), offset) => Some(count(limit) + offset.as_ref().map_or(0.0, count)),
     };

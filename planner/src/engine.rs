@@ -56,6 +56,8 @@ impl FileReads {
             .worker_threads(1)
             .thread_name("aegis-query-files")
             .max_blocking_threads(READERS_MAX)
+            // Waits for locks end by the clock.
+            .enable_time()
             .build();
         Self(Some(runtime.expect("a server that gets no thread cannot start")))
     }

@@ -21,6 +21,7 @@ mod plan;
 mod node;
 mod scan;
 mod lookup;
+mod lock_rows;
 mod direct;
 mod functions;
 mod aggregate;

@@ -29,6 +29,7 @@ use crate::aggregate::AggregatePlan;
 use crate::arrow_types::schema;
 use crate::duplicates::{DistinctPlan, SetOperationPlan};
 use crate::explain::{Described, Names};
+use crate::lock_rows::LockRowsPlan;
 use crate::lookup::LookupPlan;
 use crate::node::{Node, batches};
 use crate::recursive::RecursivePlan;
@@ -88,6 +89,9 @@ pub(crate) enum PlanKind {
     SetOperation(SetOperationPlan),
     Append(Box<Plan>, Box<Plan>),
     Limit(LimitPlan),
+    /// A subquery that is planned by itself, for EXPLAIN.
+    SubqueryScan(Box<Plan>),
+    LockRows(LockRowsPlan),
     Cte(CtePlan),
     Recursive(RecursivePlan),
     WorkTable(usize),
@@ -263,6 +267,8 @@ impl Plan {
                 }))
             }
             PlanKind::Limit(limit) => limit.start(run),
+            PlanKind::SubqueryScan(input) => input.start(run),
+            PlanKind::LockRows(locking) => locking.start(&self.types, run),
             PlanKind::Cte(cte) => cte.start(&self.types, run),
             PlanKind::Recursive(recursive) => recursive.start(&self.types, run),
             PlanKind::WorkTable(number) => {

@@ -189,6 +189,7 @@ impl Database {
             memory_bytes: 64 << 20,
             cancel: CancelFlag::default(),
             system_relations: Arc::new(NoRelations),
+            locks: None,
             measure: None,
             planned: None,
         }

@@ -35,15 +35,17 @@ mod pending;
 mod recheck;
 pub(crate) mod returned;
 mod returning;
+mod row_locks;
 mod table;
 mod with;
 mod write;
 
 pub use kept::{Kept, TableLock};
-pub use lent::Lent;
-pub use lock_rows::{LockedRows, with_current_row};
+pub use lent::{Lent, holding, is_held_here};
+pub use lock_rows::{LockedQuery, locked_rows, with_current_row};
 pub use pending::{DeferredChecks, DeferredMark, LookAt, PendingChecks};
 pub use returned::{KeptRows, ReturnedRows};
+pub use row_locks::{Around, RowLocks};
 pub use table::TableAccess;
 pub(crate) use table::compile_over_row;
 pub use with::with_settled_source;
@@ -141,7 +143,7 @@ impl<'a> Changes<'a> {
     }
 
     /// The next rows of a source, whose functions may write.
-    async fn next_of(
+    pub(crate) async fn next_of(
         &mut self,
         source: &mut Box<dyn RowStream>,
     ) -> SqlResult<Option<Box<dyn RowBatch>>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aegis_sql::ast::{self, LockMode, LockStmt, Statement, VariableSetKind, VariableSetStmt};
 use aegis_sql::ddl::Ddl;
+use aegis_sql::dml::Changes;
 use aegis_sql::query_engine::{DatumRows, StatementContext};
 use aegis_sql::settings;
 use aegis_storage::{LockWait, TableLockMode, Transaction};
@@ -182,6 +183,7 @@ impl Session {
             engine_acts: false,
             notices: Vec::new(),
             changes: Vec::new(),
+            filling: None,
         }
     }
 
@@ -207,12 +209,19 @@ impl Session {
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let mut ddl = self.ddl(txn, &instance, context, search_path);
         ddl.parameter_types = parameter_types;
-        let result = ddl.run(statement).await;
-        let (notices, changes) = (ddl.notices, ddl.changes);
+        let result = ddl.run_apart(statement).await;
+        let (notices, changes, filling) = (ddl.notices, ddl.changes, ddl.filling);
         self.uses_temporary |= ddl.uses_temporary;
         self.notices.extend(notices);
         drop(guard);
-        let tag = result?;
+        let mut tag = result?;
+        if let Some(filling) = filling {
+            let lock_timeout = self.settings.frequent().lock_timeout;
+            let (engine, row_ids) = (&*instance.engine, &*instance.row_ids);
+            let context = filling.context();
+            let changes = Changes::sharing(&shared, context, engine, row_ids, lock_timeout).await?;
+            tag = filling.fill(changes).await?.unwrap_or(tag);
+        }
         if let Some(block) = &mut self.block {
             block.add_ddl(changes);
         }

@@ -73,8 +73,8 @@ impl Ddl<'_> {
             return Ok("CREATE MATERIALIZED VIEW".to_owned());
         }
         let plan = self.engine.plan(bound, &self.context)?;
-        let rows = self.insert_rows_of(plan, &relation).await?;
-        Ok(format!("SELECT {rows}"))
+        self.fill_later(plan, &relation, Some("SELECT"));
+        Ok("SELECT".to_owned())
     }
 
     fn set_materialized(
@@ -142,6 +142,8 @@ impl Ddl<'_> {
         let query = self.stored_query(&view.definition)?;
         let plan = self.engine.plan(&query, &self.context)?;
         if refresh.concurrent {
+            // The rows are compared while the transaction is held: nothing can be locked.
+            self.context.locks = None;
             self.refresh_changed(&relation, plan).await?;
             return Ok(TAG);
         }
@@ -149,7 +151,7 @@ impl Ddl<'_> {
         let relation = self.relation(relation.oid)?;
         let relation =
             self.set_materialized(&relation, Materialized { populated: true, ..view })?;
-        self.insert_rows_of(plan, &relation).await?;
+        self.fill_later(plan, &relation, None);
         Ok(TAG)
     }
 

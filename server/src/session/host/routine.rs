@@ -411,6 +411,11 @@ impl Activation {
             BoundStatement::Query(query)
                 if query.row_marks.is_empty() && !query.has_changes_in_with() =>
             {
+                if self.host.seen().read_only
+                    && let Some(word) = query.locking_word()
+                {
+                    return Err(crate::session::run::in_read_only(word));
+                }
                 let context = self.context(statement)?;
                 let plan = match self.body.plans[at].get() {
                     Some(plan) => plan.clone(),
@@ -477,7 +482,12 @@ impl Activation {
     /// INSERT, UPDATE, DELETE, and queries that lock rows.
     fn change(&self, statement: &BoundStatement, cost: &mut Option<Sample>) -> SqlResult<Batches> {
         if self.host.seen().read_only {
-            return Err(crate::session::run::in_read_only(word_of(statement)));
+            let locking = statement.source().and_then(|query| query.locking_word());
+            let word = match statement {
+                BoundStatement::Query(_) => locking.unwrap_or_else(|| word_of(statement)),
+                _ => word_of(statement),
+            };
+            return Err(crate::session::run::in_read_only(word));
         }
         let context = self.context(statement)?;
         let instance = self.host.identity.instance.clone();
@@ -525,8 +535,8 @@ const fn word_of(statement: &BoundStatement) -> &'static str {
 fn changing_word(statement: &Analyzed) -> Option<&'static str> {
     match &statement.statement {
         BoundStatement::Query(query) => {
-            let changes = !query.row_marks.is_empty() || query.has_changes_in_with();
-            changes.then(|| word_of(&statement.statement))
+            let changes = query.has_changes_in_with();
+            changes.then(|| word_of(&statement.statement)).or_else(|| query.locking_word())
         }
         changing => Some(word_of(changing)),
     }
