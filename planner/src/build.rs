@@ -21,6 +21,7 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef};
 
 use self::access::Wish;
 use self::indexed::Indexed;
+use self::locking::take_limited;
 pub(crate) use self::selectivity::Peek;
 use self::semi::take_semis;
 use crate::compile::{Layout, compile, strip};
@@ -39,6 +40,7 @@ mod from;
 mod group;
 mod indexed;
 mod join_order;
+mod late;
 mod locking;
 mod selectivity;
 mod semi;
@@ -61,6 +63,8 @@ struct CteScope {
     /// How often it is named.
     references: usize,
     part: Option<(Arc<Part>, Vec<OuterRef>)>,
+    /// How many parts are around it.
+    unit: usize,
     /// While its recursive term is built.
     in_recursion: bool,
 }
@@ -178,6 +182,7 @@ impl Builder {
         }
         let kept = self.ctes.split_off(depth.min(self.ctes.len()));
         self.ctes.resize_with(depth, Vec::new);
+        let unit = self.units.len();
         let scopes = query
             .ctes
             .iter()
@@ -187,6 +192,7 @@ impl Builder {
                 number: self.number(),
                 references: references(query, at),
                 part: None,
+                unit,
                 in_recursion: false,
             })
             .collect();
@@ -211,6 +217,7 @@ impl Builder {
         let wanted = self.wanted.take();
         let mut query = (**query).clone();
         self.take_extremes(&mut query);
+        take_limited(&mut query);
         let semis = take_semis(&mut query);
         if !semis.is_empty()
             && let Some(last) = self.names.pop()
@@ -243,14 +250,21 @@ impl Builder {
             (plan, layout) = self.group(plan, &layout, &mut query, depth)?;
         }
         (plan, layout) = self.windows(plan, layout, &mut query, depth)?;
-        plan = self.targets(plan, &layout, &query, depth)?;
+        let late;
+        (plan, late) = self.early_targets(plan, &layout, &query, ordered, depth)?;
         plan.ordered = ordered;
-        self.finish(plan, &query, depth)
+        self.finish(plan, late, &query, depth)
     }
 
     /// `DISTINCT`, `ORDER BY`, `LIMIT` over the targets.
-    fn finish(&mut self, mut plan: Plan, query: &Query, depth: usize) -> SqlResult<Plan> {
-        let types = plan.types.clone();
+    fn finish(
+        &mut self,
+        mut plan: Plan,
+        late: Option<Vec<Arc<Scalar>>>,
+        query: &Query,
+        depth: usize,
+    ) -> SqlResult<Plan> {
+        let mut types = plan.types.clone();
         let visible: Vec<usize> =
             (0..query.targets.len()).filter(|at| !query.targets[*at].hidden).collect();
         if let Distinct::All = query.distinct {
@@ -289,6 +303,12 @@ impl Builder {
             let rows = plan.rows;
             let sort = SortPlan { input: Box::new(plan), keys, described };
             plan = Plan::new(PlanKind::Sort(sort), types.clone()).with_rows(rows);
+        }
+        if let Some(exprs) = late {
+            let rows = plan.rows;
+            types = exprs.iter().map(|scalar| scalar.ty).collect();
+            plan = Plan::new(PlanKind::Project(Box::new(plan), exprs), types.clone());
+            plan = plan.with_rows(rows).with_origin(self.names(), None);
         }
         if let Distinct::On(columns) = &query.distinct {
             // ORDER BY, if there is one, begins with these columns.
@@ -543,7 +563,7 @@ impl Builder {
             }
         };
         let none = Layout::default();
-        let bindings = outers
+        let bindings: Vec<Arc<Scalar>> = outers
             .iter()
             .map(|outer| {
                 let levels_up = depth - outer.depth;
@@ -552,7 +572,12 @@ impl Builder {
             })
             .collect::<SqlResult<_>>()?;
         let name = scope.cte.name.clone();
-        Ok(Plan::new(PlanKind::Cte(CtePlan { name, part, bindings }), types))
+        let in_recursion = self.ctes.iter().flatten().any(|scope| scope.in_recursion);
+        let is_streamed = scope.references <= 1
+            && scope.unit == self.units.len()
+            && !in_recursion
+            && bindings.is_empty();
+        Ok(Plan::new(PlanKind::Cte(CtePlan { name, part, bindings, is_streamed }), types))
     }
 
     fn cte_query(&mut self, scope: &CteScope, index: usize, definer: usize) -> SqlResult<Plan> {

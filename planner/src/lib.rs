@@ -27,6 +27,7 @@ mod functions;
 mod aggregate;
 mod duplicates;
 mod window;
+mod stepwise;
 mod subquery;
 mod recursive;
 mod explain;

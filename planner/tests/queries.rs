@@ -190,6 +190,7 @@ impl Database {
             cancel: CancelFlag::default(),
             system_relations: Arc::new(NoRelations),
             locks: None,
+            may_stop: false,
             measure: None,
             planned: None,
         }

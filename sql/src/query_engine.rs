@@ -49,6 +49,9 @@ pub struct StatementContext {
     pub system_relations: Arc<dyn SystemRelations>,
     /// What rows of subqueries are locked with; none where nothing can be locked.
     pub locks: Option<Arc<RowLocks>>,
+    /// Whether whoever reads the rows may stop before the last: then volatile functions are called for
+    /// one row at a time, when it is asked for.
+    pub may_stop: bool,
     /// Counts what plans do, where `EXPLAIN` asks for it.
     pub measure: Option<Arc<Measure>>,
     /// Adds up how long plans take to make, in nanoseconds, where that is counted.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use aegis_sql::bound::{Distinct, Expr, Query};
+use aegis_sql::bound::{Distinct, Expr, Query, Subquery, SubqueryKind};
 use aegis_sql::dml::LockedQuery;
-use aegis_types::{SqlError, SqlResult};
+use aegis_types::io::array_type;
+use aegis_types::{SqlError, SqlResult, TypeRef};
 
 use super::{Builder, count, project_columns};
-use crate::compile::{Layout, compile};
+use crate::compile::{Layout, compile, equality, strip};
 use crate::explain::Names;
 use crate::lock_rows::{LockRowsPlan, Outward, Taken};
 use crate::plan::{LimitPlan, Plan, PlanKind};
@@ -75,6 +76,46 @@ impl Builder {
         }
         Ok(taken)
     }
+}
+
+/// Makes `x IN (SELECT … LIMIT n FOR UPDATE)` in `WHERE` a comparison with the elements of an array, by
+/// which an index finds the few rows that were locked.
+pub(super) fn take_limited(query: &mut Query) {
+    let mut conditions = Vec::new();
+    query.filter.iter().for_each(|filter| conjuncts(filter, &mut conditions));
+    let mut taken = false;
+    for condition in &mut conditions {
+        if let Some(comparison) = of_array(condition) {
+            *condition = comparison;
+            taken = true;
+        }
+    }
+    if taken {
+        query.filter = match conditions.len() {
+            0 | 1 => conditions.pop(),
+            _ => Some(Expr::And(conditions)),
+        };
+    }
+}
+
+fn of_array(condition: &Expr) -> Option<Expr> {
+    let Expr::Subquery(subquery) = condition else { return None };
+    let SubqueryKind::Any(test) = &subquery.kind else { return None };
+    let inner = &subquery.query;
+    if inner.row_marks.is_empty() || inner.limit.is_none() {
+        return None;
+    }
+    let Expr::Call(operator) = &**test else { return None };
+    let (left, right) = equality(operator)?;
+    if !matches!(strip(left), Expr::Column { levels_up: 0, .. })
+        || !matches!(right, Expr::Slot { index: 0, .. })
+    {
+        return None;
+    }
+    let ty = TypeRef::plain(array_type(right.ty().oid)?);
+    let (kind, query) = (SubqueryKind::Array, inner.clone());
+    let array = Box::new(Expr::Subquery(Box::new(Subquery { kind, query, ty })));
+    Some(Expr::ArrayComparison { operator: operator.clone(), array, all: false })
 }
 
 /// Puts those conditions on the columns of a locking subquery into it that it can decide itself, and

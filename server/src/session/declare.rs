@@ -103,6 +103,7 @@ impl Session {
             return Err(SqlError::internal("a query was analyzed into something else"));
         };
         let context = self.statement_context(catalog, parameters.into()).await?;
+        let context = StatementContext { may_stop: true, ..context };
         let flag = context.cancel.clone();
         let (cursor, scrollable) = self.open_cursor(declare, query, context)?;
         let declared =

@@ -7,6 +7,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use aegis_catalog::{CatalogSnapshot, Relation};
@@ -471,6 +472,7 @@ impl Session {
                     engine: self.instance.engine.clone(),
                     row_ids: self.instance.row_ids.clone(),
                     lock_timeout,
+                    held: AtomicBool::new(false),
                 };
                 let context = StatementContext { locks: Some(Arc::new(locks)), ..context };
                 let running = Running::new(&context, transaction, lock_timeout);
@@ -501,6 +503,7 @@ impl Session {
             cancel: self.cancel.clone(),
             system_relations: self.host.system_relations(),
             locks: None,
+            may_stop: false,
             measure: self.measure.clone(),
             planned: self.planned.clone(),
         }

@@ -29,7 +29,8 @@ impl Changes<'_> {
             row_count(query.offset.as_ref(), negative_offset, &self.evaluation())?.unwrap_or(0);
         let mut rows = self.no_rows(&query.targets);
         let mut locked = 0_u64;
-        let mut stream = self.start(source.query())?;
+        let context = StatementContext { may_stop: query.limit.is_some(), ..self.context.clone() };
+        let mut stream = self.engine.plan(source.query(), &context)?.execute(context)?;
         while let Some(batch) = self.next_of(&mut stream).await? {
             for at in 0..batch.len() {
                 let enough = limit.is_some_and(|limit| locked >= offset.saturating_add(limit));

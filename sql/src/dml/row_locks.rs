@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aegis_storage::Transaction;
@@ -35,6 +36,8 @@ pub struct RowLocks {
     pub row_ids: Arc<RowIds>,
     /// `lock_timeout`; none waits for ever.
     pub lock_timeout: Option<Duration>,
+    /// Whether the transaction is held by a definition, which does not lend it.
+    pub held: AtomicBool,
 }
 
 /// What a query reads of the queries around it, `levels` of them outward from 1.
@@ -47,6 +50,13 @@ pub struct Around {
 }
 
 impl RowLocks {
+    /// Whether waiting for the transaction would be for ever: whoever evaluates what asks for it holds
+    /// it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        is_held_here() || self.held.load(Ordering::Relaxed)
+    }
+
     /// Locks the marked rows that one row of a query is made of: what it is now, or `None` where one
     /// of them is gone, no longer meets the condition, or is skipped.
     ///
@@ -60,9 +70,9 @@ impl RowLocks {
         found: Vec<Datum>,
         around: impl FnOnce() -> SqlResult<Around> + Send,
     ) -> SqlResult<Option<Vec<Datum>>> {
-        if is_held_here() {
+        if self.is_held() {
             return Err(SqlError::unsupported(
-                "a locking clause in a function that is called by a change of data",
+                "a locking clause in this place, while its statement writes",
             ));
         }
         let (engine, row_ids) = (&*self.engine, &*self.row_ids);
