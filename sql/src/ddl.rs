@@ -169,8 +169,7 @@ impl Ddl<'_> {
     /// Whatever the statement raises; 0A000 for one that is not there.
     pub async fn run(&mut self, statement: &Statement) -> SqlResult<String> {
         let tag = self.run_apart(statement).await?;
-        let Some(mut filling) = self.filling.take() else { return Ok(tag) };
-        filling.lock_nothing();
+        let Some(filling) = self.filling.take() else { return Ok(tag) };
         let context = filling.context().clone();
         let changes =
             Changes::new(self.txn, &context, self.engine, self.row_ids, self.lock_timeout);

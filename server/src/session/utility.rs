@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use aegis_sql::ast::{self, LockMode, LockStmt, Statement, VariableSetKind, VariableSetStmt};
 use aegis_sql::ddl::Ddl;
@@ -207,6 +208,9 @@ impl Session {
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        let locks = context.locks.clone();
+        let hold = |held| locks.iter().for_each(|it| it.held.store(held, Ordering::Relaxed));
+        hold(true);
         let mut ddl = self.ddl(txn, &instance, context, search_path);
         ddl.parameter_types = parameter_types;
         let result = ddl.run_apart(statement).await;
@@ -214,6 +218,7 @@ impl Session {
         self.uses_temporary |= ddl.uses_temporary;
         self.notices.extend(notices);
         drop(guard);
+        hold(false);
         let mut tag = result?;
         if let Some(filling) = filling {
             let lock_timeout = self.settings.frequent().lock_timeout;

@@ -116,11 +116,6 @@ impl Filling {
         &self.context
     }
 
-    /// Locks no rows while it is computed: the transaction is held meanwhile.
-    pub(super) fn lock_nothing(&mut self) {
-        self.context.locks = None;
-    }
-
     /// Inserts the rows; the command tag, if it counts them.
     ///
     /// # Errors

@@ -142,8 +142,6 @@ impl Ddl<'_> {
         let query = self.stored_query(&view.definition)?;
         let plan = self.engine.plan(&query, &self.context)?;
         if refresh.concurrent {
-            // The rows are compared while the transaction is held: nothing can be locked.
-            self.context.locks = None;
             self.refresh_changed(&relation, plan).await?;
             return Ok(TAG);
         }

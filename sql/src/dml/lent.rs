@@ -67,6 +67,11 @@ impl<'a> Lent<'a> {
         Ok(Self(Lending::Shared { shared, guard: Some(guard), kept: None }))
     }
 
+    /// Whether it can be given back.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(self.0, Lending::Shared { .. })
+    }
+
     /// Gives it back, if it is shared: functions are to be evaluated.
     pub(super) fn give(&mut self) {
         if let Lending::Shared { guard, kept, .. } = &mut self.0
