@@ -69,6 +69,8 @@ pub(super) fn outer_first(described: &Described, outer: &Plan) -> Described {
 pub(super) fn own(plan: &Plan) -> Option<(&Query, usize)> {
     match (&plan.kind, &plan.origin) {
         (PlanKind::Scan(scan), _) => Some((&scan.names.query, scan.entry)),
+        // What it reads stands below it.
+        (PlanKind::SubqueryScan(_), _) => None,
         (_, Some(Origin { names, entry: Some(entry) })) => Some((&names.query, *entry)),
         _ => None,
     }
