@@ -21,6 +21,7 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef};
 
 use self::access::Wish;
 use self::indexed::Indexed;
+use self::locking::take_limited;
 pub(crate) use self::selectivity::Peek;
 use self::semi::take_semis;
 use crate::compile::{Layout, compile, strip};
@@ -39,6 +40,8 @@ mod from;
 mod group;
 mod indexed;
 mod join_order;
+mod late;
+mod locking;
 mod selectivity;
 mod semi;
 
@@ -60,6 +63,8 @@ struct CteScope {
     /// How often it is named.
     references: usize,
     part: Option<(Arc<Part>, Vec<OuterRef>)>,
+    /// How many parts are around it.
+    unit: usize,
     /// While its recursive term is built.
     in_recursion: bool,
 }
@@ -87,6 +92,8 @@ pub(crate) struct Builder {
     left: Vec<HashMap<usize, f64>>,
     /// What hangs on values of parameters.
     peeks: Vec<Peek>,
+    /// How many rows of the query that is built next are wanted.
+    wanted: Option<f64>,
 }
 
 impl Builder {
@@ -105,6 +112,7 @@ impl Builder {
             indexed: HashMap::new(),
             left: Vec::new(),
             peeks: Vec::new(),
+            wanted: None,
         }
     }
 
@@ -174,6 +182,7 @@ impl Builder {
         }
         let kept = self.ctes.split_off(depth.min(self.ctes.len()));
         self.ctes.resize_with(depth, Vec::new);
+        let unit = self.units.len();
         let scopes = query
             .ctes
             .iter()
@@ -183,6 +192,7 @@ impl Builder {
                 number: self.number(),
                 references: references(query, at),
                 part: None,
+                unit,
                 in_recursion: false,
             })
             .collect();
@@ -202,10 +212,12 @@ impl Builder {
 
     fn query_body(&mut self, query: &Arc<Query>, depth: usize) -> SqlResult<Plan> {
         if !query.row_marks.is_empty() {
-            return Err(SqlError::unsupported("FOR UPDATE and FOR SHARE"));
+            return self.locking(query, depth);
         }
+        let wanted = self.wanted.take();
         let mut query = (**query).clone();
         self.take_extremes(&mut query);
+        take_limited(&mut query);
         let semis = take_semis(&mut query);
         if !semis.is_empty()
             && let Some(last) = self.names.pop()
@@ -215,7 +227,7 @@ impl Builder {
             let around = last.around.clone();
             self.names.push(Arc::new(Names { query: Arc::new(named), around }));
         }
-        let wish = wish(self, &query);
+        let wish = wish(self, &query, wanted);
         let (mut plan, mut layout) = match &query.set_operation {
             Some(operation) => {
                 let plan = self.set_operation(operation, &query, depth)?;
@@ -238,14 +250,21 @@ impl Builder {
             (plan, layout) = self.group(plan, &layout, &mut query, depth)?;
         }
         (plan, layout) = self.windows(plan, layout, &mut query, depth)?;
-        plan = self.targets(plan, &layout, &query, depth)?;
+        let late;
+        (plan, late) = self.early_targets(plan, &layout, &query, ordered, depth)?;
         plan.ordered = ordered;
-        self.finish(plan, &query, depth)
+        self.finish(plan, late, &query, depth)
     }
 
     /// `DISTINCT`, `ORDER BY`, `LIMIT` over the targets.
-    fn finish(&mut self, mut plan: Plan, query: &Query, depth: usize) -> SqlResult<Plan> {
-        let types = plan.types.clone();
+    fn finish(
+        &mut self,
+        mut plan: Plan,
+        late: Option<Vec<Arc<Scalar>>>,
+        query: &Query,
+        depth: usize,
+    ) -> SqlResult<Plan> {
+        let mut types = plan.types.clone();
         let visible: Vec<usize> =
             (0..query.targets.len()).filter(|at| !query.targets[*at].hidden).collect();
         if let Distinct::All = query.distinct {
@@ -284,6 +303,12 @@ impl Builder {
             let rows = plan.rows;
             let sort = SortPlan { input: Box::new(plan), keys, described };
             plan = Plan::new(PlanKind::Sort(sort), types.clone()).with_rows(rows);
+        }
+        if let Some(exprs) = late {
+            let rows = plan.rows;
+            types = exprs.iter().map(|scalar| scalar.ty).collect();
+            plan = Plan::new(PlanKind::Project(Box::new(plan), exprs), types.clone());
+            plan = plan.with_rows(rows).with_origin(self.names(), None);
         }
         if let Distinct::On(columns) = &query.distinct {
             // ORDER BY, if there is one, begins with these columns.
@@ -521,7 +546,7 @@ impl Builder {
         if scope.in_recursion {
             return Ok(Plan::new(PlanKind::WorkTable(scope.number), types));
         }
-        let volatile = is_volatile_query(&scope.cte.query);
+        let volatile = is_volatile_query(&scope.cte.query) || scope.cte.query.row_locks().is_some();
         let once = scope.references <= 1 && scope.cte.materialized != Some(true);
         let inline = scope.cte.materialized == Some(false) && !volatile;
         if (once && !volatile) || (inline && !scope.cte.recursive) {
@@ -538,7 +563,7 @@ impl Builder {
             }
         };
         let none = Layout::default();
-        let bindings = outers
+        let bindings: Vec<Arc<Scalar>> = outers
             .iter()
             .map(|outer| {
                 let levels_up = depth - outer.depth;
@@ -547,7 +572,12 @@ impl Builder {
             })
             .collect::<SqlResult<_>>()?;
         let name = scope.cte.name.clone();
-        Ok(Plan::new(PlanKind::Cte(CtePlan { name, part, bindings }), types))
+        let in_recursion = self.ctes.iter().flatten().any(|scope| scope.in_recursion);
+        let is_streamed = scope.references <= 1
+            && scope.unit == self.units.len()
+            && !in_recursion
+            && bindings.is_empty();
+        Ok(Plan::new(PlanKind::Cte(CtePlan { name, part, bindings, is_streamed }), types))
     }
 
     fn cte_query(&mut self, scope: &CteScope, index: usize, definer: usize) -> SqlResult<Plan> {
@@ -592,8 +622,8 @@ impl Builder {
 }
 
 /// The order that a query's rows are to come in, where one of its tables could give it; without
-/// `ORDER BY`, how many are wanted.
-fn wish(builder: &mut Builder, query: &Query) -> Option<Wish> {
+/// `ORDER BY`, how many are wanted, if that is not said elsewhere.
+fn wish(builder: &mut Builder, query: &Query, wanted: Option<f64>) -> Option<Wish> {
     let plain = !query.grouped
         && query.windows.is_empty()
         && !query.has_set_functions
@@ -602,7 +632,7 @@ fn wish(builder: &mut Builder, query: &Query) -> Option<Wish> {
         return None;
     }
     let limit = match (&query.limit, &query.offset) {
-        (None, _) => None,
+        (None, _) => wanted,
         (Some(_), _) if query.with_ties => None,
         (Some(limit), offset) => Some(count(limit) + offset.as_ref().map_or(0.0, count)),
     };

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aegis_sql::bound::{Call, CallForm, Expr, Subquery, SubqueryKind};
+use aegis_sql::bound::{Call, CallForm, Distinct, Expr, Query, Subquery, SubqueryKind};
 use aegis_sql::evaluate::{Inputs, Program};
 use aegis_types::builtin::{CastMethod, OperatorRow, builtins};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, TypeRef, type_oid};
 
 use crate::arrow_types::{data_type, kind};
 use crate::build::Builder;
-use crate::rewrite::entries_of;
+use crate::rewrite::{entries_of, is_volatile};
 use crate::scalar::{Arithmetic, Comparison, Input, RowProgram, Scalar, Vectorized};
 use crate::subquery::{Part, Subplan, SubplanKind, Test};
 
@@ -121,7 +121,11 @@ fn place_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
 
 fn subplan(subquery: &Subquery, host: &mut dyn Host) -> SqlResult<Subplan> {
     let depth = host.depth();
-    let (part, outers) = host.builder().part(&subquery.query, depth + 1)?;
+    let query = match subquery.kind {
+        SubqueryKind::Exists => existence(&subquery.query),
+        _ => subquery.query.clone(),
+    };
+    let (part, outers) = host.builder().part(&query, depth + 1)?;
     let bindings = outers
         .iter()
         .map(|outer| host.column(outer.entry, outer.column, depth - outer.depth, outer.ty))
@@ -142,6 +146,23 @@ fn subplan(subquery: &Subquery, host: &mut dyn Host) -> SqlResult<Subplan> {
         }
     };
     Ok(Subplan { part: Arc::new(part), bindings, kind })
+}
+
+/// A query of which only counts whether it has a row: nothing of the row is computed.
+fn existence(query: &Arc<Query>) -> Arc<Query> {
+    let is_plain = query.set_operation.is_none()
+        && !query.grouped
+        && query.having.is_none()
+        && query.windows.is_empty()
+        && !query.has_set_functions
+        && query.limit.is_none()
+        && query.offset.is_none()
+        && query.row_marks.is_empty();
+    if !is_plain {
+        return query.clone();
+    }
+    let (targets, order_by, distinct) = (Vec::new(), Vec::new(), Distinct::No);
+    Arc::new(Query { targets, order_by, distinct, ..(**query).clone() })
 }
 
 fn test(condition: &Expr, width: usize, host: &mut dyn Host) -> SqlResult<Test> {
@@ -303,7 +324,8 @@ pub(crate) fn compile(
     }
     let mut slots = Slots { builder, layout, depth, inputs: Vec::new(), subplans: Vec::new() };
     let program = Program::compile_with(expr, &mut slots)?;
-    let program = RowProgram { program, inputs: slots.inputs, subplans: slots.subplans };
+    let (inputs, subplans) = (slots.inputs, slots.subplans);
+    let program = RowProgram { program, inputs, subplans, is_volatile: is_volatile(expr) };
     Ok(Arc::new(Scalar { ty: expr.ty(), node: Vectorized::Rows(Arc::new(program)) }))
 }
 

@@ -56,6 +56,8 @@ impl FileReads {
             .worker_threads(1)
             .thread_name("aegis-query-files")
             .max_blocking_threads(READERS_MAX)
+            // Waits for locks end by the clock.
+            .enable_time()
             .build();
         Self(Some(runtime.expect("a server that gets no thread cannot start")))
     }
@@ -93,7 +95,9 @@ impl QueryEngine for DataFusionEngine {
         let query = &fold_constants(query, &context.evaluation())?;
         let mut builder = Builder::new(context);
         let plan = builder.query(query, 0)?;
-        let is_small = crate::direct::is_small(&plan, is_volatile_query(query));
+        let is_volatile = is_volatile_query(query);
+        let is_small = crate::direct::is_small(&plan, is_volatile);
+        let steps = plan.steps();
         // A query without columns gives rows without columns.
         let width = query.visible_targets().count();
         let measure = context.measure.clone().filter(|measure| measure.has_room());
@@ -102,6 +106,7 @@ impl QueryEngine for DataFusionEngine {
         let plan = Arc::new(DataFusionPlan {
             plan: Arc::new(plan),
             is_small,
+            steps,
             sizes: builder.sizes().into(),
             peeks: builder.peeks().into(),
             width,
@@ -125,6 +130,8 @@ struct DataFusionPlan {
     plan: Arc<Plan>,
     /// Whether it is run row by row.
     is_small: bool,
+    /// Whether its rows are computed one at a time where their reader may stop.
+    steps: bool,
     /// About how many rows the tables had that it reads.
     sizes: Arc<[(TreeId, f64)]>,
     /// What was estimated by values of parameters.
@@ -163,13 +170,14 @@ impl DataFusionPlan {
             task: Arc::new(task),
             io: self.io.handle().clone(),
             measure: self.measure.as_ref().and_then(Weak::upgrade),
+            is_stepping: context.may_stop && self.steps,
         }))
     }
 }
 
 impl QueryPlan for DataFusionPlan {
     fn execute(self: Arc<Self>, context: StatementContext) -> SqlResult<Box<dyn RowStream>> {
-        Ok(Box::new(Stream { state: State::Waiting(self, Box::new(context)) }))
+        Ok(Box::new(Stream { state: State::Waiting(self, Box::new(context)), asks: None }))
     }
 
     fn execute_here(&self, context: &StatementContext) -> SqlResult<Batches> {
@@ -233,9 +241,17 @@ impl Drop for AbortOnDrop {
 
 struct Stream {
     state: State,
+    /// Asks for the next batch, where they are not computed ahead.
+    asks: Option<mpsc::Sender<()>>,
 }
 
-async fn feed(plan: Arc<Plan>, run: Arc<Run>, sender: mpsc::Sender<Message>) {
+/// Computes a query's batches; where it steps, each when it is asked for.
+async fn feed(
+    plan: Arc<Plan>,
+    run: Arc<Run>,
+    sender: mpsc::Sender<Message>,
+    mut asked: mpsc::Receiver<()>,
+) {
     let started =
         plan.start(&run).and_then(|plan| plan.execute(0, run.task.clone()).map_err(sql_error));
     let mut stream = match started {
@@ -245,7 +261,11 @@ async fn feed(plan: Arc<Plan>, run: Arc<Run>, sender: mpsc::Sender<Message>) {
             return;
         }
     };
-    while let Some(batch) = stream.next().await {
+    loop {
+        if run.is_stepping && asked.recv().await.is_none() {
+            return;
+        }
+        let Some(batch) = stream.next().await else { return };
         let message = match run.context.cancel.check() {
             Err(error) => Err(error),
             Ok(()) => batch.map_err(sql_error),
@@ -261,7 +281,7 @@ async fn feed(plan: Arc<Plan>, run: Arc<Run>, sender: mpsc::Sender<Message>) {
 impl RowStream for Stream {
     async fn next(&mut self) -> SqlResult<Option<Box<dyn RowBatch>>> {
         if let State::Waiting(plan, context) = &self.state {
-            if plan.is_small {
+            if plan.is_small && !(plan.steps && context.may_stop) {
                 let rows = crate::direct::rows(&plan.plan, plan.width, context)?;
                 if let Some(rows) = rows {
                     self.state = State::Ended;
@@ -269,14 +289,20 @@ impl RowStream for Stream {
                 }
             }
             let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+            let (asks, asked) = mpsc::channel(1);
             let run = plan.run(context)?;
-            let task = plan.runtime.spawn(feed(plan.plan.clone(), run, sender));
+            let asks = run.is_stepping.then_some(asks);
+            let task = plan.runtime.spawn(feed(plan.plan.clone(), run, sender, asked));
             let abort = AbortOnDrop(task.abort_handle());
             let types = plan.plan.types[..plan.width].into();
+            self.asks = asks;
             self.state = State::Running(types, receiver, abort, task);
         }
         let State::Running(types, receiver, _, task) = &mut self.state else { return Ok(None) };
         loop {
+            if let Some(asks) = &self.asks {
+                let _query_ended = asks.send(()).await;
+            }
             match receiver.recv().await {
                 Some(Ok(batch)) if batch.num_rows() == 0 => {}
                 Some(Ok(batch)) => {

@@ -313,6 +313,19 @@ impl<'a> Explainer<'a> {
             PlanKind::SetOperation(operation) => self.set_operation(operation),
             PlanKind::Append(..) => self.append(plan),
             PlanKind::Limit(limit) => self.limit(plan, limit),
+            PlanKind::LockRows(locking) => {
+                let rows = locking.input.rows;
+                self.over(PlanNode::new("LockRows"), &locking.input, |below| {
+                    Cost::new(below.startup, below.total + rows * ROW)
+                })
+            }
+            PlanKind::SubqueryScan(input) => {
+                let below = self.plan(input);
+                let mut node = with_cost(PlanNode::new("Subquery Scan"), cost_of(&below));
+                node.target = self.plain_target(plan, None);
+                node.children = vec![below.as_child("Subquery")];
+                node
+            }
             PlanKind::Cte(cte) => {
                 if self.seen.insert(cte.part.number) {
                     let mut shown = self.plan(&cte.part.plan);

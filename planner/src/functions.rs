@@ -164,6 +164,19 @@ pub(crate) enum SetTarget {
     Set(SetCall),
 }
 
+impl SetTarget {
+    /// Whether it may have other values each time; nobody knows of functions of users.
+    pub(crate) fn is_volatile(&self) -> bool {
+        match self {
+            Self::Value(scalar) => scalar.is_volatile(),
+            Self::Set(call) => {
+                matches!(call.source, SetSource::User(_))
+                    || call.args.iter().any(|arg| arg.is_volatile())
+            }
+        }
+    }
+}
+
 /// Repeats each row for every row that its set-returning targets give, in lockstep.
 pub(crate) fn start_project_set(
     input: &Plan,
@@ -172,7 +185,7 @@ pub(crate) fn start_project_set(
     run: &Arc<Run>,
 ) -> SqlResult<Arc<dyn ExecutionPlan>> {
     let targets = Arc::new(targets.to_vec());
-    let child = input.start(run)?;
+    let child = input.start_alone(targets.iter().any(SetTarget::is_volatile), run)?;
     let run = run.clone();
     let types_of_output = types.to_vec();
     Ok(Node::new("ProjectSet", types, vec![child], move |mut inputs, _| {

@@ -26,9 +26,10 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use futures::stream::StreamExt;
 
 use crate::aggregate::AggregatePlan;
-use crate::arrow_types::schema;
+use crate::arrow_types::{batch_of, schema};
 use crate::duplicates::{DistinctPlan, SetOperationPlan};
 use crate::explain::{Described, Names};
+use crate::lock_rows::LockRowsPlan;
 use crate::lookup::LookupPlan;
 use crate::node::{Node, batches};
 use crate::recursive::RecursivePlan;
@@ -88,6 +89,9 @@ pub(crate) enum PlanKind {
     SetOperation(SetOperationPlan),
     Append(Box<Plan>, Box<Plan>),
     Limit(LimitPlan),
+    /// A subquery that is planned by itself, for EXPLAIN.
+    SubqueryScan(Box<Plan>),
+    LockRows(LockRowsPlan),
     Cte(CtePlan),
     Recursive(RecursivePlan),
     WorkTable(usize),
@@ -181,6 +185,7 @@ impl Plan {
     }
 
     fn node(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        let run = &self.below(run);
         match &self.kind {
             PlanKind::OneRow => self.rows(|_| Ok(vec![vec![Datum::Null]]), run),
             PlanKind::Scan(scan) => scan.start(&self.types, run),
@@ -203,6 +208,20 @@ impl Plan {
                     move |run| Ok(vec![run.context.system_relations.sequence_row(&sequence)?]),
                     run,
                 )
+            }
+            PlanKind::Values(rows) if run.is_stepping && self.steps() => {
+                let (rows, types, run) = (rows.clone(), self.types.clone(), run.clone());
+                Ok(Node::new("Result", &self.types, Vec::new(), move |_, _| {
+                    let (types, run) = (types.clone(), run.clone());
+                    let made = rows.clone().into_iter().map(move |row| {
+                        let values = row.iter().map(|scalar| scalar.alone(&run));
+                        let values = values.collect::<SqlResult<Vec<Datum>>>();
+                        values
+                            .and_then(|row| batch_of(&schema(&types), &types, &[row]))
+                            .map_err(external)
+                    });
+                    Ok(futures::stream::iter(made).boxed())
+                }))
             }
             PlanKind::Values(rows) => {
                 let rows = rows.clone();
@@ -229,17 +248,23 @@ impl Plan {
                 }))
             }
             PlanKind::Functions(functions) => functions.start(&self.types, run),
+            PlanKind::Filter(input, predicate, _) if run.is_stepping && self.steps() => {
+                let child = input.start_alone(predicate.is_volatile(), run)?;
+                Ok(crate::stepwise::filter(&self.types, predicate, child, run))
+            }
             PlanKind::Filter(input, predicate, _) => {
                 let filter = FilterExec::try_new(predicate.physical(run), input.start(run)?);
                 Ok(Arc::new(filter.map_err(sql_error)?))
             }
             PlanKind::Project(input, exprs) => {
+                let alone = exprs.iter().any(|scalar| scalar.is_volatile());
+                let child = input.start_alone(alone, run)?;
                 let exprs: Vec<_> = exprs
                     .iter()
                     .enumerate()
                     .map(|(at, scalar)| (scalar.physical(run), format!("c{at}")))
                     .collect();
-                let project = ProjectionExec::try_new(exprs, input.start(run)?);
+                let project = ProjectionExec::try_new(exprs, child);
                 Ok(Arc::new(project.map_err(sql_error)?))
             }
             PlanKind::ProjectSet(input, targets) => {
@@ -263,6 +288,8 @@ impl Plan {
                 }))
             }
             PlanKind::Limit(limit) => limit.start(run),
+            PlanKind::SubqueryScan(input) => input.start(run),
+            PlanKind::LockRows(locking) => locking.start(&self.types, run),
             PlanKind::Cte(cte) => cte.start(&self.types, run),
             PlanKind::Recursive(recursive) => recursive.start(&self.types, run),
             PlanKind::WorkTable(number) => {
@@ -349,8 +376,13 @@ impl JoinPlan {
 
     fn start(&self, run: &Arc<Run>) -> SqlResult<Arc<dyn ExecutionPlan>> {
         use datafusion::common::JoinType as Type;
-        let (left, right) = (self.left.start(run)?, self.right.start(run)?);
         let swapped = self.holds_right();
+        // One side is read whole before the other.
+        let all = &run.stepping(false);
+        let (left, right) = match swapped {
+            true => (self.left.start(run)?, self.right.start(all)?),
+            false => (self.left.start(all)?, self.right.start(run)?),
+        };
         let kind = match (self.kind, swapped) {
             (JoinType::Inner, _) => Type::Inner,
             (JoinType::Full, _) => Type::Full,
@@ -475,6 +507,7 @@ impl LimitPlan {
             Some(offset) => offset_of(&offset.alone(run)?)?.unwrap_or(0),
             None => 0,
         };
+        let run = &run.stepping(run.is_stepping || (limit.is_some() && self.input.steps()));
         if let (Some(ties), Some(limit)) = (&self.ties, limit) {
             return self.with_ties(ties, offset, limit, run);
         }

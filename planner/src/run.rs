@@ -35,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) io: Handle,
     /// Counts what the nodes do, where that is asked for.
     pub(crate) measure: Option<Arc<Measure>>,
+    /// Whether volatile functions are called for one row at a time, as its reader may stop early.
+    pub(crate) is_stepping: bool,
 }
 
 /// Results that are computed once, by the number of their part and the values it depends on.
@@ -203,6 +205,23 @@ impl Run {
             shared: self.shared.clone(),
             io: self.io.clone(),
             measure: self.measure.clone(),
+            is_stepping: self.is_stepping,
+        })
+    }
+
+    /// The same execution, stepping or not.
+    pub(crate) fn stepping(self: &Arc<Self>, is_stepping: bool) -> Arc<Self> {
+        if self.is_stepping == is_stepping {
+            return self.clone();
+        }
+        Arc::new(Self {
+            context: self.context.clone(),
+            outer: self.outer.clone(),
+            task: self.task.clone(),
+            shared: self.shared.clone(),
+            io: self.io.clone(),
+            measure: self.measure.clone(),
+            is_stepping,
         })
     }
 
@@ -220,6 +239,7 @@ impl Run {
             shared,
             io: self.io.clone(),
             measure: self.measure.clone(),
+            is_stepping: self.is_stepping,
         })
     }
 }

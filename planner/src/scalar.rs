@@ -82,6 +82,8 @@ pub(crate) struct RowProgram {
     /// What its slots are.
     pub(crate) inputs: Vec<Input>,
     pub(crate) subplans: Vec<Arc<Subplan>>,
+    /// Whether it calls a volatile function.
+    pub(crate) is_volatile: bool,
 }
 
 /// Where a slot's value comes from.

@@ -100,6 +100,8 @@ impl Part {
     pub(crate) fn compute(&self, run: &Arc<Run>, wanted: usize) -> SqlResult<Held> {
         let memory = reserve("subquery", &run.task);
         let mut rows: Vec<Vec<Datum>> = Vec::new();
+        // Whoever wants some of them only stops early.
+        let run = &run.stepping(wanted < usize::MAX && self.plan.steps());
         self.for_each(run, |batch| {
             let first = rows.len();
             rows.extend(rows_of(&batch, &self.plan.types));
@@ -244,7 +246,7 @@ impl KeySet {
     fn new(part: &Part, run: &Arc<Run>, ty: TypeRef) -> SqlResult<Self> {
         let memory = reserve("hashed subplan", &run.task);
         let (mut keys, mut has_null, mut is_empty) = (HashSet::new(), false, true);
-        part.for_each(run, |batch| {
+        part.for_each(&run.stepping(false), |batch| {
             let values = readers(&batch, &part.plan.types);
             let mut added = 0;
             for row in 0..batch.num_rows() {
@@ -330,6 +332,8 @@ pub(crate) struct CtePlan {
     pub(crate) part: Arc<Part>,
     /// What it refers to in the rows around, over no row.
     pub(crate) bindings: Vec<Arc<Scalar>>,
+    /// Whether nobody else reads it, nor this more than once.
+    pub(crate) is_streamed: bool,
 }
 
 /// The rows of a common table expression: as many as fit in memory, the others in a file.
@@ -345,7 +349,7 @@ impl Stored {
         let memory = reserve_spilling("CTE", &run.task);
         let mut batches = Vec::new();
         let mut spill: Option<Spill> = None;
-        part.for_each(run, |batch| {
+        part.for_each(&run.stepping(false), |batch| {
             if let Some(spill) = &mut spill {
                 spill.write(&batch).map_err(sql_error)?;
             } else if grow(&memory, batch.get_array_memory_size(), run).is_ok() {
@@ -381,6 +385,9 @@ impl CtePlan {
         types: &[TypeRef],
         run: &Arc<Run>,
     ) -> SqlResult<Arc<dyn ExecutionPlan>> {
+        if run.is_stepping && self.is_streamed {
+            return self.part.plan.start(run);
+        }
         let (part, bindings, run) = (self.part.clone(), self.bindings.clone(), run.clone());
         Ok(Node::new("CTE Scan", types, Vec::new(), move |_, _| {
             let (part, bindings, run) = (part.clone(), bindings.clone(), run.clone());
@@ -420,7 +427,7 @@ impl LateralPlan {
         types: &[TypeRef],
         run: &Arc<Run>,
     ) -> SqlResult<Arc<dyn ExecutionPlan>> {
-        let child = self.left.start(run)?;
+        let child = self.left.start_alone(!self.part.stable || self.part.plan.steps(), run)?;
         let (part, bindings) = (self.part.clone(), self.bindings.clone());
         let shape = Arc::new(Lateral {
             part,

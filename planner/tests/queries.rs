@@ -189,6 +189,8 @@ impl Database {
             memory_bytes: 64 << 20,
             cancel: CancelFlag::default(),
             system_relations: Arc::new(NoRelations),
+            locks: None,
+            may_stop: false,
             measure: None,
             planned: None,
         }

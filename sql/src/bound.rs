@@ -15,6 +15,7 @@
 mod change;
 mod children;
 pub mod collation;
+mod locking;
 pub mod written;
 
 use std::sync::Arc;

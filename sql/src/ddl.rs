@@ -65,6 +65,7 @@ use crate::engine::TableChange;
 use crate::query_engine::{QueryEngine, StatementContext};
 use crate::settings::SessionSettings;
 
+pub use create_as::Filling;
 pub use ownership::{denied, not_owner};
 pub use statistics::Analysis;
 
@@ -109,6 +110,8 @@ pub struct Ddl<'a> {
     pub notices: Vec<Notice>,
     /// What has changed, for the session to see it until the commit is published.
     pub changes: Vec<DdlChange>,
+    /// The table whose rows are still to be computed.
+    pub filling: Option<Filling>,
 }
 
 /// A NOTICE or WARNING.
@@ -168,6 +171,20 @@ impl Ddl<'_> {
     /// # Errors
     /// Whatever the statement raises; 0A000 for one that is not there.
     pub async fn run(&mut self, statement: &Statement) -> SqlResult<String> {
+        let tag = self.run_apart(statement).await?;
+        let Some(filling) = self.filling.take() else { return Ok(tag) };
+        let context = filling.context().clone();
+        let changes =
+            Changes::new(self.txn, &context, self.engine, self.row_ids, self.lock_timeout);
+        Ok(filling.fill(changes).await?.unwrap_or(tag))
+    }
+
+    /// The same, but for the rows of a table that is made of a query: the caller lets them be
+    /// [inserted](Filling::fill) in a transaction that the query's functions share.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn run_apart(&mut self, statement: &Statement) -> SqlResult<String> {
         let may_change_columns =
             matches!(statement, Statement::AlterTable(_) | Statement::Rename(_));
         let captured = if may_change_columns { self.captured_tables() } else { Vec::new() };

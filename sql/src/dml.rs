@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use aegis_catalog::CatalogSnapshot;
 use aegis_storage::{Direction, IsolationLevel, KeyRange, ReadView, Transaction, TreeId};
-use aegis_types::{EvalContext, SqlError, SqlResult, SqlState};
+use aegis_types::{Datum, EvalContext, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
 
 use crate::evaluate::Evaluation;
@@ -35,15 +35,17 @@ mod pending;
 mod recheck;
 pub(crate) mod returned;
 mod returning;
+mod row_locks;
 mod table;
 mod with;
 mod write;
 
 pub use kept::{Kept, TableLock};
-pub use lent::Lent;
-pub use lock_rows::{LockedRows, with_current_row};
+pub use lent::{Lent, holding, is_held_here};
+pub use lock_rows::{LockedQuery, locked_rows, with_current_row};
 pub use pending::{DeferredChecks, DeferredMark, LookAt, PendingChecks};
 pub use returned::{KeptRows, ReturnedRows};
+pub use row_locks::{Around, RowLocks};
 pub use table::TableAccess;
 pub(crate) use table::compile_over_row;
 pub use with::with_settled_source;
@@ -141,7 +143,7 @@ impl<'a> Changes<'a> {
     }
 
     /// The next rows of a source, whose functions may write.
-    async fn next_of(
+    pub(crate) async fn next_of(
         &mut self,
         source: &mut Box<dyn RowStream>,
     ) -> SqlResult<Option<Box<dyn RowBatch>>> {
@@ -149,6 +151,36 @@ impl<'a> Changes<'a> {
         let batch = source.next().await;
         self.txn.take().await?;
         batch
+    }
+
+    /// Evaluates something of a row, whose functions may write.
+    pub(crate) async fn evaluate<T>(
+        &mut self,
+        work: impl FnOnce(&Evaluation<'_>) -> SqlResult<T>,
+    ) -> SqlResult<T> {
+        if !self.txn.is_shared() {
+            return holding(|| work(&self.evaluation()));
+        }
+        self.txn.give();
+        let value = work(&self.evaluation());
+        self.txn.take().await?;
+        value
+    }
+
+    /// Reads a row whose functions may write, as COPY does.
+    ///
+    /// # Errors
+    /// What reading raises.
+    pub async fn reading<T>(&mut self, read: impl FnOnce() -> SqlResult<T>) -> SqlResult<T> {
+        self.evaluate(|_| read()).await
+    }
+
+    /// Refuses a row that breaks NOT NULL or CHECK.
+    pub(super) async fn check_row(&mut self, table: &TableAccess, row: &[Datum]) -> SqlResult<()> {
+        if table.has_checks() {
+            return self.evaluate(|evaluation| table.check_row(row, evaluation)).await;
+        }
+        table.check_row(row, &self.evaluation())
     }
 
     /// The same for a statement that was analyzed once to be run many times.

@@ -25,7 +25,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::ast::EngineStmt;
 use crate::ddl::{Ddl, denied};
-use crate::dml::{Changes, OldRow, RowIds, TableAccess};
+use crate::dml::{Changes, OldRow, RowIds, TableAccess, holding, is_held_here};
 use crate::parser::GrammarExtension;
 use crate::query_engine::{QueryEngine, StatementContext};
 
@@ -278,7 +278,7 @@ pub struct EngineCall<'a> {
 }
 
 /// How long a function waits for others of its statement to be done with the transaction.
-const TURN_MAX: Duration = Duration::from_secs(2);
+const TURN_MAX: Duration = Duration::from_secs(60);
 const TURN_POLL: Duration = Duration::from_millis(1);
 
 impl EngineCall<'_> {
@@ -452,31 +452,41 @@ impl EngineCall<'_> {
             ..self.context.clone()
         };
         let mut changes = Changes::new(transaction, &context, planner, row_ids, lock_timeout);
-        self.wait(async {
-            let done = work(&mut changes).await?;
-            changes.finish_statement().await?;
-            changes.txn.next_command()?;
-            Ok(done)
+        // What it evaluates, on this thread, finds the transaction taken.
+        holding(|| {
+            self.wait(async {
+                let done = work(&mut changes).await?;
+                changes.finish_statement().await?;
+                changes.txn.next_command()?;
+                Ok(done)
+            })
         })
     }
 
+    /// The transaction, once what runs beside this in the same statement is done with it: that may be
+    /// waiting for a row. Nobody waits for who waits for this.
     fn turn(&self) -> SqlResult<OwnedMutexGuard<Option<Transaction>>> {
         if let Some(guard) = self.host.transaction() {
             return Ok(guard);
         }
-        let guard = at_length(|| {
+        let refused =
+            || SqlError::unsupported(format_args!("{}() within this statement", self.name));
+        let is_held =
+            self.context.locks.as_ref().map_or_else(is_held_here, |locks| locks.is_held());
+        if is_held {
+            return Err(refused());
+        }
+        at_length(|| {
             let mut waited = Duration::ZERO;
             while waited < TURN_MAX {
                 std::thread::sleep(TURN_POLL);
                 waited += TURN_POLL;
+                self.context.cancel.check()?;
                 if let Some(guard) = self.host.transaction() {
-                    return Some(guard);
+                    return Ok(guard);
                 }
             }
-            None
-        });
-        guard.ok_or_else(|| {
-            SqlError::unsupported(format_args!("{}() within this statement", self.name))
+            Err(refused())
         })
     }
 }

@@ -53,6 +53,8 @@ struct Waiting<'a> {
     query: &'a Query,
     role: Oid,
     scopes: Vec<Vec<Option<usize>>>,
+    /// The tables of it that are locked by a query around, as paths.
+    marked: Vec<&'a [usize]>,
 }
 
 /// Refuses a statement that the role may not run.
@@ -238,9 +240,9 @@ impl<'a> Needs<'a> {
 
     fn change(&mut self, source: &'a Query, entry: usize, need: Need, returning: &'a [Target]) {
         let target = self.add(need);
-        let scope = self.scope(source, self.current, Some((entry, target)));
+        let scope = self.scope(source, self.current, Some((entry, target)), &[]);
         self.scopes.push(scope);
-        self.body(source, self.current);
+        self.body(source, self.current, &[]);
         self.targets(returning);
         self.scopes.pop();
     }
@@ -250,9 +252,15 @@ impl<'a> Needs<'a> {
     }
 
     fn query(&mut self, query: &'a Query, role: Oid) {
-        let scope = self.scope(query, role, None);
+        self.marked_query(query, role, &[]);
+    }
+
+    fn marked_query(&mut self, query: &'a Query, role: Oid, marked: &[&'a [usize]]) {
+        let own = query.row_marks.iter().map(|mark| &mark.path[..]);
+        let marked: Vec<&'a [usize]> = marked.iter().copied().chain(own).collect();
+        let scope = self.scope(query, role, None, &marked);
         self.scopes.push(scope);
-        self.body(query, role);
+        self.body(query, role, &marked);
         self.scopes.pop();
     }
 
@@ -262,6 +270,7 @@ impl<'a> Needs<'a> {
         query: &'a Query,
         role: Oid,
         target: Option<(usize, usize)>,
+        marked: &[&[usize]],
     ) -> Vec<Option<usize>> {
         let mut scope = Vec::with_capacity(query.range_table.len());
         for (at, entry) in query.range_table.iter().enumerate() {
@@ -281,7 +290,7 @@ impl<'a> Needs<'a> {
                 scope.push(None);
                 continue;
             };
-            let is_marked = query.row_marks.iter().any(|mark| mark.path.first() == Some(&at));
+            let is_marked = marked.iter().any(|path| path.first() == Some(&at));
             let mut privileges = Privilege::SELECT;
             if is_marked {
                 privileges = privileges | Privilege::UPDATE;
@@ -292,15 +301,18 @@ impl<'a> Needs<'a> {
     }
 
     /// Everything in a query whose scope is on top.
-    fn body(&mut self, query: &'a Query, role: Oid) {
+    fn body(&mut self, query: &'a Query, role: Oid, marked: &[&'a [usize]]) {
         for cte in &query.ctes {
             self.later(&cte.query, role);
         }
-        for entry in &query.range_table {
+        for (at, entry) in query.range_table.iter().enumerate() {
             match &entry.kind {
                 RteKind::Subquery(subquery) => {
                     let role = self.role_within(subquery, role);
-                    self.later(subquery, role);
+                    let inner = marked.iter().filter_map(|path| path.split_first());
+                    let inner = inner.filter(|(first, rest)| **first == at && !rest.is_empty());
+                    let inner = inner.map(|(_, rest)| rest).collect();
+                    self.later_marked(subquery, role, inner);
                 }
                 RteKind::Functions { calls, .. } => {
                     calls.iter().for_each(|(call, _)| self.expr(call));
@@ -335,14 +347,18 @@ impl<'a> Needs<'a> {
     }
 
     fn later(&mut self, query: &'a Query, role: Oid) {
-        self.waiting.push(Waiting { query, role, scopes: self.scopes.clone() });
+        self.later_marked(query, role, Vec::new());
+    }
+
+    fn later_marked(&mut self, query: &'a Query, role: Oid, marked: Vec<&'a [usize]>) {
+        self.waiting.push(Waiting { query, role, scopes: self.scopes.clone(), marked });
     }
 
     fn finish(&mut self) {
         while !self.waiting.is_empty() {
             for waiting in std::mem::take(&mut self.waiting) {
                 self.scopes = waiting.scopes;
-                self.query(waiting.query, waiting.role);
+                self.marked_query(waiting.query, waiting.role, &waiting.marked);
             }
         }
     }

@@ -15,7 +15,7 @@ use aegis_types::{Datum, FormatSettings, Host, SqlError, SqlResult, TypeRef};
 use async_trait::async_trait;
 
 use crate::bound::Query;
-use crate::dml::DeferredChecks;
+use crate::dml::{DeferredChecks, RowLocks};
 use crate::explain::{ExplainRequest, Measure, PlanNode};
 
 /// What holds while one statement runs: shared by everything that the statement starts.
@@ -47,6 +47,11 @@ pub struct StatementContext {
     pub cancel: CancelFlag,
     /// Computes the rows of a system relation: implemented over the catalog.
     pub system_relations: Arc<dyn SystemRelations>,
+    /// What rows of subqueries are locked with; none where nothing can be locked.
+    pub locks: Option<Arc<RowLocks>>,
+    /// Whether whoever reads the rows may stop before the last: then volatile functions are called for
+    /// one row at a time, when it is asked for.
+    pub may_stop: bool,
     /// Counts what plans do, where `EXPLAIN` asks for it.
     pub measure: Option<Arc<Measure>>,
     /// Adds up how long plans take to make, in nanoseconds, where that is counted.

@@ -13,6 +13,7 @@ use aegis_types::builtin::{FunctionRow, Implementation};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::access::{Around, Wish, equality_of, undecided};
+use super::locking::filter_within;
 use super::semi::Semi;
 use super::{Builder, column};
 use crate::compile::{Layout, compile, equality, is_constant, widened};
@@ -557,6 +558,14 @@ impl Builder {
                 let found = (plan.with_origin(self.names(), Some(at)), layout);
                 let oid = system::relation(name).map_or(Oid::NONE, |relation| relation.oid);
                 self.with_table_oid(found, at, &wanted, oid)?
+            }
+            RteKind::Subquery(locked) if !locked.row_marks.is_empty() => {
+                let inner;
+                (inner, filters) = filter_within(locked, at, filters);
+                let plan = self.query(&Arc::new(inner), depth + 1)?;
+                let (types, rows) = (plan.types.clone(), plan.rows);
+                let plan = Plan::new(PlanKind::SubqueryScan(Box::new(plan)), types).with_rows(rows);
+                all_columns(at, plan.with_origin(self.names(), Some(at)))
             }
             RteKind::Subquery(inner) => {
                 let (plan, layout) = all_columns(at, self.query(inner, depth + 1)?);

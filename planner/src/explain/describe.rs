@@ -69,6 +69,8 @@ pub(super) fn outer_first(described: &Described, outer: &Plan) -> Described {
 pub(super) fn own(plan: &Plan) -> Option<(&Query, usize)> {
     match (&plan.kind, &plan.origin) {
         (PlanKind::Scan(scan), _) => Some((&scan.names.query, scan.entry)),
+        // What it reads stands below it.
+        (PlanKind::SubqueryScan(_), _) => None,
         (_, Some(Origin { names, entry: Some(entry) })) => Some((&names.query, *entry)),
         _ => None,
     }
@@ -80,6 +82,7 @@ pub(super) const fn is_apart(plan: &Plan) -> bool {
         plan.kind,
         PlanKind::Sort(_)
             | PlanKind::Limit(_)
+            | PlanKind::LockRows(_)
             | PlanKind::Window(_)
             | PlanKind::Distinct(_)
             | PlanKind::SetOperation(_)
@@ -141,6 +144,8 @@ fn below(plan: &Plan) -> Vec<&Plan> {
         PlanKind::Window(window) => vec![&window.input],
         PlanKind::Distinct(distinct) => vec![&distinct.input],
         PlanKind::Limit(limit) => vec![&limit.input],
+        PlanKind::LockRows(locking) => vec![&locking.input],
+        PlanKind::SubqueryScan(input) => vec![input],
         PlanKind::SetOperation(operation) => vec![&operation.left, &operation.right],
         PlanKind::Append(left, right) => vec![left, right],
         PlanKind::Cte(cte) => vec![&cte.part.plan],

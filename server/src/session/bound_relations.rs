@@ -66,17 +66,14 @@ fn marked_query_locks(query: &Query, marked: &[&[usize]], locks: &mut Locks) {
                 add(locks, relation, mode);
             }
             RteKind::Subquery(subquery) => {
-                let inner: Vec<&[usize]> = marked
+                let inner = marked
                     .iter()
                     .filter_map(|path| path.split_first())
                     .filter(|(first, rest)| **first == at && !rest.is_empty())
-                    .map(|(_, rest)| rest)
-                    .collect();
-                if inner.is_empty() {
-                    query_locks(subquery, locks);
-                } else {
-                    marked_query_locks(subquery, &inner, locks);
-                }
+                    .map(|(_, rest)| rest);
+                let own = subquery.row_marks.iter().map(|mark| &mark.path[..]);
+                let inner: Vec<&[usize]> = inner.chain(own).collect();
+                marked_query_locks(subquery, &inner, locks);
             }
             RteKind::Functions { calls, .. } => {
                 calls.iter().for_each(|(expr, _)| expr_locks(expr, locks));

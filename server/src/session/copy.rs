@@ -389,15 +389,20 @@ impl TableCopyIn {
         let shared = session.shared_transaction()?;
         let instance = session.instance.clone();
         let lock_timeout = session.settings.frequent().lock_timeout;
-        let mut guard = shared.lock().await;
-        let txn = guard.as_mut().ok_or_else(transaction_over)?;
         let context = self.context.clone();
-        let mut changes =
-            Changes::new(txn, &context, &*instance.engine, &instance.row_ids, lock_timeout)
-                .resume(std::mem::take(&mut self.pending));
+        let (engine, row_ids) = (&*instance.engine, &*instance.row_ids);
+        let changes = Changes::sharing(&shared, &context, engine, row_ids, lock_timeout).await?;
+        let mut changes = changes.resume(std::mem::take(&mut self.pending));
+        // What is read of the file calls no function that could write.
+        let evaluates = !self.defaults.is_empty() || self.filter.is_some();
         while self.reader.next_row()? {
             context.cancel.check()?;
-            let Some(row) = self.read_row()? else { continue };
+            let row = if evaluates {
+                changes.reading(|| self.read_row()).await?
+            } else {
+                self.read_row()?
+            };
+            let Some(row) = row else { continue };
             changes.copy_row(&self.table, row).await.map_err(|error| match error.code() {
                 SqlState::ForeignKeyViolation => error,
                 SqlState::UniqueViolation => self.reader.at_line(error),

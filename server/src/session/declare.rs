@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aegis_sql::ast::{DeclareCursorStmt, FetchStmt, SelectBody, Statement};
 use aegis_sql::bound::{BoundStatement, Delete, Distinct, Expr, JoinTree, Query, RteKind, Update};
 use aegis_sql::ddl::is_volatile;
-use aegis_sql::dml::{LockedRows, with_current_row};
+use aegis_sql::dml::{locked_rows, with_current_row};
 use aegis_sql::query_engine::StatementContext;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
@@ -103,6 +103,7 @@ impl Session {
             return Err(SqlError::internal("a query was analyzed into something else"));
         };
         let context = self.statement_context(catalog, parameters.into()).await?;
+        let context = StatementContext { may_stop: true, ..context };
         let flag = context.cancel.clone();
         let (cursor, scrollable) = self.open_cursor(declare, query, context)?;
         let declared =
@@ -133,16 +134,9 @@ impl Session {
         let mut types: Vec<TypeRef> =
             query.visible_targets().map(|target| target.expr.ty()).collect();
         let width = types.len();
+        self.refuse_locks_in_read_only(query)?;
         if !query.row_marks.is_empty() {
-            self.refuse_in_read_only("SELECT FOR UPDATE")?;
-            let rows = LockedRows {
-                transaction: self.shared_transaction()?,
-                context,
-                engine: self.instance.engine.clone(),
-                row_ids: self.instance.row_ids.clone(),
-                lock_timeout: self.settings.frequent().lock_timeout,
-            };
-            let (rows, relations) = rows.stream(query)?;
+            let (rows, relations) = locked_rows(query, context)?;
             let keys = RowKeys { first: width, relations, locking: true };
             return Ok((Cursor::new(rows, flag, types, Movement::NoScroll, keys).shared(), false));
         }

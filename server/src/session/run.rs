@@ -7,13 +7,14 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::analyze::{Analyzed, Analyzer, AnalyzerContext};
 use aegis_sql::ast::Statement;
-use aegis_sql::bound::BoundStatement;
-use aegis_sql::dml::{Changed, Changes, TableLock, with_settled_source};
+use aegis_sql::bound::{BoundStatement, Query};
+use aegis_sql::dml::{Changed, Changes, RowLocks, TableLock, with_settled_source};
 use aegis_sql::query_engine::StatementContext;
 use aegis_storage::{LockWait, ReadView, TableLockMode};
 use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, SqlState};
@@ -466,6 +467,14 @@ impl Session {
         match self.shared_transaction() {
             Ok(transaction) => {
                 let lock_timeout = self.settings.frequent().lock_timeout;
+                let locks = RowLocks {
+                    transaction: transaction.clone(),
+                    engine: self.instance.engine.clone(),
+                    row_ids: self.instance.row_ids.clone(),
+                    lock_timeout,
+                    held: AtomicBool::new(false),
+                };
+                let context = StatementContext { locks: Some(Arc::new(locks)), ..context };
                 let running = Running::new(&context, transaction, lock_timeout);
                 StatementContext { host: self.host.of_statement(running), ..context }
             }
@@ -493,6 +502,8 @@ impl Session {
             deferred: self.block.as_ref().map(|block| block.deferred.clone()).unwrap_or_default(),
             cancel: self.cancel.clone(),
             system_relations: self.host.system_relations(),
+            locks: None,
+            may_stop: false,
             measure: self.measure.clone(),
             planned: self.planned.clone(),
         }
@@ -508,6 +519,7 @@ impl Session {
             && query.row_marks.is_empty()
             && !query.has_changes_in_with()
         {
+            self.refuse_locks_in_read_only(query)?;
             let plan = analyzed.kept.plan(&*self.instance.engine, query, &context)?;
             return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(context)? });
         }
@@ -518,7 +530,12 @@ impl Session {
             BoundStatement::Update(_) => "UPDATE",
             _ => "DELETE",
         };
-        self.refuse_in_read_only(word)?;
+        match &analyzed.statement {
+            BoundStatement::Query(query) if !query.has_changes_in_with() => {
+                self.refuse_locks_in_read_only(query)?;
+            }
+            _ => self.refuse_in_read_only(word)?,
+        }
         let changed = match &analyzed.statement {
             BoundStatement::Update(update) if update.current_of.is_some() => {
                 Some(BoundStatement::Update(self.update_at(update, &context).await?))
@@ -561,6 +578,17 @@ impl Session {
         } else {
             Outcome::Returned { tag, columns, rows: changed.returned.into_stream()? }
         })
+    }
+
+    /// 25006 for a query that locks rows.
+    pub(super) fn refuse_locks_in_read_only(&self, query: &Query) -> SqlResult<()> {
+        match &self.block {
+            Some(block) if block.read_only => match query.locking_word() {
+                Some(word) => Err(in_read_only(word)),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// 25006

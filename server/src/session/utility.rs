@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use aegis_catalog::access::{Kind, Privilege};
 use aegis_sql::ast::{self, LockMode, LockStmt, Statement, VariableSetKind, VariableSetStmt};
 use aegis_sql::ddl::{Ddl, denied};
+use aegis_sql::dml::Changes;
 use aegis_sql::engine::{SCHEMA, engines};
 use aegis_sql::query_engine::{DatumRows, StatementContext};
 use aegis_sql::settings;
@@ -185,6 +187,7 @@ impl Session {
             engine_acts: false,
             notices: Vec::new(),
             changes: Vec::new(),
+            filling: None,
         }
     }
 
@@ -208,14 +211,25 @@ impl Session {
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        let locks = context.locks.clone();
+        let hold = |held| locks.iter().for_each(|it| it.held.store(held, Ordering::Relaxed));
+        hold(true);
         let mut ddl = self.ddl(txn, &instance, context, search_path);
         ddl.parameter_types = parameter_types;
-        let result = ddl.run(statement).await;
-        let (notices, changes) = (ddl.notices, ddl.changes);
+        let result = ddl.run_apart(statement).await;
+        let (notices, changes, filling) = (ddl.notices, ddl.changes, ddl.filling);
         self.uses_temporary |= ddl.uses_temporary;
         self.notices.extend(notices);
         drop(guard);
-        let tag = result?;
+        hold(false);
+        let mut tag = result?;
+        if let Some(filling) = filling {
+            let lock_timeout = self.settings.frequent().lock_timeout;
+            let (engine, row_ids) = (&*instance.engine, &*instance.row_ids);
+            let context = filling.context();
+            let changes = Changes::sharing(&shared, context, engine, row_ids, lock_timeout).await?;
+            tag = filling.fill(changes).await?.unwrap_or(tag);
+        }
         if let Some(block) = &mut self.block {
             block.add_ddl(changes);
         }

@@ -375,7 +375,7 @@ pub(crate) fn visit_query(
 }
 
 /// The expressions that stand in a query itself, whole.
-fn each_own(query: &Query, each: &mut dyn FnMut(&Expr)) {
+fn each_own<'a>(query: &'a Query, each: &mut dyn FnMut(&'a Expr)) {
     for entry in &query.range_table {
         if let RteKind::Values(rows) = &entry.kind {
             rows.iter().flatten().for_each(&mut *each);
@@ -385,7 +385,7 @@ fn each_own(query: &Query, each: &mut dyn FnMut(&Expr)) {
 }
 
 /// The same without the rows of `VALUES`, which may be many.
-pub(super) fn each_but_values(query: &Query, each: &mut dyn FnMut(&Expr)) {
+pub(super) fn each_but_values<'a>(query: &'a Query, each: &mut dyn FnMut(&'a Expr)) {
     for entry in &query.range_table {
         match &entry.kind {
             RteKind::Functions { calls, .. } => calls.iter().for_each(|(call, _)| each(call)),
@@ -414,7 +414,7 @@ pub(super) fn each_but_values(query: &Query, each: &mut dyn FnMut(&Expr)) {
     query.offset.iter().for_each(&mut *each);
 }
 
-fn each_condition(tree: &JoinTree, each: &mut dyn FnMut(&Expr)) {
+fn each_condition<'a>(tree: &'a JoinTree, each: &mut dyn FnMut(&'a Expr)) {
     if let JoinTree::Join { left, right, on, .. } = tree {
         each_condition(left, each);
         each_condition(right, each);
@@ -423,8 +423,8 @@ fn each_condition(tree: &JoinTree, each: &mut dyn FnMut(&Expr)) {
 }
 
 /// Looks at every expression of a query itself, but not into the queries within it.
-pub(super) fn visit_own(query: &Query, visit: &mut dyn FnMut(&Expr)) {
-    fn flat(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
+pub(crate) fn visit_own<'a>(query: &'a Query, visit: &mut dyn FnMut(&'a Expr)) {
+    fn flat<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
         visit(expr);
         expr.for_each_child(&mut |child| flat(child, visit));
     }

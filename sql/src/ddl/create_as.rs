@@ -13,6 +13,7 @@ use super::view::output_columns;
 use crate::ast::{CreateTableAsStmt, IntoClause, ObjectType, SelectBody, SelectStmt, Statement};
 use crate::bound::BoundStatement;
 use crate::dml::{Changes, TableAccess};
+use crate::query_engine::{QueryPlan, StatementContext};
 
 impl Ddl<'_> {
     /// `CREATE TABLE AS`
@@ -82,22 +83,48 @@ impl Ddl<'_> {
         if into.skip_data {
             return Ok("CREATE TABLE AS".to_owned());
         }
-        let rows = self.insert_rows_of(plan, &relation).await?;
-        Ok(format!("SELECT {rows}"))
+        self.fill_later(plan, &relation, Some("SELECT"));
+        Ok("SELECT".to_owned())
     }
 
-    /// Inserts what a plan gives into a table; how many rows that was.
-    pub(super) async fn insert_rows_of(
+    /// Leaves it to the end of the statement to insert what a plan gives: the plan's functions, and
+    /// its locks, want the transaction.
+    pub(super) fn fill_later(
         &mut self,
-        plan: Arc<dyn crate::query_engine::QueryPlan>,
+        plan: Arc<dyn QueryPlan>,
         relation: &Arc<Relation>,
-    ) -> SqlResult<u64> {
-        let mut stream = plan.execute(self.context.clone())?;
-        let access = TableAccess::new(relation, &self.context)?;
-        let mut changes =
-            Changes::new(self.txn, &self.context, self.engine, self.row_ids, self.lock_timeout);
+        tag: Option<&'static str>,
+    ) {
+        let (relation, context) = (relation.clone(), self.context.clone());
+        self.filling = Some(Filling { plan, relation, context, tag });
+    }
+}
+
+/// A table whose rows are still to be computed.
+pub struct Filling {
+    plan: Arc<dyn QueryPlan>,
+    relation: Arc<Relation>,
+    context: StatementContext,
+    /// What the command tag begins with, if it counts them.
+    tag: Option<&'static str>,
+}
+
+impl Filling {
+    /// What holds for the statement, with the table.
+    #[must_use]
+    pub const fn context(&self) -> &StatementContext {
+        &self.context
+    }
+
+    /// Inserts the rows; the command tag, if it counts them.
+    ///
+    /// # Errors
+    /// Whatever the query raises.
+    pub async fn fill(&self, mut changes: Changes<'_>) -> SqlResult<Option<String>> {
+        let mut stream = self.plan.clone().execute(self.context.clone())?;
+        let access = TableAccess::new(&self.relation, &self.context)?;
         let mut rows = 0_u64;
-        while let Some(batch) = stream.next().await? {
+        while let Some(batch) = changes.next_of(&mut stream).await? {
             for at in 0..batch.len() {
                 changes.copy_row(&access, batch.row(at)).await?;
                 rows += 1;
@@ -105,6 +132,6 @@ impl Ddl<'_> {
             self.context.cancel.check()?;
         }
         changes.finish_statement().await?;
-        Ok(rows)
+        Ok(self.tag.map(|tag| format!("{tag} {rows}")))
     }
 }

@@ -73,8 +73,8 @@ impl Ddl<'_> {
             return Ok("CREATE MATERIALIZED VIEW".to_owned());
         }
         let plan = self.engine.plan(bound, &self.context)?;
-        let rows = self.insert_rows_of(plan, &relation).await?;
-        Ok(format!("SELECT {rows}"))
+        self.fill_later(plan, &relation, Some("SELECT"));
+        Ok("SELECT".to_owned())
     }
 
     fn set_materialized(
@@ -157,13 +157,16 @@ impl Ddl<'_> {
         crate::privilege::check(&catalog, database, relation.owner, &statement)?;
         let plan = self.engine.plan(&query, &self.context)?;
         if concurrent {
+            // The rows are compared while the transaction is held: nothing can be locked.
+            self.context.locks = None;
             return self.refresh_changed(relation, plan).await;
         }
         self.empty_table(relation.oid).await?;
         let relation = self.relation(relation.oid)?;
         let relation =
             self.set_materialized(&relation, Materialized { populated: true, ..view })?;
-        self.insert_rows_of(plan, &relation).await.map(drop)
+        self.fill_later(plan, &relation, None);
+        Ok(())
     }
 
     /// Whether a unique index over plain columns holds every row.

@@ -110,6 +110,10 @@ impl<'a> Printer<'a> {
         if inner.set_operation.is_some() && levels_up == 0 && query.set_operation.is_none() {
             return Ok(false);
         }
+        if !inner.row_marks.is_empty() && levels_up == 0 {
+            // It has a node of its own.
+            return Ok(false);
+        }
         let place = usize::try_from(number - 1).unwrap_or(usize::MAX);
         let Some(target) = inner.visible_targets().nth(place) else { return Ok(false) };
         let around = self.levels.split_off(at + 1);

@@ -67,7 +67,7 @@ impl Changes<'_> {
                     Some(conflict) => self.insert_or_resolve(table, conflict, row).await?,
                 };
                 if let Some(row) = written {
-                    view_checks.check(table, &row, &self.evaluation())?;
+                    self.evaluate(|evaluation| view_checks.check(table, &row, evaluation)).await?;
                     changed.rows += 1;
                     self.txn.give();
                     returning.push(&row, &[], &self.evaluation(), &mut changed)?;
@@ -151,7 +151,7 @@ impl Changes<'_> {
                 }
                 table.generate(&mut row, &self.evaluation())?;
                 self.update_row(table, &old, &mut row).await?;
-                view_checks.check(table, &row, &self.evaluation())?;
+                self.evaluate(|evaluation| view_checks.check(table, &row, evaluation)).await?;
                 self.note_change(table.tree, &old.key);
                 changed.rows += 1;
                 self.txn.give();

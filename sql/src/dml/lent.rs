@@ -1,11 +1,35 @@
 //! The transaction of a change of data: its own for as long as it runs, or given back whenever
 //! functions are evaluated that may want to write themselves.
 
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
 use aegis_storage::{KeptSnapshot, Transaction};
 use aegis_types::{SqlError, SqlResult};
 use tokio::sync::{Mutex, MutexGuard};
+
+thread_local! {
+    /// Whether what is evaluated on this thread is evaluated by who holds the transaction.
+    static HELD_HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Evaluates something that must not wait for the transaction, as whoever evaluates it holds that.
+pub fn holding<T>(evaluate: impl FnOnce() -> T) -> T {
+    struct Reset(bool);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            HELD_HERE.set(self.0);
+        }
+    }
+    let _before = Reset(HELD_HERE.replace(true));
+    evaluate()
+}
+
+/// Whether this is evaluated by who holds the transaction: waiting for it would be for ever.
+#[must_use]
+pub fn is_held_here() -> bool {
+    HELD_HERE.get()
+}
 
 /// A transaction that is lent.
 #[derive(Debug)]
@@ -41,6 +65,11 @@ impl<'a> Lent<'a> {
             return Err(SqlError::internal("the statement's transaction is over"));
         }
         Ok(Self(Lending::Shared { shared, guard: Some(guard), kept: None }))
+    }
+
+    /// Whether it can be given back.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(self.0, Lending::Shared { .. })
     }
 
     /// Gives it back, if it is shared: functions are to be evaluated.

@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aegis_storage::{RowLockOutcome, RowLockWait, Transaction};
+use aegis_storage::{RowLockOutcome, RowLockWait};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 use async_trait::async_trait;
 
 use super::recheck::{Traced, TracedTable};
-use super::{Changes, ReturnedRows, RowIds, serialization_failure};
+use super::row_locks::Around;
+use super::{Changes, ReturnedRows, RowLocks, serialization_failure};
 use crate::bound::{Distinct, Expr, JoinTree, KnownRow, MarkWait, Query, RowMark, RteKind};
 use crate::evaluate::{Evaluation, Program};
-use crate::query_engine::{DatumRows, QueryEngine, RowBatch, RowStream, StatementContext};
+use crate::query_engine::{DatumRows, RowBatch, RowStream, StatementContext};
 
 impl Changes<'_> {
     /// Runs a query with row marks and gives its rows.
@@ -23,28 +23,25 @@ impl Changes<'_> {
     /// # Errors
     /// 40001, 40P01, 55P03, 0A000 for marks on what is no table; whatever the query raises.
     pub async fn lock_rows(&mut self, query: &Query) -> SqlResult<ReturnedRows> {
-        if query.with_ties {
-            return Err(SqlError::unsupported("WITH TIES together with a locking clause"));
-        }
-        let width = query.visible_targets().count();
+        let source = LockedQuery::new(query)?;
         let limit = row_count(query.limit.as_ref(), negative_limit, &self.evaluation())?;
         let offset =
             row_count(query.offset.as_ref(), negative_offset, &self.evaluation())?.unwrap_or(0);
-        let (source, marks) = with_row_keys(query)?;
         let mut rows = self.no_rows(&query.targets);
         let mut locked = 0_u64;
-        let mut stream = self.start(&source.query)?;
-        while let Some(batch) = stream.next().await? {
+        let context = StatementContext { may_stop: query.limit.is_some(), ..self.context.clone() };
+        let mut stream = self.engine.plan(source.query(), &context)?.execute(context)?;
+        while let Some(batch) = self.next_of(&mut stream).await? {
             for at in 0..batch.len() {
                 let enough = limit.is_some_and(|limit| locked >= offset.saturating_add(limit));
                 if enough {
                     return Ok(rows);
                 }
                 let found = batch.row(at);
-                if let Some(mut row) = self.lock_row(&source, &marks, found).await? {
+                if let Some(mut row) = self.lock_row(&source, found).await? {
                     locked += 1;
                     if locked > offset {
-                        row.truncate(width);
+                        row.truncate(source.width);
                         rows.push(row)?;
                     }
                 }
@@ -54,11 +51,16 @@ impl Changes<'_> {
         Ok(rows)
     }
 
-    /// Whether a marked row of an output row has changed since the query's snapshot, under a lock
-    /// that says nothing of it as the transaction has taken newer snapshots since.
-    fn newer_rows(&self, marks: &[Mark], row: &[Datum]) -> SqlResult<Option<NewerRows>> {
+    /// Which of the marked rows that an output row is made of have changed since the statement's
+    /// snapshot, whatever snapshots the transaction has taken since; `None` if one of them is gone, or
+    /// if the transaction itself has changed it since. They are locked.
+    pub(super) fn newer_rows(
+        &self,
+        source: &LockedQuery,
+        row: &[Datum],
+    ) -> SqlResult<Option<NewerRows>> {
         let mut newest = BTreeMap::new();
-        for mark in marks {
+        for mark in &source.marks {
             let Datum::Bytea(key) = &row[mark.table.column] else {
                 continue;
             };
@@ -67,6 +69,7 @@ impl Changes<'_> {
             match (seen, now) {
                 (_, None) => return Ok(None),
                 (Some(seen), Some(now)) if seen.value == now.value => {}
+                _ if self.txn.has_changed(mark.table.tree, key)? => return Ok(None),
                 (_, Some(_)) if !self.rechecks() => {
                     return Err(serialization_failure("update"));
                 }
@@ -83,12 +86,25 @@ impl Changes<'_> {
     /// them is gone, no longer meets the condition, or is skipped.
     async fn lock_row(
         &mut self,
-        source: &Traced,
-        marks: &[Mark],
+        source: &LockedQuery,
         row: Vec<Datum>,
     ) -> SqlResult<Option<Vec<Datum>>> {
+        match self.take_locks(source, &row).await? {
+            None => Ok(None),
+            Some(newest) if newest.is_empty() => Ok(Some(row)),
+            Some(newest) => self.run_again(&source.traced, &row, &newest).await,
+        }
+    }
+
+    /// Locks the marked rows that one output row is made of, and tells which of them have changed since
+    /// the transaction's snapshot; `None` where one of them is gone, or is skipped.
+    pub(super) async fn take_locks(
+        &mut self,
+        source: &LockedQuery,
+        row: &[Datum],
+    ) -> SqlResult<Option<NewerRows>> {
         let mut newest = BTreeMap::new();
-        for mark in marks {
+        for mark in &source.marks {
             // The missing side of an outer join has no row to lock.
             let Datum::Bytea(key) = &row[mark.table.column] else {
                 continue;
@@ -113,61 +129,84 @@ impl Changes<'_> {
                 }
             }
         }
-        if newest.is_empty() {
-            return Ok(Some(row));
-        }
-        self.run_again(source, &row, &newest).await
+        Ok(Some(newest))
     }
 }
 
 /// Rows that are others than the query saw, by the output column of their keys.
-type NewerRows = BTreeMap<usize, KnownRow>;
+pub(super) type NewerRows = BTreeMap<usize, KnownRow>;
 
-/// What a cursor over a query with row marks works with: the transaction is the cursor's only while
-/// a row is fetched.
-pub struct LockedRows {
-    /// The transaction of the cursor.
-    pub transaction: Arc<tokio::sync::Mutex<Option<Transaction>>>,
-    /// The statement that declared it.
-    pub context: StatementContext,
-    /// Who plans the query.
-    pub engine: Arc<dyn QueryEngine>,
-    /// Hidden row ids.
-    pub row_ids: Arc<RowIds>,
-    /// `lock_timeout`; none waits for ever.
-    pub lock_timeout: Option<Duration>,
+/// A query with row marks as it is planned: without the marks and limits, and with what locking its
+/// rows and looking at them again needs behind its own columns.
+pub struct LockedQuery {
+    pub(super) traced: Traced,
+    marks: Vec<Mark>,
+    width: usize,
 }
 
-impl LockedRows {
-    /// The rows of a query, each locked when it is asked for, with the row key of each marked table
-    /// behind its own columns; and which relation each of those keys is of.
+impl LockedQuery {
+    /// Takes a query apart.
     ///
     /// # Errors
-    /// 0A000 for marks on what is no table; whatever planning raises.
-    pub fn stream(self, query: &Query) -> SqlResult<(Box<dyn RowStream>, Vec<Oid>)> {
+    /// 0A000 for marks on what is no table, and for WITH TIES.
+    pub fn new(query: &Query) -> SqlResult<Self> {
         if query.with_ties {
             return Err(SqlError::unsupported("WITH TIES together with a locking clause"));
         }
-        let (source, marks) = with_row_keys(query)?;
-        let evaluation = self.context.evaluation();
-        let limit = row_count(query.limit.as_ref(), negative_limit, &evaluation)?;
-        let offset = row_count(query.offset.as_ref(), negative_offset, &evaluation)?.unwrap_or(0);
-        let stream =
-            self.engine.plan(&source.query, &self.context)?.execute(self.context.clone())?;
-        let relations = marks.iter().map(|mark| mark.table.relation.oid).collect();
-        let width = query.visible_targets().count();
-        let rows =
-            LockingStream { rows: self, source, marks, width, stream, batch: None, limit, offset };
-        Ok((Box::new(rows), relations))
+        let mut source = query.clone();
+        source.limit = None;
+        source.offset = None;
+        let marks = std::mem::take(&mut source.row_marks);
+        let paths: Vec<&[usize]> = marks.iter().map(|mark| mark.path.as_slice()).collect();
+        let traced = Traced::new(&source, &paths);
+        let marks = marks
+            .into_iter()
+            .map(|mark| Ok(Mark { table: traced.table(&mark.path)?, mark }))
+            .collect::<SqlResult<_>>()?;
+        Ok(Self { traced, marks, width: query.visible_targets().count() })
     }
+
+    /// What gives the rows to lock.
+    #[must_use]
+    pub const fn query(&self) -> &Arc<Query> {
+        &self.traced.query
+    }
+
+    /// How many of its columns are the query's own: the first.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+}
+
+/// The rows of a cursor's query, each locked when it is asked for, with the row key of each marked
+/// table behind its own columns; and which relation each of those keys is of.
+///
+/// # Errors
+/// 0A000 for marks on what is no table; whatever planning raises.
+pub fn locked_rows(
+    query: &Query,
+    context: StatementContext,
+) -> SqlResult<(Box<dyn RowStream>, Vec<Oid>)> {
+    let locks = context
+        .locks
+        .clone()
+        .ok_or_else(|| SqlError::internal("a cursor has a transaction to lock rows in"))?;
+    let source = LockedQuery::new(query)?;
+    let evaluation = context.evaluation();
+    let limit = row_count(query.limit.as_ref(), negative_limit, &evaluation)?;
+    let offset = row_count(query.offset.as_ref(), negative_offset, &evaluation)?.unwrap_or(0);
+    let stream = locks.engine.plan(source.query(), &context)?.execute(context.clone())?;
+    let relations = source.marks.iter().map(|mark| mark.table.relation.oid).collect();
+    let rows = LockingStream { locks, context, source, stream, batch: None, limit, offset };
+    Ok((Box::new(rows), relations))
 }
 
 /// Gives a row at a time: who fetches one row locks no other.
 struct LockingStream {
-    rows: LockedRows,
-    source: Traced,
-    marks: Vec<Mark>,
-    width: usize,
+    locks: Arc<RowLocks>,
+    context: StatementContext,
+    source: LockedQuery,
     stream: Box<dyn RowStream>,
     batch: Option<(Box<dyn RowBatch>, usize)>,
     limit: Option<u64>,
@@ -190,24 +229,6 @@ impl LockingStream {
             }
         }
     }
-
-    async fn lock(&mut self, found: Vec<Datum>) -> SqlResult<Option<Vec<Datum>>> {
-        let rows = &self.rows;
-        let mut guard = rows.transaction.lock().await;
-        let txn = guard
-            .as_mut()
-            .ok_or_else(|| SqlError::internal("the transaction of a cursor is over"))?;
-        let mut changes =
-            Changes::new(txn, &rows.context, &*rows.engine, &rows.row_ids, rows.lock_timeout);
-        let Some(row) = changes.lock_row(&self.source, &self.marks, found).await? else {
-            return Ok(None);
-        };
-        match changes.newer_rows(&self.marks, &row)? {
-            None => Ok(None),
-            Some(newest) if newest.is_empty() => Ok(Some(row)),
-            Some(newest) => changes.run_again(&self.source, &row, &newest).await,
-        }
-    }
 }
 
 #[async_trait]
@@ -217,11 +238,13 @@ impl RowStream for LockingStream {
             if self.limit == Some(0) {
                 return Ok(None);
             }
-            self.rows.context.cancel.check()?;
+            self.context.cancel.check()?;
             let Some(found) = self.next_found().await? else {
                 return Ok(None);
             };
-            let Some(row) = self.lock(found).await? else {
+            let around = || Ok(Around::default());
+            let locked = self.locks.lock(&self.context, &self.source, found, around).await?;
+            let Some(row) = locked else {
                 continue;
             };
             if self.offset > 0 {
@@ -231,8 +254,8 @@ impl RowStream for LockingStream {
             if let Some(limit) = &mut self.limit {
                 *limit -= 1;
             }
-            let keys = self.marks.iter().map(|mark| row[mark.table.column].clone());
-            let row = row[..self.width].iter().cloned().chain(keys).collect();
+            let keys = self.source.marks.iter().map(|mark| row[mark.table.column].clone());
+            let row = row[..self.source.width].iter().cloned().chain(keys).collect();
             return Ok(Some(Box::new(DatumRows(vec![row]))));
         }
     }
@@ -299,19 +322,4 @@ impl Mark {
         }
         error
     }
-}
-
-/// The query without marks and limits, with the row key of each marked table behind its own columns.
-fn with_row_keys(query: &Query) -> SqlResult<(Traced, Vec<Mark>)> {
-    let mut source = query.clone();
-    source.limit = None;
-    source.offset = None;
-    let marks = std::mem::take(&mut source.row_marks);
-    let paths: Vec<&[usize]> = marks.iter().map(|mark| mark.path.as_slice()).collect();
-    let traced = Traced::new(&source, &paths);
-    let marks = marks
-        .into_iter()
-        .map(|mark| Ok(Mark { table: traced.table(&mark.path)?, mark }))
-        .collect::<SqlResult<_>>()?;
-    Ok((traced, marks))
 }

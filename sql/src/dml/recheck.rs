@@ -85,8 +85,20 @@ impl Changes<'_> {
         found: &[Datum],
         newest: &BTreeMap<usize, KnownRow>,
     ) -> SqlResult<Option<Vec<Datum>>> {
+        self.run_again_with(traced, found, newest, |_| {}).await
+    }
+
+    /// The same for a query that reads something of those around it, which `settle` puts in.
+    pub(super) async fn run_again_with(
+        &mut self,
+        traced: &Traced,
+        found: &[Datum],
+        newest: &BTreeMap<usize, KnownRow>,
+        settle: impl FnOnce(&mut Query),
+    ) -> SqlResult<Option<Vec<Datum>>> {
         let mut query = (*traced.query).clone();
         self.make_known(&mut query, &traced.origins, found, newest)?;
+        settle(&mut query);
         let mut stream = self.start(&Arc::new(query))?;
         while let Some(batch) = self.next_of(&mut stream).await? {
             if !batch.is_empty() {

@@ -275,6 +275,11 @@ impl TableAccess {
         Ok(())
     }
 
+    /// Whether it has CHECK constraints.
+    pub(super) const fn has_checks(&self) -> bool {
+        !self.checks.is_empty()
+    }
+
     /// Refuses a row that breaks NOT NULL or CHECK.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ impl Changes<'_> {
             BoundStatement::Query(query) => {
                 let mut returned = self.no_rows(&query.targets);
                 let mut stream = self.start(query)?;
-                while let Some(batch) = stream.next().await? {
+                while let Some(batch) = self.next_of(&mut stream).await? {
                     for at in 0..batch.len() {
                         returned.push(batch.row(at))?;
                     }
@@ -130,7 +130,7 @@ struct Needs {
     direct: Vec<BTreeSet<usize>>,
     /// What the main statement names.
     main: BTreeSet<usize>,
-    /// Volatile ones that several statements read: all are to see the same rows.
+    /// Volatile ones, and such as lock rows, that several statements read: all are to see the same rows.
     shared: BTreeSet<usize>,
 }
 
@@ -160,7 +160,7 @@ impl Needs {
         }
         needs.shared = (0..ctes.len())
             .filter(|at| readers[*at] > 1 && ctes[*at].change.is_none())
-            .filter(|at| is_volatile(&ctes[*at].query))
+            .filter(|at| is_volatile(&ctes[*at].query) || locks(ctes, *at))
             .collect();
         needs
     }
@@ -203,6 +203,15 @@ impl Rewriter for Named {
             self.0.insert(*index);
         }
     }
+}
+
+/// Whether one of these locks rows.
+fn locks(ctes: &[Cte], at: usize) -> bool {
+    let around = Query {
+        ctes: ctes.to_vec(),
+        ..over(&ctes[at].query, RteKind::Cte { index: at, levels_up: 0 })
+    };
+    around.row_locks().is_some()
 }
 
 fn is_volatile(query: &Query) -> bool {

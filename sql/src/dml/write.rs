@@ -51,7 +51,7 @@ impl Changes<'_> {
             }
             return Ok(InsertOutcome::Inserted(Vec::new()));
         }
-        table.check_row(row, &self.evaluation())?;
+        self.check_row(table, row).await?;
         let row_key = self.new_row_key(table, row)?;
         let evaluation = self.evaluation();
         let entries: Vec<Option<EntryKey>> = table
@@ -213,7 +213,7 @@ impl Changes<'_> {
         if let Some(hook) = self.hook(table) {
             hook.before(self, table, Some(old), row)?;
         }
-        table.check_row(row, &self.evaluation())?;
+        self.check_row(table, row).await?;
         let mut row_key = Vec::with_capacity(old.key.len());
         if table.row_key.is_empty() {
             row_key.extend_from_slice(&old.key);

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A volatile function sees what was committed and changed before each of its statements, any other
-//! what its caller sees. A statement that changes data holds the transaction while it runs: functions
-//! that it calls read what it reads, and cannot change data themselves.
+//! what its caller sees. A statement that changes data lends the transaction to the functions that it
+//! calls; where it cannot, they read what it reads, and do not change data themselves.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -412,6 +412,11 @@ impl Activation {
             BoundStatement::Query(query)
                 if query.row_marks.is_empty() && !query.has_changes_in_with() =>
             {
+                if self.host.seen().read_only
+                    && let Some(word) = query.locking_word()
+                {
+                    return Err(crate::session::run::in_read_only(word));
+                }
                 let context = self.context(statement)?;
                 let plan = match self.body.plans[at].get() {
                     Some(plan) => plan.clone(),
@@ -475,24 +480,39 @@ impl Activation {
         })
     }
 
+    /// Waits for something on this thread.
+    fn waited<T>(&self, work: impl AsyncFnOnce() -> SqlResult<T>) -> SqlResult<T> {
+        let runtime = &self.host.identity.instance.runtime;
+        at_length(|| runtime.block_on(work()))
+    }
+
     /// INSERT, UPDATE, DELETE, and queries that lock rows.
     fn change(&self, statement: &BoundStatement, cost: &mut Option<Sample>) -> SqlResult<Batches> {
         if self.host.seen().read_only {
-            return Err(crate::session::run::in_read_only(word_of(statement)));
+            let locking = statement.source().and_then(|query| query.locking_word());
+            let word = match statement {
+                BoundStatement::Query(_) => locking.unwrap_or_else(|| word_of(statement)),
+                _ => word_of(statement),
+            };
+            return Err(crate::session::run::in_read_only(word));
         }
         let context = self.context(statement)?;
         let instance = self.host.identity.instance.clone();
         let lock_timeout = self.running.lock_timeout;
-        let changed = self.transaction(async |transaction: Option<&mut Transaction>| {
-            let Some(transaction) = transaction else {
-                return Err(SqlError::unsupported(
+        let before = self.transaction(async |transaction: Option<&mut Transaction>| {
+            let transaction = transaction.ok_or_else(|| {
+                SqlError::unsupported(
                     "a change of data in a function that is called by a change of data",
-                ));
-            };
+                )
+            })?;
+            Ok(transaction.written())
+        })?;
+        let changed = self.waited(async || {
             let engine = &*instance.engine;
-            let before = transaction.written();
+            // What it evaluates may write itself meanwhile.
+            let (shared, row_ids) = (&self.running.transaction, &*instance.row_ids);
             let mut changes =
-                Changes::new(transaction, &context, engine, &instance.row_ids, lock_timeout);
+                Changes::sharing(shared, &context, engine, row_ids, lock_timeout).await?;
             let changed = changes.run(statement).await?;
             changes.txn.next_command()?;
             let after = changes.txn.written();
@@ -526,8 +546,8 @@ const fn word_of(statement: &BoundStatement) -> &'static str {
 fn changing_word(statement: &Analyzed) -> Option<&'static str> {
     match &statement.statement {
         BoundStatement::Query(query) => {
-            let changes = !query.row_marks.is_empty() || query.has_changes_in_with();
-            changes.then(|| word_of(&statement.statement))
+            let changes = query.has_changes_in_with();
+            changes.then(|| word_of(&statement.statement)).or_else(|| query.locking_word())
         }
         changing => Some(word_of(changing)),
     }

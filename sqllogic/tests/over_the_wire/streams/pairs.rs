@@ -226,3 +226,24 @@ fn write_until(at: &Place, first: What, second: What, place: &str) -> u64 {
     }
     acknowledged
 }
+
+/// Defaults and checks under COPY write in its transaction, and are undone with it.
+#[test]
+fn copy_calls_functions_that_write() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(
+        &mut client,
+        "CREATE TABLE counted (id int PRIMARY KEY, n int DEFAULT kv_incr('n'), \
+         CHECK (kv_incr('checks') > 0))",
+    );
+    let copy = "COPY counted (id) FROM STDIN";
+    let answer = client.copy_in(copy, b"1\n2\n3\n").unwrap();
+    assert_eq!(answer.tag, "COPY 3");
+    assert_eq!(number(&mut client, "SELECT sum(n) FROM counted"), 6);
+    assert_eq!(number(&mut client, "SELECT kv_get('checks')"), 3);
+    let refused = client.copy_in(copy, b"4\n1\n").unwrap_err();
+    assert_eq!(refused.sql_state(), Some("23505"));
+    assert_eq!(number(&mut client, "SELECT kv_get('n')"), 3);
+}

@@ -89,3 +89,89 @@ fn jobs_are_done_once_by_32_workers() {
         jobs
     );
 }
+
+/// The forms in which libraries of queues take jobs: the rows are locked by a subquery.
+const TAKES: [(&str, &str); 6] = [
+    (
+        "DELETE, one value",
+        "DELETE FROM job WHERE id = (SELECT id FROM job ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) \
+         RETURNING id",
+    ),
+    (
+        "DELETE, USING",
+        "DELETE FROM job USING (SELECT id FROM job ORDER BY id LIMIT 5 FOR UPDATE SKIP LOCKED) q \
+         WHERE job.id = q.id RETURNING job.id",
+    ),
+    (
+        "UPDATE, IN",
+        "UPDATE job SET state = 'done', tries = tries + 1 WHERE id IN (SELECT id FROM job \
+         WHERE state = 'ready' ORDER BY id LIMIT 10 FOR UPDATE SKIP LOCKED) RETURNING id",
+    ),
+    (
+        "UPDATE, WITH",
+        "WITH next AS (SELECT id FROM job WHERE state = 'ready' ORDER BY id LIMIT 3 \
+         FOR NO KEY UPDATE SKIP LOCKED) UPDATE job SET state = 'done', tries = tries + 1 FROM next \
+         WHERE job.id = next.id RETURNING job.id",
+    ),
+    (
+        "UPDATE, ANY of an array",
+        "UPDATE job SET state = 'done', tries = tries + 1 WHERE id = ANY(ARRAY(SELECT id FROM job \
+         WHERE state = 'ready' ORDER BY id LIMIT 4 FOR UPDATE SKIP LOCKED)) RETURNING id",
+    ),
+    (
+        "UPDATE, waiting",
+        "UPDATE job SET state = 'done', tries = tries + 1 WHERE id = (SELECT id FROM job \
+         WHERE state = 'ready' ORDER BY id LIMIT 1 FOR UPDATE) RETURNING id",
+    ),
+];
+
+/// In each of these forms, 8 workers take every job, and none twice.
+#[test]
+fn jobs_are_taken_once_by_subqueries_that_lock() {
+    let jobs = setting("AEGIS_SUBQUERY_JOBS", 1_000);
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(
+        &mut client,
+        "CREATE TABLE job (id int PRIMARY KEY, state text NOT NULL, tries int NOT NULL)",
+    );
+    run(&mut client, "CREATE INDEX ON job (state, id)");
+    for (form, take) in TAKES {
+        run(&mut client, "TRUNCATE job");
+        run(
+            &mut client,
+            &format!("INSERT INTO job SELECT g, 'ready', 0 FROM generate_series(1, {jobs}) g"),
+        );
+        let mut taken: Vec<u64> = std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| taken_by_one(&server, take))).collect();
+            workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        });
+        taken.sort_unstable();
+        assert_eq!(taken, (1..=jobs).collect::<Vec<u64>>(), "{form}");
+        if take.starts_with("DELETE") {
+            assert_eq!(number(&mut client, "SELECT count(*) FROM job"), 0, "{form}");
+        } else {
+            let once = "SELECT count(*) FROM job WHERE state = 'done' AND tries = 1";
+            assert_eq!(number(&mut client, once), jobs, "{form}");
+        }
+    }
+}
+
+/// Takes jobs until there are none left.
+fn taken_by_one(server: &Server, take: &str) -> Vec<u64> {
+    let mut client = server.connect();
+    let mut taken = Vec::new();
+    loop {
+        let found = client.run(take).unwrap_or_else(|error| panic!("{take}: {error}")).rows;
+        if found.is_empty() {
+            // What another holds, or took while this one waited for it, is no reason to end.
+            let left = "SELECT count(*) FROM job WHERE state = 'ready'";
+            if number(&mut client, left) == 0 {
+                return taken;
+            }
+        }
+        taken.extend(found.into_iter().map(|row| row[0].clone().unwrap().parse::<u64>().unwrap()));
+    }
+}
