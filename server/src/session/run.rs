@@ -523,6 +523,17 @@ impl Session {
             let plan = analyzed.kept.plan(&*self.instance.engine, query, &context)?;
             return Ok(Outcome::Rows { tag: "SELECT", columns, rows: plan.execute(context)? });
         }
+        // Every idle session would keep the room that this takes.
+        Box::pin(self.run_changes(analyzed, columns, context)).await
+    }
+
+    /// INSERT, UPDATE, DELETE, and queries that lock rows or change data.
+    async fn run_changes(
+        &mut self,
+        analyzed: &Analyzed,
+        columns: Arc<[ResultColumn]>,
+        context: StatementContext,
+    ) -> SqlResult<Outcome> {
         let word = match &analyzed.statement {
             BoundStatement::Query(query) if query.has_changes_in_with() => "SELECT",
             BoundStatement::Query(_) => "SELECT FOR UPDATE",

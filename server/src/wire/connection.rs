@@ -372,21 +372,7 @@ mod tests {
         fn size<T, F: Future>(_: impl FnOnce(T) -> F) -> usize {
             size_of::<F>()
         }
-        type It = &'static mut Connection<'static>;
-        println!("simple {}", size(|it: It| it.simple_query(b"")));
-        println!("parse {}", size(|it: It| it.parse(b"")));
-        println!("bind {}", size(|it: It| it.bind(b"")));
-        println!("execute {}", size(|it: It| it.execute(b"")));
-        println!("next {}", size(|it: It| it.next_frame()));
-        println!("finish {}", size(|it: It| it.finish()));
-        println!("close {}", size(|it: It| it.close(b"")));
-        println!("recover {}", size(|(it, e): (It, Failure)| it.recover(e)));
-        println!(
-            "session {} connection {} socket {}",
-            size_of::<Session>(),
-            size_of::<Connection<'static>>(),
-            size_of::<Socket>()
-        );
-        println!("run {}", size(Connection::<'static>::run));
+        let bytes = size(Connection::<'static>::run);
+        assert!(bytes < 6_000, "{bytes} bytes");
     }
 }
