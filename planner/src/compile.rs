@@ -200,7 +200,7 @@ pub(crate) fn equality(call: &Call) -> Option<(&Expr, &Expr)> {
 }
 
 /// An operator that is named as comparisons are, with its sides.
-fn compared(call: &Call) -> Option<(Comparison, &OperatorRow, &Expr, &Expr)> {
+pub(crate) fn compared(call: &Call) -> Option<(Comparison, &OperatorRow, &Expr, &Expr)> {
     let [left, right] = call.args.as_slice() else { return None };
     let CallForm::Operator(operator) = call.form else { return None };
     let row = builtins().operator(operator)?;

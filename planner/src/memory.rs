@@ -100,6 +100,11 @@ pub(crate) fn row_size(row: &[Datum]) -> usize {
     24 + row.iter().map(datum_size).sum::<usize>()
 }
 
+/// Likewise of rows together.
+pub(crate) fn size_of_rows(rows: &[Vec<Datum>]) -> usize {
+    rows.iter().map(|row| row_size(row)).sum()
+}
+
 /// About how many bytes a value takes.
 pub(crate) fn datum_size(value: &Datum) -> usize {
     const OWN: usize = std::mem::size_of::<Datum>();

@@ -17,7 +17,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::arrow_types::{batch_of, rows_of, schema};
-use crate::memory::{reserve, row_size};
+use crate::memory::{reserve, row_size, size_of_rows};
 use crate::run::{Run, external, lift};
 
 /// Rows of a batch that a node of ours makes.
@@ -125,9 +125,7 @@ impl Node {
                         let first = rows.len();
                         rows.extend(rows_of(&batch, types));
                         // What is computed of the rows is as large again.
-                        let size: usize =
-                            rows[first..].iter().map(|row: &Vec<Datum>| row_size(row)).sum();
-                        memory.try_grow(size * 2)?;
+                        memory.try_grow(2 * size_of_rows(&rows[first..]))?;
                     }
                     gathered.push(rows);
                 }
@@ -210,6 +208,8 @@ impl ByKey {
         run: &Arc<Run>,
         keys_of: &(dyn Fn(&RecordBatch, &Arc<Run>) -> SqlResult<Vec<Vec<u8>>> + Send + Sync),
     ) -> DfResult<Option<Vec<Vec<Datum>>>> {
+        // What was given before is computed by now.
+        self.memory.try_resize(2 * size_of_rows(&self.rows))?;
         while self.begun < BATCH_ROWS && !self.has_ended {
             let Some(batch) = self.input.try_next().await? else {
                 self.has_ended = true;
@@ -234,8 +234,6 @@ impl ByKey {
         let whole = if self.has_ended { self.rows.len() } else { self.begun };
         let rest = self.rows.split_off(whole);
         self.begun = 0;
-        let bytes: usize = rest.iter().map(|row| row_size(row)).sum();
-        self.memory.try_resize(bytes * 2)?;
         Ok(Some(std::mem::replace(&mut self.rows, rest)))
     }
 }

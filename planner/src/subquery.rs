@@ -18,7 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::{StreamExt, TryStreamExt};
 
 use crate::arrow_types::{readers, rows_of};
-use crate::memory::{Held, Spill, Spilled, reserve, reserve_spilling, row_size};
+use crate::memory::{Held, Spill, Spilled, reserve, reserve_spilling, size_of_rows};
 use crate::node::{BATCH_ROWS, Node, batches};
 use crate::plan::{Plan, encode_key};
 use crate::run::{Rows, Run, block_on, external, lift, memo_key, sql_error};
@@ -105,7 +105,7 @@ impl Part {
         self.for_each(run, |batch| {
             let first = rows.len();
             rows.extend(rows_of(&batch, &self.plan.types));
-            grow(&memory, rows[first..].iter().map(|row| row_size(row)).sum(), run)?;
+            grow(&memory, size_of_rows(&rows[first..]), run)?;
             Ok(rows.len() < wanted)
         })?;
         Ok(Held { rows, memory })
@@ -514,7 +514,7 @@ impl Lateral {
                 if let Some(filter) = &self.filter {
                     joined = keep_true(filter, joined, &self.types, &self.run)?;
                 }
-                grow(&memory, joined.iter().map(|row| row_size(row)).sum(), &self.run)?;
+                grow(&memory, size_of_rows(&joined), &self.run)?;
                 out.append(&mut joined);
             }
             if out.len() == first && self.outer {

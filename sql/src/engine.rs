@@ -17,11 +17,11 @@ use aegis_catalog::access::{Kind, Privilege};
 use aegis_catalog::engine::Declaration;
 use aegis_catalog::snapshot::CatalogSnapshot;
 use aegis_catalog::{IndexBody, Relation};
-use aegis_storage::{ReadView, Transaction, at_length};
+use aegis_storage::{ReadView, Transaction};
 use aegis_types::functions::Values;
 use aegis_types::{CallContext, Datum, Host, Oid, SqlError, SqlResult, SqlState};
 use async_trait::async_trait;
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use crate::ast::EngineStmt;
 use crate::ddl::{Ddl, denied};
@@ -213,8 +213,8 @@ pub fn named(name: &str) -> Option<&'static Arc<dyn Engine>> {
 
 /// What a session, or whoever works in the background, lends an engine.
 pub trait EngineHost: Send + Sync {
-    /// The transaction, if nobody else of the statement works with it now.
-    fn transaction(&self) -> Option<OwnedMutexGuard<Option<Transaction>>>;
+    /// The transaction, which everybody of the statement works with.
+    fn transaction(&self) -> Arc<Mutex<Option<Transaction>>>;
 
     /// Whether the transaction must not write.
     fn is_read_only(&self) -> bool;
@@ -279,7 +279,6 @@ pub struct EngineCall<'a> {
 
 /// How long a function waits for others of its statement to be done with the transaction.
 const TURN_MAX: Duration = Duration::from_secs(60);
-const TURN_POLL: Duration = Duration::from_millis(1);
 
 impl EngineCall<'_> {
     /// An argument; NULL where there is none.
@@ -466,7 +465,8 @@ impl EngineCall<'_> {
     /// The transaction, once what runs beside this in the same statement is done with it: that may be
     /// waiting for a row. Nobody waits for who waits for this.
     fn turn(&self) -> SqlResult<OwnedMutexGuard<Option<Transaction>>> {
-        if let Some(guard) = self.host.transaction() {
+        let transaction = self.host.transaction();
+        if let Ok(guard) = transaction.clone().try_lock_owned() {
             return Ok(guard);
         }
         let refused =
@@ -476,17 +476,13 @@ impl EngineCall<'_> {
         if is_held {
             return Err(refused());
         }
-        at_length(|| {
-            let mut waited = Duration::ZERO;
-            while waited < TURN_MAX {
-                std::thread::sleep(TURN_POLL);
-                waited += TURN_POLL;
-                self.context.cancel.check()?;
-                if let Some(guard) = self.host.transaction() {
-                    return Ok(guard);
-                }
+        self.wait(async {
+            tokio::select! {
+                biased;
+                error = self.context.cancel.cancelled() => Err(error),
+                guard = transaction.lock_owned() => Ok(guard),
+                () = tokio::time::sleep(TURN_MAX) => Err(refused()),
             }
-            Err(refused())
         })
     }
 }

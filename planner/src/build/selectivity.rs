@@ -15,7 +15,7 @@ use aegis_types::{Datum, type_oid};
 
 use super::Builder;
 use super::access::mirrored;
-use crate::compile::strip;
+use crate::compile::{compared, strip};
 use crate::known::{
     COMPARED, DISTINCT, EQUAL, Known, Matching, Part, RANGE, equal_any, equal_pairs,
 };
@@ -551,20 +551,7 @@ fn varies(expr: &Expr, of: Option<usize>) -> bool {
     of.map_or(!entries.is_empty(), |of| entries.contains(&of))
 }
 
-/// The comparison that a call is, whatever the types of its sides.
+/// The comparison that a condition is named as.
 fn comparison_of(call: &Call) -> Option<Comparison> {
-    let CallForm::Operator(operator) = call.form else { return None };
-    let row = builtins().operator(operator)?;
-    if row.result != type_oid::BOOL || call.args.len() != 2 {
-        return None;
-    }
-    Some(match row.name {
-        "=" => Comparison::Equal,
-        "<>" => Comparison::NotEqual,
-        "<" => Comparison::Less,
-        "<=" => Comparison::LessEqual,
-        ">" => Comparison::Greater,
-        ">=" => Comparison::GreaterEqual,
-        _ => return None,
-    })
+    compared(call).filter(|(_, row, ..)| row.result == type_oid::BOOL).map(|(op, ..)| op)
 }

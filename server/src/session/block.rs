@@ -7,8 +7,9 @@ use aegis_catalog::CatalogSnapshot;
 use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt};
 use aegis_sql::ddl::DdlChange;
 use aegis_sql::dml::{DeferredChecks, DeferredMark, LookAt};
+use aegis_sql::query_engine::StatementContext;
 use aegis_storage::{AdvisoryMark, IsolationLevel, Savepoint, Transaction, TxnOptions};
-use aegis_types::{SqlError, SqlResult, SqlState};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 use tokio::sync::Mutex;
 
 use super::cursor::HoldContext;
@@ -103,6 +104,19 @@ impl Session {
             self.open_block(false)?;
         }
         self.block.as_mut().ok_or_else(|| SqlError::internal("a transaction was just opened"))
+    }
+
+    /// What a definition begins with: a transaction, what holds for the statement over a new snapshot,
+    /// and the schemas that names are looked up in.
+    pub(super) async fn begin_work(
+        &mut self,
+        parameters: Arc<[Datum]>,
+    ) -> SqlResult<(SharedTransaction, StatementContext, Vec<Oid>)> {
+        let shared = self.ensure_transaction()?.txn.clone();
+        let catalog = self.current_catalog();
+        let search_path = self.search_path(&catalog);
+        let context = self.statement_context(catalog, parameters).await?;
+        Ok((shared, context, search_path))
     }
 
     fn open_block(&mut self, explicit: bool) -> SqlResult<()> {

@@ -57,11 +57,7 @@ impl Session {
 
     /// Runs one step in a transaction of its own.
     async fn index_step(&mut self, step: Step<'_>) -> SqlResult<Made> {
-        self.ensure_transaction()?;
-        let catalog = self.current_catalog();
-        let search_path = self.search_path(&catalog);
-        let context = self.statement_context(catalog, Arc::new([])).await?;
-        let shared = self.shared_transaction()?;
+        let (shared, context, search_path) = self.begin_work(Arc::new([])).await?;
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;

@@ -128,11 +128,7 @@ impl Session {
 
     async fn analyze_table(&mut self, target: Target, skips_locked: bool) -> SqlResult<()> {
         let Target { table, columns } = target;
-        self.ensure_transaction()?;
-        let catalog = self.current_catalog();
-        let search_path = self.search_path(&catalog);
-        let context = self.statement_context(catalog, Arc::new([])).await?;
-        let shared = self.shared_transaction()?;
+        let (shared, context, search_path) = self.begin_work(Arc::new([])).await?;
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
@@ -190,11 +186,7 @@ impl Session {
     async fn analyze_in_transaction(&mut self, table: Oid, pace: Pace) -> SqlResult<Option<f64>> {
         // Functions of indexes stop by it too.
         self.host.identity().stop_handle.follow(self.cancel.clone());
-        self.ensure_transaction()?;
-        let catalog = self.current_catalog();
-        let search_path = self.search_path(&catalog);
-        let context = self.statement_context(catalog, Arc::new([])).await?;
-        let shared = self.shared_transaction()?;
+        let (shared, context, search_path) = self.begin_work(Arc::new([])).await?;
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;

@@ -17,6 +17,7 @@ use aegis_sql::analyze::{Analyzer, AnalyzerContext};
 use aegis_sql::ast::Statement;
 use aegis_sql::bound::BoundStatement;
 use aegis_sql::engine::Patience;
+use aegis_sql::privilege;
 use aegis_sql::query_engine::{QueryPlan, RowBatch, RowStream, StatementContext};
 use aegis_storage::ReadView;
 use aegis_types::{Datum, Oid, SqlError, SqlResult};
@@ -40,7 +41,7 @@ pub(super) struct Rerun {
     plan: Arc<dyn QueryPlan>,
     /// What holds between two runs: its view is of nothing.
     idle: StatementContext,
-    /// The newest catalog when it was planned; none where its transaction has one of its own.
+    /// The catalog that it was planned under; none where its transaction has one of its own.
     under: Option<Arc<CatalogSnapshot>>,
 }
 
@@ -66,7 +67,7 @@ impl Session {
             plan,
             idle: StatementContext { view, host: host.clone(), ..context.clone() },
             host,
-            under: (!has_own_catalog).then(|| self.instance.catalog()),
+            under: (!has_own_catalog).then(|| context.catalog.clone()),
         })
     }
 }
@@ -77,7 +78,8 @@ impl Rerun {
         &self.idle
     }
 
-    /// Plans anew where the catalog has changed: rows may lie in other trees by now.
+    /// Plans anew where the catalog has changed: rows may lie in other trees by now, and may be nobody
+    /// else's to read.
     fn follow_catalog(&mut self) -> SqlResult<()> {
         let Some(under) = &mut self.under else { return Ok(()) };
         let catalog = self.instance.catalog();
@@ -96,6 +98,8 @@ impl Rerun {
             infer_parameters: false,
         })
         .analyze(&self.statement)?;
+        let role = self.host.current_role();
+        privilege::check(&context.catalog, context.database, role, &analyzed.statement)?;
         let BoundStatement::Query(query) = &analyzed.statement else {
             return Err(SqlError::internal("what is run anew is a query"));
         };

@@ -204,10 +204,7 @@ impl Session {
         parameters: Arc<[Datum]>,
     ) -> SqlResult<Outcome> {
         self.refuse_in_read_only(ddl_name(statement))?;
-        let catalog = self.current_catalog();
-        let search_path = self.search_path(&catalog);
-        let context = self.statement_context(catalog, parameters).await?;
-        let shared = self.shared_transaction()?;
+        let (shared, context, search_path) = self.begin_work(parameters).await?;
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
@@ -539,7 +536,6 @@ impl Session {
     }
 }
 
-/// Whether an option that is on or off is on.
 /// Whether an option without a value, or with a true one, is on.
 pub(super) fn is_on(option: &ast::DefElem) -> bool {
     match &option.value {

@@ -11,7 +11,7 @@ use aegis_sql::query_engine::QueryEngine;
 use aegis_storage::{ReadView, Transaction, TxnOptions, at_length};
 use aegis_types::functions::Values;
 use aegis_types::{CallContext, Datum, Host, Oid, SqlError, SqlResult};
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::{Mutex, watch};
 
 use super::{Observed, SessionHost, routine};
 
@@ -63,8 +63,8 @@ impl SessionHost {
 }
 
 impl EngineHost for Lender<'_> {
-    fn transaction(&self) -> Option<OwnedMutexGuard<Option<Transaction>>> {
-        self.running.transaction().try_lock_owned().ok()
+    fn transaction(&self) -> Arc<Mutex<Option<Transaction>>> {
+        self.running.transaction()
     }
 
     fn is_read_only(&self) -> bool {
