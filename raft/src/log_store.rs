@@ -97,6 +97,7 @@ impl LogStore {
         disk: Arc<dyn Disk>,
         segment_bytes: u64,
         tail_bytes_max: usize,
+        in_place: fn() -> bool,
         on_fatal: OnFatal,
     ) -> Result<Self, LogError> {
         let log = SegmentLog::open(disk, segment_bytes)?;
@@ -139,10 +140,8 @@ impl LogStore {
                 view.tail.trim();
             }
         });
-        let writer = Writer::start(log, on_written, on_fatal).map_err(|source| LogError::Io {
-            action: "start the writer of",
-            file: String::new(),
-            source,
+        let writer = Writer::start(log, in_place, on_written, on_fatal).map_err(|source| {
+            LogError::Io { action: "start the writer of", file: String::new(), source }
         })?;
         Ok(Self { view, writer, segments })
     }

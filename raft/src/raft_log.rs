@@ -66,11 +66,13 @@ pub struct RaftLogOptions {
     /// How much of the log's tail is kept in memory, in bytes; what is not written yet comes on
     /// top.
     pub tail_bytes_max: usize,
+    /// Whether the thread that appends may wait for the disk itself: nobody else is kept by that.
+    pub in_place: fn() -> bool,
 }
 
 impl Default for RaftLogOptions {
     fn default() -> Self {
-        Self { node_id: 1, segment_bytes: 16 << 20, tail_bytes_max: 16 << 20 }
+        Self { node_id: 1, segment_bytes: 16 << 20, tail_bytes_max: 16 << 20, in_place: || false }
     }
 }
 
@@ -432,7 +434,13 @@ async fn open_store(
     on_fatal: OnFatal,
 ) -> Result<LogStore, LogError> {
     let opening = tokio::task::spawn_blocking(move || {
-        LogStore::open(disk, options.segment_bytes, options.tail_bytes_max, on_fatal)
+        LogStore::open(
+            disk,
+            options.segment_bytes,
+            options.tail_bytes_max,
+            options.in_place,
+            on_fatal,
+        )
     });
     opening.await.map_err(raft_error)?
 }

@@ -7,27 +7,37 @@
 //!                            └──────────── what arrived meanwhile is the next batch ◄───┘
 //! ```
 //!
+//! Where nobody else would be served meanwhile, whoever appends writes in place: handing the entry to
+//! the thread and its answer back takes as long as a fast disk does. That needs the queue empty, the
+//! pen in nobody's hand, and a disk whose last sync was short.
+//!
 //! A committed mark never wakes the thread and never costs a sync: it waits in a slot for the
 //! next batch. An error of the disk is fatal: it is reported once, everyone waiting gets it, and
 //! nothing is written any more.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use openraft::storage::IOFlushed;
 use parking_lot::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
-use crate::codec::EncodedEntry;
+use crate::codec::{self, EncodedEntry};
 use crate::error::LogError;
 use crate::segment_log::{Record, SegmentLog, Spares};
 use crate::types::{Entry, TypeConfig};
 
 /// A batch is written when this much is staged, even if more is queued.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// More than this is not written in place.
+const IN_PLACE_BYTES_MAX: usize = 64 << 10;
+/// Nor is anything while the disk takes longer than this.
+const SHORT_SYNC: Duration = Duration::from_millis(1);
 
 /// Told once, from any thread, that the node must stop.
 pub(crate) type OnFatal = Arc<dyn Fn(Arc<LogError>) + Send + Sync>;
@@ -75,6 +85,10 @@ pub(crate) struct Room {
 #[derive(Clone)]
 pub(crate) struct Writer {
     commands: Sender<Command>,
+    /// Commands that were sent and are not written yet.
+    queued: Arc<AtomicUsize>,
+    pen: Arc<Mutex<Option<Pen>>>,
+    in_place: fn() -> bool,
     gauges: Arc<Mutex<Gauges>>,
     room_changed: Arc<Notify>,
     refill: Sender<Refill>,
@@ -88,9 +102,11 @@ enum Refill {
 }
 
 impl Writer {
-    /// Starts the writer thread, and the one that keeps a spare segment ready for it.
+    /// Starts the writer thread, and the one that keeps a spare segment ready for it. `in_place` says
+    /// whether the thread that asks may be kept while the disk works.
     pub(crate) fn start(
         log: SegmentLog,
+        in_place: fn() -> bool,
         on_written: OnWritten,
         on_fatal: OnFatal,
     ) -> io::Result<Self> {
@@ -105,28 +121,54 @@ impl Writer {
             let (gauges, room_changed) = (Arc::clone(&gauges), Arc::clone(&room_changed));
             move || fill_stock(&spares, &refills, &gauges, &room_changed)
         })?;
-        let thread = Thread {
+        let pen = Pen {
             log,
-            queue,
+            last_sync: SHORT_SYNC,
             gauges: Arc::clone(&gauges),
             room_changed: Arc::clone(&room_changed),
             refill: refill.clone(),
             on_written,
             on_fatal,
         };
+        let pen = Arc::new(Mutex::new(Some(pen)));
+        let queued = Arc::new(AtomicUsize::new(0));
+        let thread = Thread { queue, queued: Arc::clone(&queued), pen: Arc::clone(&pen) };
         let _ = refill.send(Refill::Prepare);
         let writing = spawn("aegis-log", move || thread.run())?;
         let threads = Arc::new(Mutex::new(vec![filling, writing]));
-        Ok(Self { commands, gauges, room_changed, refill, threads })
+        Ok(Self { commands, queued, pen, in_place, gauges, room_changed, refill, threads })
     }
 
-    /// Queues entries; `done` is called from the writer thread once they are durable.
+    /// Writes entries, or queues them; `done` is called once they are durable, or have failed.
     pub(crate) fn append(&self, entries: Vec<Entry>, done: IOFlushed<TypeConfig>) {
-        if let Err(unsent) = self.commands.send(Command::Append(entries, done))
-            && let Command::Append(_, done) = unsent.0
+        let append = Command::Append(entries, done);
+        if let Some(append) = self.write_in_place(append)
+            && let Err(Command::Append(_, done)) = self.send(append)
         {
             done.io_completed(Err(LogError::Stopped.into()));
         }
+    }
+
+    /// Writes entries on this thread, unless they are for the other: then they are given back.
+    fn write_in_place(&self, append: Command) -> Option<Command> {
+        if !(self.in_place)() || self.queued.load(Ordering::Acquire) > 0 {
+            return Some(append);
+        }
+        // Entries are appended by one task: what comes after these finds the pen free or is queued.
+        let Some(mut guard) = self.pen.try_lock() else { return Some(append) };
+        match guard.as_mut().filter(|pen| pen.is_swift() && append.bytes() <= IN_PLACE_BYTES_MAX) {
+            Some(pen) => {
+                let _ = pen.write(append, || None);
+                None
+            }
+            None => Some(append),
+        }
+    }
+
+    /// Queues a command; given back if the thread has ended.
+    fn send(&self, command: Command) -> Result<(), Command> {
+        self.queued.fetch_add(1, Ordering::AcqRel);
+        self.commands.send(command).map_err(|unsent| unsent.0)
     }
 
     /// Writes a vote and waits until it is durable.
@@ -187,7 +229,7 @@ impl Writer {
 
     async fn ask(&self, command: impl FnOnce(Waiter) -> Command) -> io::Result<()> {
         let (waiter, answer) = oneshot::channel();
-        if self.commands.send(command(waiter)).is_err() {
+        if self.send(command(waiter)).is_err() {
             return Err(LogError::Stopped.into());
         }
         answer.await.unwrap_or_else(|_| Err(LogError::Stopped.into()))
@@ -228,8 +270,16 @@ fn fill_stock(
 
 /// The state of the writer thread.
 struct Thread {
-    log: SegmentLog,
     queue: Receiver<Command>,
+    queued: Arc<AtomicUsize>,
+    pen: Arc<Mutex<Option<Pen>>>,
+}
+
+/// What is needed to write the log: it is in one hand at a time.
+struct Pen {
+    log: SegmentLog,
+    /// How long the last write and sync took.
+    last_sync: Duration,
     gauges: Arc<Mutex<Gauges>>,
     room_changed: Arc<Notify>,
     refill: Sender<Refill>,
@@ -249,48 +299,89 @@ struct Riders {
 }
 
 impl Thread {
-    fn run(mut self) {
+    fn run(self) {
         while let Ok(first) = self.queue.recv() {
-            let mut riders = Riders::default();
-            let written = self.write_batch(first, &mut riders);
-            let stop = riders.stop;
-            match written {
-                Ok(()) => {
-                    self.show_room();
-                    if let Some(next_index) = riders.next_index {
-                        (self.on_written)(next_index);
-                    }
-                    riders.answer(|| Ok(()));
-                }
-                Err(error) => {
-                    let error = Arc::new(error);
-                    tracing::error!(%error, "the log cannot be written: stopping");
-                    (self.on_fatal)(Arc::clone(&error));
-                    self.room_changed.notify_waiters();
-                    let message = error.to_string();
-                    riders.answer(|| Err(io::Error::other(message.clone())));
-                    // Dropping the queue answers everyone behind with an error.
-                    return;
-                }
-            }
-            if stop {
+            let mut guard = self.pen.lock();
+            let Some(pen) = guard.as_mut() else { return };
+            let mut taken = 1;
+            let goes_on = pen.write(first, || {
+                let next = self.queue.try_recv().ok()?;
+                taken += 1;
+                Some(next)
+            });
+            self.queued.fetch_sub(taken, Ordering::AcqRel);
+            if !goes_on {
+                // Dropping the queue answers everyone behind with an error.
+                *guard = None;
                 return;
             }
         }
         // Nobody is left to ask for it, but the mark saves replay some work.
-        if self.stage_committed().and_then(|()| self.log.sync()).is_err() {
+        if let Some(mut pen) = self.pen.lock().take()
+            && pen.stage_committed().and_then(|()| pen.log.sync()).is_err()
+        {
             tracing::debug!("the last committed mark was not written");
         }
     }
+}
 
-    fn write_batch(&mut self, first: Command, riders: &mut Riders) -> Result<(), LogError> {
+impl Command {
+    /// How much is to be written, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append(entries, _) => entries.iter().map(codec::entry_bytes).sum(),
+            _ => 0,
+        }
+    }
+}
+
+impl Pen {
+    /// Whether the disk is quick enough to be waited for.
+    fn is_swift(&self) -> bool {
+        self.last_sync <= SHORT_SYNC
+    }
+
+    /// Writes a batch, and answers whoever is in it; whether more may follow.
+    fn write(&mut self, first: Command, more: impl FnMut() -> Option<Command>) -> bool {
+        let mut riders = Riders::default();
+        let began = Instant::now();
+        let written = self.write_batch(first, more, &mut riders);
+        self.last_sync = began.elapsed();
+        let stop = riders.stop;
+        match written {
+            Ok(()) => {
+                self.show_room();
+                if let Some(next_index) = riders.next_index {
+                    (self.on_written)(next_index);
+                }
+                riders.answer(|| Ok(()));
+                !stop
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                tracing::error!(%error, "the log cannot be written: stopping");
+                (self.on_fatal)(Arc::clone(&error));
+                self.room_changed.notify_waiters();
+                let message = error.to_string();
+                riders.answer(|| Err(io::Error::other(message.clone())));
+                false
+            }
+        }
+    }
+
+    fn write_batch(
+        &mut self,
+        first: Command,
+        mut more: impl FnMut() -> Option<Command>,
+        riders: &mut Riders,
+    ) -> Result<(), LogError> {
         let mut command = Some(first);
         while let Some(taken) = command {
             self.stage(taken, riders)?;
             if riders.stop || self.log.staged_bytes() >= BATCH_BYTES_MAX {
                 break;
             }
-            command = self.queue.try_recv().ok();
+            command = more();
         }
         self.stage_committed()?;
         self.log.sync()?;

@@ -188,7 +188,11 @@ impl Instance {
         let store = StoreOptions::new(STORE_FOLDER, memory_bytes, clock());
         let temporary_files = data_dir.join("temporary");
         std::fs::create_dir_all(&temporary_files)?;
-        Self::open_on(disk, store, RaftLogOptions::default(), &temporary_files, on_fatal).await
+        let log = RaftLogOptions {
+            in_place: aegis_storage::serves_one_session,
+            ..RaftLogOptions::default()
+        };
+        Self::open_on(disk, store, log, &temporary_files, on_fatal).await
     }
 
     /// As [`Instance::open`], on any disk and with all options: everything that is durable lies on

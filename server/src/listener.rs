@@ -10,12 +10,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aegis_types::{SqlError, SqlResult, SqlState};
 use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -60,19 +62,46 @@ pub struct Server {
     starting: Arc<Mutex<VecDeque<CancellationToken>>>,
     /// How many of those there may be.
     starting_max: usize,
+    threads: Vec<SessionThread>,
+}
+
+/// A thread that serves connections, and how many those are.
+struct SessionThread {
+    runtime: Handle,
+    connections: Arc<AtomicUsize>,
+}
+
+/// A connection's place on a thread.
+struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl SessionThread {
+    fn seat(&self) -> Seat {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Seat(Arc::clone(&self.connections))
+    }
 }
 
 impl Server {
-    /// A server over an instance, for at most so many sessions at a time.
+    /// A server over an instance, for at most so many sessions at a time. Each connection is served by
+    /// one of the runtimes, from its first byte to its last.
     #[must_use]
     pub fn new(
         instance: Arc<Instance>,
+        runtimes: Vec<Handle>,
         cancels: CancelRegistry,
         shutdown: Shutdown,
         connections_max: usize,
     ) -> Arc<Self> {
+        let thread = |runtime| SessionThread { runtime, connections: Arc::default() };
         Arc::new(Self {
             instance,
+            threads: runtimes.into_iter().map(thread).collect(),
             cancels,
             shutdown,
             sessions: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
@@ -111,15 +140,22 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "cannot set TCP_NODELAY");
         }
+        let by_load = |thread: &&SessionThread| thread.connections.load(Ordering::Relaxed);
+        let Some(thread) = self.threads.iter().min_by_key(by_load) else { return };
         let server = Arc::clone(self);
-        let start = self.begin_start();
+        let (start, seat) = (self.begin_start(), thread.seat());
         let serve = async move {
-            server.serve(stream, peer, start).await;
+            // From here on that thread hears of its bytes.
+            match stream.into_std().and_then(TcpStream::from_std) {
+                Ok(stream) => server.serve(stream, peer, start).await,
+                Err(error) => warn!(%peer, %error, "cannot take a connection over"),
+            }
+            drop(seat);
         };
         let tracked =
             self.shutdown.track(serve.instrument(info_span!(parent: None, "connection", %peer)));
         // The task ends by itself, and tells of its own panics.
-        drop(task::spawn("connection", tracked));
+        drop(task::spawn_on(&thread.runtime, "connection", tracked));
     }
 
     /// Notes a socket that is not let in yet. Where there are too many, the oldest has to go: it is

@@ -15,6 +15,7 @@ use aegis_server::shutdown::{self, Shutdown};
 use aegis_server::task;
 use clap::Parser;
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -62,18 +63,27 @@ fn start_log(config: &Config) -> Result<(), Failure> {
 }
 
 fn run(config: &Config) -> Result<(), Failure> {
-    // The log, the flusher and the queries' threads want a core too.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.saturating_sub(1).max(1))
+    let runtimes = (0..cores).map(|_| session_runtime()).collect::<std::io::Result<Vec<_>>>()?;
+    let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
+    let served = runtimes[0].block_on(serve(config, handles));
+    for runtime in runtimes {
+        runtime.shutdown_background();
+    }
+    served
+}
+
+/// One thread that serves sessions, with more at hand for what takes long.
+fn session_runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .thread_name("aegis-connections")
         .max_blocking_threads(aegis_server::task::WAITING_THREADS_MAX)
         .enable_all()
-        .build()?;
-    runtime.block_on(serve(config))
+        .build()
 }
 
-async fn serve(config: &Config) -> Result<(), Failure> {
+async fn serve(config: &Config, runtimes: Vec<Handle>) -> Result<(), Failure> {
     let shutdown = Shutdown::default();
     let (report_fatal, mut fatal) = tokio::sync::mpsc::unbounded_channel();
     let on_fatal = Arc::new(move |reason: String| {
@@ -92,6 +102,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     drop(task::spawn("chores", engines::do_chores(Arc::clone(&instance), shutdown.clone())));
     let server = Server::new(
         Arc::clone(&instance),
+        runtimes,
         CancelRegistry::default(),
         shutdown.clone(),
         config.connections_max,

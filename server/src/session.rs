@@ -238,6 +238,7 @@ impl Session {
     /// now, and so is `now()` if it begins a transaction.
     pub fn begin_message(&mut self) {
         self.statement_timestamp = aegis_types::clock::now();
+        aegis_storage::serving(self.process_id);
     }
 
     /// When the message under way came.

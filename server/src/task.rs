@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -10,13 +11,22 @@ use tracing::Instrument;
 pub const WAITING_THREADS_MAX: usize = 4096;
 
 /// Starts a task on the current runtime. A panic in it ends it alone; the handle tells.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(future.instrument(tracing::info_span!("task", name)))
+    spawn_on(&Handle::current(), name, future)
+}
+
+/// Starts a task on a runtime. A panic in it ends it alone; the handle tells.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn spawn_on<F>(runtime: &Handle, name: &'static str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    runtime.spawn(future.instrument(tracing::info_span!("task", name)))
 }
 
 /// A task that ends with whoever holds this.

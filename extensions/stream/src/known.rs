@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::ENGINE;
 use crate::settings::Settings;
+use crate::version::Counts;
 
 /// Places in a row of a stream.
 pub(crate) mod column {
@@ -37,6 +38,8 @@ pub(crate) struct Stream {
     pub(crate) trees: Trees,
     /// Where those of a key are found.
     pub(crate) keys: Trees,
+    /// What was counted of them.
+    pub(crate) counts: Counts,
     counters: TreeId,
 }
 
@@ -165,7 +168,7 @@ impl Stream {
         let keys = keys.map(IndexBody::trees);
         let keys = keys.ok_or_else(|| SqlError::internal("a stream has no index of keys"))?;
         let settings = Settings::of(relation, &context.eval())?;
-        Ok(Self { table, settings, trees, keys, counters })
+        Ok(Self { table, settings, trees, keys, counts: Counts::default(), counters })
     }
 
     pub(crate) fn oid(&self) -> Oid {

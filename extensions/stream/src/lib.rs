@@ -25,6 +25,7 @@ mod publish;
 mod read;
 mod retention;
 mod settings;
+mod version;
 
 use std::sync::Arc;
 

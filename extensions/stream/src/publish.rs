@@ -5,14 +5,15 @@ use std::sync::Arc;
 use aegis_catalog::access::Privilege;
 use aegis_sql::dml::{Changes, OldRow, TableAccess};
 use aegis_sql::engine::{EngineCall, RowHook, converted, invalid, row_key, size, time_of};
-use aegis_storage::{Direction, KeyRange, LockWait, RowLockMode, TableLockMode};
+use aegis_storage::{LockWait, RowLockMode, TableLockMode};
 use aegis_types::jsonb::Value;
-use aegis_types::{Datum, SqlError, SqlResult, SqlState, key, type_oid};
+use aegis_types::{Datum, SqlError, SqlResult, SqlState, type_oid};
 use async_trait::async_trait;
 
 use crate::arguments::{relation, span};
 use crate::known::{Known, Own, Stream, column};
 use crate::message::{Message, id_of, in_columns, new_id, partition_of};
+use crate::version::count_for_writing;
 
 /// Looks after the rows of streams.
 #[derive(Debug)]
@@ -231,7 +232,7 @@ fn check_expected(
         return Err(invalid("expected_version is of a key: a message without one has none"));
     }
     let found = match &key {
-        Some(key) => messages_of(changes, stream, key)?,
+        Some(key) => count_for_writing(changes, stream, key)?,
         None => (
             0,
             i64::try_from(changes.txn.next_number(stream.counter(partition), 0)?)
@@ -250,52 +251,6 @@ fn check_expected(
         return refused("offset", offset, found.1);
     }
     Ok(())
-}
-
-/// What the entries of a key's messages begin with.
-pub(crate) fn key_prefix(name: &str) -> SqlResult<Vec<u8>> {
-    let mut prefix = Vec::new();
-    key::encode(type_oid::TEXT, &Datum::text(name), false, false, &mut prefix)?;
-    Ok(prefix)
-}
-
-/// How many messages a key has, and the last one's offset, -1 for none; the transaction's own are
-/// counted.
-fn messages_of(changes: &Changes<'_>, stream: &Stream, name: &str) -> SqlResult<(i64, i64)> {
-    let view = changes.txn.newest_view()?;
-    let (mut count, mut last) = count_of_key(&view, stream, name)?;
-    let partition = partition_of(name, stream.settings.partitions);
-    let (counter, index) = (stream.counter(partition), stream.keys.newest);
-    let own = changes.txn.waiting_numbers(counter, 0, index, &key_prefix(name)?)?;
-    if let Some(number) = own.last() {
-        count += i64::try_from(own.len()).unwrap_or_default();
-        last = i64::try_from(*number).unwrap_or(i64::MAX);
-    }
-    Ok((count, last))
-}
-
-/// How many messages of a key a view shows, and the last one's offset, -1 for none.
-pub(crate) fn count_of_key(
-    view: &aegis_storage::ReadView,
-    stream: &Stream,
-    name: &str,
-) -> SqlResult<(i64, i64)> {
-    let prefix = key_prefix(name)?;
-    let range = KeyRange::prefix(&prefix);
-    let mut scan = view.scan_in(&stream.keys, range, Direction::Forward)?;
-    let mut block = aegis_storage::Block::default();
-    let (mut count, mut last) = (0, -1);
-    while scan.next_block(&mut block)? {
-        for entry in block.iter() {
-            let mut rest = &entry.key[prefix.len()..];
-            key::skip(type_oid::INT4, false, &mut rest)?;
-            if let Datum::Int8(offset) = key::decode(type_oid::INT8, false, &mut rest)? {
-                last = offset;
-            }
-            count += 1;
-        }
-    }
-    Ok((count, last))
 }
 
 impl Message {

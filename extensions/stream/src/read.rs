@@ -11,8 +11,8 @@ use aegis_types::{Datum, SqlResult};
 
 use crate::known::{Known, Stream, column, is_stream};
 use crate::message::{partition_of, shown};
-use crate::publish::{count_of_key, key_prefix};
 use crate::settings::Settings;
+use crate::version::{count_in, key_prefix};
 
 /// A stored message, if it is there in the view that found it.
 pub(crate) fn decode(
@@ -229,7 +229,7 @@ pub(crate) fn last(known: &Known, call: &EngineCall<'_>) -> SqlResult<Values> {
 pub(crate) fn version(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     let stream = known.of_call(call, Privilege::SELECT)?;
     let key = call.text(1).unwrap_or_default();
-    count_of_key(&call.context.view, &stream, key).map(|(count, _)| Datum::Int8(count))
+    count_in(&call.context.view, &stream, key).map(|(count, _)| Datum::Int8(count))
 }
 
 /// `stream_info`: a row for each partition.

@@ -96,8 +96,15 @@ fn options() -> RaftLogOptions {
     RaftLogOptions {
         segment_bytes: 64 << 10,
         tail_bytes_max: 32 << 10,
+        in_place: now_and_then,
         ..RaftLogOptions::default()
     }
+}
+
+/// Both ways of writing, in turn.
+fn now_and_then() -> bool {
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    ASKED.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
 }
 
 async fn open(disk: &SimulatedDisk, applier: &Arc<MemoryApplier>) -> Arc<RaftLog> {
@@ -420,7 +427,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine> for Builder {
     ) -> Result<((), LogStore, StateMachine), openraft::StorageError<TypeConfig>> {
         let on_fatal: OnFatal = Arc::new(|_| {});
         let disk = Arc::new(SimulatedDisk::default());
-        let store = LogStore::open(disk, 4096, 256, Arc::clone(&on_fatal)).unwrap();
+        let store = LogStore::open(disk, 4096, 256, now_and_then, Arc::clone(&on_fatal)).unwrap();
         let applier = MemoryApplier::default();
         applier.state.lock().durable_at_once = true;
         let state_machine = StateMachine::new(Arc::new(applier), on_fatal).unwrap();

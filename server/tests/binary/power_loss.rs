@@ -78,6 +78,7 @@ async fn open(
     let log = RaftLogOptions {
         segment_bytes: [16 << 10, 128 << 10][random.below(2) as usize],
         tail_bytes_max: 64 << 10,
+        in_place: [|| false, || true][random.below(2) as usize],
         ..RaftLogOptions::default()
     };
     Instance::open_on(

@@ -209,6 +209,24 @@ async fn a_subscription_locks_nothing() {
     assert_eq!(tail.ending().await, "42P01");
 }
 
+/// Whoever may no longer read a stream is told nothing more.
+#[tokio::test]
+async fn a_subscription_ends_with_its_privilege() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut publisher = server.connect();
+    run(&mut publisher, "CREATE STREAM s WITH (payload = 'text'); CREATE ROLE reader");
+    run(&mut publisher, "GRANT SELECT ON s TO reader");
+    let (client, _) = connect(&server).await;
+    client.batch_execute("SET ROLE reader").await.unwrap();
+    let mut tail = Tail::begin(&client, "TO s FROM EARLIEST").await;
+    run(&mut publisher, "INSERT INTO s (payload) VALUES ('open')");
+    assert_eq!(tail.message().await, (0, "open".to_owned()));
+    run(&mut publisher, "REVOKE SELECT ON s FROM reader");
+    run(&mut publisher, "INSERT INTO s (payload) VALUES ('closed')");
+    assert_eq!(tail.ending().await, "42501");
+}
+
 /// While a reader takes nothing, publishing goes on, and the server holds no more for it than a batch.
 #[tokio::test]
 async fn a_slow_reader_costs_bounded_memory() {

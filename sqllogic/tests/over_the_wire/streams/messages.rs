@@ -180,6 +180,53 @@ fn retention_removes_the_oldest() {
     assert_eq!(value(&mut client, first), "t");
 }
 
+/// While messages come without an end, trees are closed and dropped beneath them: whoever reads finds
+/// what is kept without a gap, and no more than a limit of bytes lets be.
+#[test]
+fn retention_keeps_up_with_publishers() {
+    const PUBLISHERS: u64 = 3;
+    const BATCHES: u64 = 40;
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    run(&mut client, "CREATE STREAM bounded PARTITIONS 2 WITH (retention_bytes = 262144)");
+    let gaps = "SELECT count(*) FROM (SELECT partition FROM bounded GROUP BY partition \
+                HAVING count(*) <> max(\"offset\") - min(\"offset\") + 1) AS gap";
+    let published = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let (mut client, published) = (server.connect(), &published);
+            scope.spawn(move || {
+                for batch in 0..BATCHES {
+                    let publish = format!(
+                        "INSERT INTO bounded (key, payload) \
+                         SELECT 'k{publisher}', to_jsonb(repeat('x', 1000)) FROM generate_series(1, 20)"
+                    );
+                    run(&mut client, &publish);
+                    if batch % 10 == 9 {
+                        run(&mut client, "ALTER STREAM bounded ROTATE");
+                    }
+                    published.fetch_add(20, std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+        }
+        while published.load(std::sync::atomic::Ordering::SeqCst) < PUBLISHERS * BATCHES * 20 {
+            assert_eq!(number(&mut client, gaps), 0, "between the first and the last kept");
+        }
+    });
+    let next = "SELECT sum(next_offset) FROM stream_info('bounded')";
+    assert_eq!(number(&mut client, next), PUBLISHERS * BATCHES * 20, "each has its offset");
+    // What is closed goes whole, and the trees of a burst are large: as long as messages come, they go.
+    let batch = "INSERT INTO bounded (payload) \
+                 SELECT to_jsonb(repeat('x', 1000)) FROM generate_series(1, 20)";
+    let within = "SELECT sum(length(payload::text)) < 2 * 262144 FROM bounded";
+    while value(&mut client, within) != "t" {
+        run(&mut client, batch);
+    }
+    let kept = number(&mut client, "SELECT sum(length(payload::text)) FROM bounded");
+    assert!(kept > 200_000, "{kept} bytes are kept");
+}
+
 /// Filters on the time of publishing are bounds of the key, and find what reading everything finds,
 /// also across trees and where messages were trimmed.
 #[test]
