@@ -70,6 +70,9 @@ impl Folder<'_> {
         for expr in query.filter.iter_mut().chain(ends) {
             self.simplify(expr)?;
         }
+        if let Some(Expr::Const { value: Datum::Bool(true), .. }) = query.filter {
+            query.filter = None;
+        }
         for window in &mut query.windows {
             let order = window.order_by.iter_mut().map(|key| &mut key.expr);
             for expr in window.partition_by.iter_mut().chain(order) {
