@@ -114,10 +114,8 @@ impl Groups {
             values.push(direct.value(scalar, row)?);
         }
         direct.keep(&values);
-        let begin = |call: &AggregateCall| {
-            let function = call.function;
-            call.with_context(direct.context.eval(), |context| function(context))
-        };
+        let eval = || direct.context.eval();
+        let begin = |call: &AggregateCall| call.with_context(eval(), call.function);
         self.all.push((values, plan.calls.iter().map(begin).collect()));
         self.places.insert(key, self.all.len() - 1);
         Ok(self.all.len() - 1)
