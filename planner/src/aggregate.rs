@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use aegis_types::functions::aggregate::{Accumulator, AggregateFunction};
-use aegis_types::{CallContext, Datum, SqlResult, TypeRef};
+use aegis_types::{CallContext, Datum, EvalContext, SqlResult, TypeRef};
 use arrow::array::RecordBatch;
 use datafusion::common::Result as DfResult;
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryReservation};
@@ -88,9 +88,14 @@ struct Group {
 }
 
 impl AggregateCall {
-    fn with_context<T>(&self, run: &Run, apply: impl FnOnce(&CallContext<'_>) -> T) -> T {
+    /// Lends what its function may know.
+    pub(crate) fn with_context<T>(
+        &self,
+        eval: EvalContext<'_>,
+        apply: impl FnOnce(&CallContext<'_>) -> T,
+    ) -> T {
         apply(&CallContext {
-            eval: run.eval(),
+            eval,
             argument_types: &self.argument_types,
             result_type: self.result,
             collation: aegis_types::Collation::Default,
@@ -99,7 +104,7 @@ impl AggregateCall {
 
     fn state(&self, run: &Run) -> State {
         State {
-            accumulator: self.with_context(run, |context| (self.function)(context)),
+            accumulator: self.with_context(run.eval(), |context| (self.function)(context)),
             seen: HashSet::new(),
             direct: None,
             waiting: Vec::new(),
@@ -134,7 +139,8 @@ impl AggregateCall {
             state.held += size;
         }
         if self.order_by.is_empty() && !self.distinct && self.within_group.is_none() {
-            return self.with_context(run, |context| state.accumulator.update(context, &args));
+            return self
+                .with_context(run.eval(), |context| state.accumulator.update(context, &args));
         }
         let mut key = self.sort_key(order)?;
         if self.order_by.is_empty() {
@@ -175,7 +181,7 @@ impl AggregateCall {
             }
             state.accumulator.direct(&direct);
         }
-        self.with_context(run, |context| {
+        self.with_context(run.eval(), |context| {
             for (_, args) in &waiting {
                 state.accumulator.update(context, args)?;
             }

@@ -1,5 +1,5 @@
 //! Small plans, run row by row on the thread that asks for their rows: reads by key, short ranges,
-//! joins by key.
+//! joins by key, aggregates over those.
 //!
 //! ```text
 //! Plan ── is_small ──► each(plan, row ─► …) ──► rows
@@ -21,10 +21,13 @@ use aegis_storage::{Block, Direction, KeyRange, RowRef};
 use aegis_types::compare::{compare, equal};
 use aegis_types::{Datum, SqlError, SqlResult, SqlState};
 
+use self::aggregate::aggregate_runs_here;
 use crate::lookup::LookupPlan;
 use crate::plan::{JoinType, LimitPlan, Plan, PlanKind, SortPlan, limit_of, offset_of};
 use crate::scalar::{Arithmetic, Comparison, Input, RowProgram, Scalar, Vectorized};
 use crate::scan::{Access, RangePlan, ScanPlan};
+
+mod aggregate;
 
 /// Plans that are expected to give more rows than this, or to read more, are not small.
 const ROWS_EXPECTED: f64 = 200.0;
@@ -63,6 +66,7 @@ fn runs_here(plan: &Plan) -> bool {
                 && scan_runs_here(&lookup.inner)
                 && runs_here(&lookup.outer)
         }
+        PlanKind::Aggregate(aggregate) => aggregate_runs_here(aggregate),
         PlanKind::Sort(sort) => {
             sort.keys.iter().all(|key| key.scalar.runs_by_row()) && runs_here(&sort.input)
         }
@@ -187,6 +191,7 @@ impl Direct<'_> {
                 self.each(&gate.input, sink)
             }
             PlanKind::Lookup(lookup) => self.lookup(lookup, sink),
+            PlanKind::Aggregate(aggregate) => self.aggregate(aggregate, sink),
             PlanKind::Sort(sort) => self.sort(sort, sink),
             PlanKind::Limit(limit) => self.limit(limit, sink),
             _ => Err(SqlError::internal("a large plan was taken for a small one")),

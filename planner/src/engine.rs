@@ -182,6 +182,7 @@ impl QueryPlan for DataFusionPlan {
 
     fn execute_here(&self, context: &StatementContext) -> SqlResult<Batches> {
         if self.is_small
+            && context.shortcuts.direct_path
             && let Some(rows) = crate::direct::rows(&self.plan, self.width, context)?
         {
             let rows: Box<dyn RowBatch> = Box::new(DatumRows(rows));
@@ -281,7 +282,7 @@ async fn feed(
 impl RowStream for Stream {
     async fn next(&mut self) -> SqlResult<Option<Box<dyn RowBatch>>> {
         if let State::Waiting(plan, context) = &self.state {
-            if plan.is_small && !(plan.steps && context.may_stop) {
+            if plan.is_small && context.shortcuts.direct_path && !(plan.steps && context.may_stop) {
                 let rows = crate::direct::rows(&plan.plan, plan.width, context)?;
                 if let Some(rows) = rows {
                     self.state = State::Ended;

@@ -193,6 +193,7 @@ impl Database {
             may_stop: false,
             measure: None,
             planned: None,
+            shortcuts: aegis_sql::settings::Shortcuts::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aegis_sql::settings::{self, SessionSettings};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
@@ -72,6 +73,10 @@ pub struct Arguments {
     /// And which part of its rows, beyond that [default: 0.1]
     #[arg(long, env = "AEGIS_AUTOVACUUM_ANALYZE_SCALE_FACTOR", value_name = "FACTOR")]
     autovacuum_analyze_scale_factor: Option<f64>,
+    /// What sessions begin with unless a database, a role or a client says otherwise: NAME=VALUE as
+    /// `SET` takes it, several by repeating
+    #[arg(short = 'c', long = "settings", env = "AEGIS_SETTINGS", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
     /// How log lines look [default: text]
     #[arg(long, env = "AEGIS_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -111,6 +116,8 @@ struct File {
     autovacuum_naptime: Option<u64>,
     autovacuum_analyze_threshold: Option<u32>,
     autovacuum_analyze_scale_factor: Option<f64>,
+    #[serde(default)]
+    settings: Vec<String>,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
 }
@@ -132,6 +139,8 @@ pub struct Config {
     pub statistics: StatisticsOptions,
     /// How tables are analyzed without being asked for.
     pub auto_analyze: AutoAnalyzeOptions,
+    /// What sessions begin with: names and values.
+    pub settings: Vec<(String, String)>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged, in directives of `tracing`.
@@ -282,6 +291,12 @@ impl Config {
             authentication,
             statistics: StatisticsOptions { statements_max, save },
             auto_analyze,
+            settings: file
+                .settings
+                .into_iter()
+                .chain(arguments.settings)
+                .map(read_setting)
+                .collect::<Result<_, _>>()?,
             log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
             log_level: arguments
                 .log_level
@@ -295,6 +310,20 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
     toml::from_str(&text).map_err(|error| ConfigError::Malformed(path.to_owned(), Box::new(error)))
+}
+
+/// A name and a value that sessions may set.
+fn read_setting(text: String) -> Result<(String, String), ConfigError> {
+    let mut tried = SessionSettings::default();
+    tried.is_superuser = true;
+    if let Some((name, value)) = text.split_once('=')
+        && tried.set(name.trim(), Some(value.trim()), false).is_ok()
+    {
+        let name = settings::find(name.trim()).map_or(name.trim(), |setting| setting.name);
+        return Ok((name.to_owned(), value.trim().to_owned()));
+    }
+    let expected = "NAME=VALUE of a setting that sessions may set";
+    Err(ConfigError::Invalid { name: "settings", value: text, expected })
 }
 
 /// A size in PostgreSQL's units, powers of 1,024; `None` below 64 MB.
@@ -316,6 +345,19 @@ fn parse_size(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_that_no_session_may_set_are_refused() {
+        let of = |text: &str| {
+            let arguments = Arguments::parse_from(["aegis", "-c", text]);
+            Config::load(arguments).map(|config| config.settings)
+        };
+        let set = of("aegis.direct_path = off").expect("any session may set it");
+        assert_eq!(set, [("aegis.direct_path".to_owned(), "off".to_owned())]);
+        for text in ["aegis.direct_path", "work_mem=x", "block_size=8192", "absent=1"] {
+            assert!(of(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {

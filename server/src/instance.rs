@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aegis_catalog::CatalogSnapshot;
 use aegis_catalog::store::{
@@ -82,6 +82,8 @@ pub struct Instance {
     query_runtime: Mutex<Option<tokio::runtime::Runtime>>,
     /// Texts that come again.
     pub(crate) statements: StatementCache,
+    /// What sessions begin with, before what databases and roles say.
+    settings: OnceLock<Vec<(String, String)>>,
     /// What statements cost.
     pub(crate) statistics: StatementStatistics,
     /// What tables have been through.
@@ -242,6 +244,7 @@ impl Instance {
             sessions: Mutex::default(),
             query_runtime: Mutex::new(Some(query_runtime)),
             statements: StatementCache::default(),
+            settings: OnceLock::new(),
             statistics: StatementStatistics::default(),
             table_activity: TableActivity::default(),
             analyzing: Analyzing::default(),
@@ -354,6 +357,16 @@ impl Instance {
     #[must_use]
     pub fn auto_analyze(&self) -> AutoAnalyzeOptions {
         *self.auto_analyze.lock()
+    }
+
+    /// Sets what sessions begin with; the first call counts.
+    pub fn configure_settings(&self, settings: Vec<(String, String)>) {
+        let _kept = self.settings.set(settings);
+    }
+
+    /// What sessions begin with: names and values.
+    pub(crate) fn settings(&self) -> &[(String, String)] {
+        self.settings.get().map_or(&[], Vec::as_slice)
     }
 
     /// Sets how much is kept of what statements cost.

@@ -96,6 +96,7 @@ async fn serve(config: &Config, runtimes: Vec<Handle>) -> Result<(), Failure> {
         Some(reason) = fatal.recv() => return Err(reason.into()),
     };
     instance.authentication.configure(&config.data_dir, config.authentication.clone())?;
+    instance.configure_settings(config.settings.clone());
     instance.configure_statistics(config.statistics);
     instance.configure_auto_analyze(config.auto_analyze);
     drop(task::spawn("reload", reload_on_signal(Arc::clone(&instance))));

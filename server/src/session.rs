@@ -58,8 +58,10 @@ pub struct Prepared {
     analyzed: Option<Arc<Analyzed>>,
     /// The catalog that it was analyzed with: under another it is analyzed again.
     catalog: Arc<CatalogSnapshot>,
-    /// What it means under the catalog that it was last run with, if that is another one.
-    newest: Mutex<Option<(Arc<Analyzed>, Arc<CatalogSnapshot>)>>,
+    /// The schemas in which its names were looked up.
+    search_path: Arc<[Oid]>,
+    /// What it means by the catalog and the schemas that it was last run with, if those are others.
+    newest: Mutex<Option<Newest>>,
     /// Where it stands in `source`.
     place: Place,
     /// As it was written, where some of its literals have become parameters since.
@@ -67,6 +69,9 @@ pub struct Prepared {
     /// What statistics know it by.
     identity: tracking::KeptIdentity,
 }
+
+/// What a statement means by this catalog and these schemas.
+type Newest = (Arc<Analyzed>, Arc<CatalogSnapshot>, Arc<[Oid]>);
 
 impl Prepared {
     /// Whether this is the catalog that it was analyzed with.

@@ -83,6 +83,7 @@ use crate::dml::Kept;
 use crate::query_engine::SystemRelations;
 
 pub use fold::fold_constants;
+pub(crate) use fold::with_values;
 pub use implication::{implies, same_expression};
 pub use relation::ResolvedRelation;
 pub use routine::{Routine, RoutineResult};

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use crate::bound::Query;
 use crate::dml::{DeferredChecks, RowLocks};
 use crate::explain::{ExplainRequest, Measure, PlanNode};
+use crate::settings::Shortcuts;
 
 /// What holds while one statement runs: shared by everything that the statement starts.
 #[derive(Clone)]
@@ -56,6 +57,8 @@ pub struct StatementContext {
     pub measure: Option<Arc<Measure>>,
     /// Adds up how long plans take to make, in nanoseconds, where that is counted.
     pub planned: Option<Arc<AtomicU64>>,
+    /// Which ways around the long one it may take.
+    pub shortcuts: Shortcuts,
 }
 
 /// A flag that a CancelRequest, a timeout or a shutdown sets, with the error to raise.

@@ -16,7 +16,7 @@ use crate::ast::SetValue;
 mod frequent;
 mod value;
 
-pub use frequent::Frequent;
+pub use frequent::{Frequent, PlanCacheMode, Shortcuts};
 
 /// A setting.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +103,8 @@ const fn setting(
 
 /// Every setting, by name without regard to case.
 pub static SETTINGS: &[Setting] = &[
+    setting("aegis.direct_path", "on", Kind::Bool, Context::User),
+    setting("aegis.statement_cache", "on", Kind::Bool, Context::User),
     setting("allow_system_table_mods", "off", Kind::Bool, Context::Superuser),
     setting("application_name", "", Kind::Text, Context::User),
     setting("array_nulls", "on", Kind::Bool, Context::User),
@@ -426,6 +428,7 @@ pub const REPORTED: &[&str] = &[
 
 /// The settings that `EXPLAIN (SETTINGS)` shows where they are not as they are by default.
 pub const EXPLAINED: &[&str] = &[
+    "aegis.direct_path",
     "constraint_exclusion",
     "cpu_index_tuple_cost",
     "cpu_operator_cost",

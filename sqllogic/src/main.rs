@@ -32,6 +32,9 @@ enum Command {
         /// How many files at a time.
         #[arg(long, default_value_t = 2)]
         jobs: usize,
+        /// What is set in each file's database, such as `aegis.direct_path=off`; several by repeating.
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        settings: Vec<String>,
         /// Whether to count what failed by its cause instead of printing it.
         #[arg(long)]
         brief: bool,
@@ -92,8 +95,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = std::io::stdout().lock();
     let result = match arguments.command {
-        Command::Run { address, user, protocol, jobs, brief, files } => {
-            run(&mut out, runner::Target { address, user }, protocol, jobs, brief, &files)
+        Command::Run { address, user, protocol, jobs, settings, brief, files } => {
+            run(&mut out, runner::Target { address, user, settings }, protocol, jobs, brief, &files)
         }
         Command::Diff { reference, address, user, database, files } => {
             compare(&mut out, [&reference, &address], &user, &database, &files)

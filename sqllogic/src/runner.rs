@@ -18,6 +18,8 @@ pub struct Target {
     pub address: String,
     /// The role to log in as.
     pub user: String,
+    /// What is set in the database of each file: `aegis.direct_path = off`.
+    pub settings: Vec<String>,
 }
 
 /// What came of a file in one protocol.
@@ -106,6 +108,9 @@ fn run_file(target: &Target, file: &Path, protocol: Protocol, database: &str) ->
 fn in_database(target: &Target, database: &str, run: impl FnOnce()) -> Result<(), ClientError> {
     let mut admin = Client::connect(&target.address, &target.user, "postgres", Protocol::Simple)?;
     admin.run(&format!("CREATE DATABASE {database}"))?;
+    for setting in &target.settings {
+        admin.run(&format!("ALTER DATABASE {database} SET {setting}"))?;
+    }
     run();
     // A session that is just closing may still be counted: ask until it is gone.
     for _ in 0..100 {

@@ -19,9 +19,9 @@ use aegis_sql::deparse::{Deparser, Layout, PlanAliases, PlanText};
 use aegis_sql::explain::{
     self, Actual, Estimate, ExplainOptions, ExplainRequest, Explained, Measure, PlanNode,
 };
-use aegis_sql::query_engine::DatumRows;
+use aegis_sql::query_engine::{DatumRows, StatementContext};
 use aegis_sql::query_id;
-use aegis_sql::settings::EXPLAINED;
+use aegis_sql::settings::{EXPLAINED, PlanCacheMode, Shortcuts};
 use aegis_types::builtin::builtins;
 use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, TypeRef, type_oid};
 
@@ -40,6 +40,8 @@ struct Explainable {
     parameters: Vec<Datum>,
     /// The statement around it that runs it: `CREATE TABLE AS`.
     around: Option<Statement>,
+    /// Whether it was prepared, and may run again.
+    is_prepared: bool,
 }
 
 /// What running a statement took, and how many rows it returned.
@@ -89,7 +91,8 @@ impl Session {
         parameters: Vec<Datum>,
     ) -> SqlResult<Option<Explainable>> {
         let itself = |query: Statement, around| {
-            Some(Explainable { query: Arc::new(query), types, parameters, around })
+            let query = Arc::new(query);
+            Some(Explainable { query, types, parameters, around, is_prepared: false })
         };
         Ok(match statement {
             statement if is_plannable(statement) => itself(statement.clone(), None),
@@ -109,7 +112,8 @@ impl Session {
             }
             Statement::Execute(execute) => {
                 let (query, types, parameters) = self.bound_execute(execute)?;
-                let found = Explainable { query, types, parameters, around: None };
+                let found =
+                    Explainable { query, types, parameters, around: None, is_prepared: true };
                 is_plannable(&found.query).then_some(found)
             }
             Statement::CreateTableAs(create) => match &create.query {
@@ -118,7 +122,8 @@ impl Session {
                     let create =
                         CreateTableAsStmt { query: (*query).clone(), ..(**create).clone() };
                     let around = Some(Statement::CreateTableAs(Box::new(create)));
-                    Some(Explainable { query, types, parameters, around })
+                    let is_prepared = true;
+                    Some(Explainable { query, types, parameters, around, is_prepared })
                 }
                 query => itself(query.clone(), Some(statement.clone())),
             },
@@ -131,7 +136,13 @@ impl Session {
         explainable: Explainable,
         options: &ExplainOptions,
     ) -> SqlResult<Explained> {
-        let Explainable { query, types, parameters, around } = explainable;
+        let Explainable { query, types, parameters, around, is_prepared } = explainable;
+        let mut shortcuts = self.settings.frequent().shortcuts;
+        if !is_prepared {
+            // Nobody runs it again.
+            shortcuts.plan_cache = PlanCacheMode::Auto;
+        }
+        let is_generic = shortcuts.plan_cache == PlanCacheMode::Generic;
         let (analyzed, catalog) = self.locked_analysis_of(&query, &types).await?;
         if analyzed.statement.has_changes_in_with() {
             return Err(SqlError::unsupported("EXPLAIN of data-modifying statements in WITH"));
@@ -139,11 +150,11 @@ impl Session {
         self.check_allowed(&analyzed, &catalog)?;
         let measure = Arc::new(Measure::new(options.timing));
         self.measure = Some(measure.clone());
-        let values = parameters.clone();
+        let values = if is_generic { Vec::new() } else { parameters.clone() };
         let mut ran = None;
         if options.analyze {
             ran = Some(match around {
-                None => self.run_measured(&analyzed, &catalog, parameters).await?,
+                None => self.run_measured(&analyzed, &catalog, parameters, shortcuts).await?,
                 Some(around) => {
                     let began = Instant::now();
                     self.define_with(&around, types, parameters.into()).await?;
@@ -152,7 +163,9 @@ impl Session {
             });
         } else {
             let context = self.statement_context(catalog.clone(), parameters.into()).await?;
-            self.instance.engine.plan(&source_of(&analyzed.statement)?, &context)?;
+            let context = StatementContext { shortcuts, ..context };
+            let source = source_of(&analyzed.statement)?;
+            analyzed.kept.plan(&*self.instance.engine, &source, &context)?;
         }
         let mut explained =
             self.show_plan(&analyzed, &catalog, options, &measure, ran.as_ref(), &values)?;
@@ -170,8 +183,10 @@ impl Session {
         analyzed: &Arc<Analyzed>,
         catalog: &Arc<CatalogSnapshot>,
         parameters: Vec<Datum>,
+        shortcuts: Shortcuts,
     ) -> SqlResult<Ran> {
         let context = self.statement_context(catalog.clone(), parameters.into()).await?;
+        let context = StatementContext { shortcuts, ..context };
         let (began, cancel) = (Instant::now(), context.cancel.clone());
         let outcome =
             self.run_bound(analyzed, super::run::result_columns(analyzed), context).await?;

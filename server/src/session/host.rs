@@ -221,6 +221,11 @@ impl SessionHost {
         self.observed.lock().search_path.clone()
     }
 
+    /// Whether those are these.
+    pub(super) fn has_search_path(&self, path: &[Oid]) -> bool {
+        self.observed.lock().search_path == path
+    }
+
     /// The current role, as last observed.
     pub(super) fn current_role(&self) -> Oid {
         self.observed.lock().roles.current

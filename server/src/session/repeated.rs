@@ -43,6 +43,7 @@ impl Session {
         let block = self.block.as_ref();
         !block.is_some_and(|block| block.failed || block.has_own_catalog())
             && !self.settings.frequent().restricts_relations
+            && self.settings.frequent().shortcuts.statement_cache
     }
 
     /// Looks a text up among those that came before.

@@ -14,8 +14,9 @@ use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::analyze::{Analyzed, Analyzer, AnalyzerContext};
 use aegis_sql::ast::Statement;
 use aegis_sql::bound::{BoundStatement, Query};
-use aegis_sql::dml::{Changed, Changes, RowLocks, TableLock, with_settled_source};
+use aegis_sql::dml::{Changed, Changes, Kept, RowLocks, TableLock, with_settled_source};
 use aegis_sql::query_engine::StatementContext;
+use aegis_sql::settings::{PlanCacheMode, Shortcuts};
 use aegis_storage::{LockWait, ReadView, TableLockMode};
 use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
@@ -77,6 +78,7 @@ impl Session {
             columns: None,
             analyzed: None,
             catalog: catalog.clone(),
+            search_path: self.host.search_path().into(),
             newest: Mutex::default(),
             place: Place::default(),
             written: None,
@@ -293,7 +295,8 @@ impl Session {
             // What came before is analysis, and waiting for locks.
             *began = Instant::now();
         }
-        let context = if analyzed.kept.asks_nobody(&analyzed.statement) {
+        let shortcuts = self.shortcuts_of(prepared);
+        let context = if shortcuts.direct_path && analyzed.kept.asks_nobody(&analyzed.statement) {
             let view = self.new_view().await?;
             self.context_of_session(view, catalog, parameters.into())
         } else if analyzed.kept.only_waits(&analyzed.statement) {
@@ -303,6 +306,7 @@ impl Session {
         } else {
             self.statement_context(catalog, parameters.into()).await?
         };
+        let context = StatementContext { shortcuts, ..context };
         let outcome = self.run_bound(&analyzed, columns, context).await?;
         match (&**statement, outcome) {
             (Statement::Call(_), Outcome::Rows { columns, mut rows, .. }) => {
@@ -315,6 +319,16 @@ impl Session {
             }
             (_, outcome) => Ok(outcome),
         }
+    }
+
+    /// The ways that are open to a statement. Whoever writes literals wants them planned for, whatever
+    /// has become of them since.
+    fn shortcuts_of(&self, prepared: &Prepared) -> Shortcuts {
+        let shortcuts = self.settings.frequent().shortcuts;
+        if prepared.written.is_some() && shortcuts.plan_cache == PlanCacheMode::Generic {
+            return Shortcuts { plan_cache: PlanCacheMode::Auto, ..shortcuts };
+        }
+        shortcuts
     }
 
     /// Runs a call that waits, without a thread while it does.
@@ -357,23 +371,37 @@ impl Session {
         statement: &Statement,
         known: &[Option<Oid>],
     ) -> SqlResult<(Arc<Analyzed>, Arc<CatalogSnapshot>)> {
-        let (mut analyzed, mut under) = match &*prepared.newest.lock() {
-            Some((newest, under)) => (Some(newest.clone()), under.clone()),
-            None => (prepared.analyzed.clone(), prepared.catalog.clone()),
+        let newest = prepared.newest.lock().clone();
+        let (mut analyzed, mut under, mut path) = match newest {
+            Some((newest, under, path)) => (Some(newest), under, path),
+            None => {
+                let path = prepared.search_path.clone();
+                (prepared.analyzed.clone(), prepared.catalog.clone(), path)
+            }
         };
         for _ in 0..ANALYSES_MAX {
             let catalog = self.current_catalog();
+            let is_same_path = self.host.has_search_path(&path);
+            let mut is_new = false;
             let current = match analyzed.take() {
-                Some(analyzed) if Arc::ptr_eq(&under, &catalog) => analyzed,
+                Some(analyzed) if is_same_path && Arc::ptr_eq(&under, &catalog) => analyzed,
                 _ => {
+                    is_new = true;
+                    path = self.host.search_path().into();
                     let known = known.to_vec();
                     Arc::new(self.analyze(statement, known, false, &catalog)?)
                 }
             };
             self.lock_tables(&current).await?;
             if Arc::ptr_eq(&catalog, &self.current_catalog()) {
-                if !Arc::ptr_eq(&under, &catalog) {
-                    *prepared.newest.lock() = Some((current.clone(), catalog.clone()));
+                if is_new {
+                    *prepared.newest.lock() =
+                        Some((current.clone(), catalog.clone(), path.clone()));
+                }
+                if !self.settings.frequent().shortcuts.statement_cache {
+                    // It means the same, and nothing is known of how it ran.
+                    let fresh = Analyzed { kept: Kept::default(), ..(*current).clone() };
+                    return Ok((Arc::new(fresh), catalog));
                 }
                 return Ok((current, catalog));
             }
@@ -506,6 +534,7 @@ impl Session {
             may_stop: false,
             measure: self.measure.clone(),
             planned: self.planned.clone(),
+            shortcuts: self.settings.frequent().shortcuts,
         }
     }
 
@@ -568,7 +597,8 @@ impl Session {
         let (engine, row_ids) = (&*instance.engine, &*instance.row_ids);
         let mut guard;
         // What is put in the statement's place for this run is not what it keeps things of.
-        let mut changes = if analyzed.kept.asks_nobody(&analyzed.statement) {
+        let asks_nobody = || analyzed.kept.asks_nobody(&analyzed.statement);
+        let mut changes = if context.shortcuts.direct_path && asks_nobody() {
             guard = shared.lock().await;
             let txn = guard.as_mut().ok_or_else(transaction_over)?;
             Changes::new(txn, &context, engine, row_ids, lock_timeout)

@@ -154,7 +154,7 @@ impl Session {
         settings.fix("autovacuum_naptime", analyzing.naptime.as_secs().to_string());
         settings.fix("lc_collate", database.collate.clone());
         settings.fix("lc_ctype", database.ctype.clone());
-        let mut stored = stored_settings(&catalog, database.oid, role.oid);
+        let mut stored = stored_settings(&instance, &catalog, database.oid, role.oid);
         for (name, value) in &startup.parameters {
             // A role is taken on once there is a session that may ask for it.
             if name.eq_ignore_ascii_case("role") {
@@ -239,8 +239,13 @@ const fn on_or_off(is_on: bool) -> &'static str {
 
 /// The settings that sessions of a role in a database begin with: the most general first, each name
 /// once.
-fn stored_settings(catalog: &CatalogSnapshot, database: Oid, role: Oid) -> Vec<(String, String)> {
-    let mut found: BTreeMap<String, String> = BTreeMap::new();
+fn stored_settings(
+    instance: &Instance,
+    catalog: &CatalogSnapshot,
+    database: Oid,
+    role: Oid,
+) -> Vec<(String, String)> {
+    let mut found: BTreeMap<String, String> = instance.settings().iter().cloned().collect();
     for (database, role) in
         [(Oid::NONE, Oid::NONE), (database, Oid::NONE), (Oid::NONE, role), (database, role)]
     {

@@ -153,7 +153,7 @@ impl Session {
             return None;
         }
         let statement = prepared.statement.as_ref()?;
-        let newest = prepared.newest.lock().as_ref().map(|(newest, _)| newest.clone());
+        let newest = prepared.newest.lock().as_ref().map(|(newest, ..)| newest.clone());
         let meaning = newest.or_else(|| prepared.analyzed.clone());
         if let Some((of, identity)) = &*prepared.identity.lock()
             && match (of, &meaning) {

@@ -20,7 +20,21 @@ use crate::evaluate::{Evaluation, Program, missing_function};
 /// What the constants raise; 0A000 for functions that are not there.
 pub fn fold_constants(query: &Arc<Query>, evaluation: &Evaluation<'_>) -> SqlResult<Arc<Query>> {
     let mut folded = query.clone();
-    Folder { evaluation, keys: Vec::new() }.query(&mut folded)?;
+    Folder { evaluation, keys: Vec::new(), knows_values: false }.query(&mut folded)?;
+    Ok(folded)
+}
+
+/// The query with the values of its parameters in their places, as far as they may be constants, and
+/// everything that can be computed from them: good for these values alone.
+///
+/// # Errors
+/// As [`fold_constants`].
+pub(crate) fn with_values(
+    query: &Arc<Query>,
+    evaluation: &Evaluation<'_>,
+) -> SqlResult<Arc<Query>> {
+    let mut folded = query.clone();
+    Folder { evaluation, keys: Vec::new(), knows_values: true }.query(&mut folded)?;
     Ok(folded)
 }
 
@@ -28,16 +42,18 @@ struct Folder<'a> {
     evaluation: &'a Evaluation<'a>,
     /// What the query at hand groups by: it is found again by how it was written.
     keys: Vec<Expr>,
+    /// Whether parameters are what their values are.
+    knows_values: bool,
 }
 
 impl Folder<'_> {
     fn query(&self, query: &mut Arc<Query>) -> SqlResult<()> {
-        if !has_work(query) {
+        if !self.knows_values && !has_work(query) {
             return Ok(());
         }
         let computed = |expr: &&Expr| !matches!(expr, Expr::Column { .. } | Expr::Const { .. });
         let keys = query.grouping_sets.iter().flatten().filter(computed).cloned().collect();
-        Folder { evaluation: self.evaluation, keys }.parts(Arc::make_mut(query))
+        Folder { keys, ..*self }.parts(Arc::make_mut(query))
     }
 
     fn parts(&self, query: &mut Query) -> SqlResult<()> {
@@ -53,6 +69,9 @@ impl Folder<'_> {
         let ends = query.having.iter_mut().chain(&mut query.limit).chain(&mut query.offset);
         for expr in query.filter.iter_mut().chain(ends) {
             self.simplify(expr)?;
+        }
+        if let Some(Expr::Const { value: Datum::Bool(true), .. }) = query.filter {
+            query.filter = None;
         }
         for window in &mut query.windows {
             let order = window.order_by.iter_mut().map(|key| &mut key.expr);
@@ -95,6 +114,13 @@ impl Folder<'_> {
             return Ok(());
         }
         match expr {
+            Expr::Param { number, ty } if self.knows_values => {
+                let value = number.checked_sub(1).and_then(|at| self.evaluation.parameters.get(at));
+                if let Some(value) = value {
+                    *expr = Expr::Const { value: value.clone(), ty: *ty };
+                }
+                Ok(())
+            }
             Expr::And(args) => {
                 if let Some(decided) = self.connective(args, false)? {
                     *expr = decided;

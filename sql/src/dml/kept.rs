@@ -10,9 +10,10 @@ use aegis_storage::TableLockMode;
 use aegis_types::{Oid, SqlResult};
 use parking_lot::Mutex;
 
-use crate::analyze::{asks_nobody, only_waits};
+use crate::analyze::{asks_nobody, only_waits, with_values};
 use crate::bound::{BoundStatement, Query};
 use crate::query_engine::{QueryEngine, QueryPlan, StatementContext};
+use crate::settings::PlanCacheMode;
 
 /// The room for it, shared by all who run the statement.
 #[derive(Clone, Default)]
@@ -53,6 +54,8 @@ pub struct TableLock {
 struct KeptPlan {
     plan: Arc<dyn QueryPlan>,
     since: u64,
+    /// Made for any values.
+    is_generic: bool,
 }
 
 impl fmt::Debug for Kept {
@@ -62,7 +65,8 @@ impl fmt::Debug for Kept {
 }
 
 impl Kept {
-    /// The plan of the statement's query, made if there is none that is still good.
+    /// The plan of the statement's query, made if there is none that is still good: for the values of
+    /// its parameters or for any, as `plan_cache_mode` says.
     ///
     /// # Errors
     /// What planning raises.
@@ -73,9 +77,15 @@ impl Kept {
         context: &StatementContext,
     ) -> SqlResult<Arc<dyn QueryPlan>> {
         let now = context.view.seq().0;
+        let has_values = !context.parameters.is_empty();
+        let mode = context.shortcuts.plan_cache;
+        if mode == PlanCacheMode::Custom && has_values {
+            return engine.plan(&with_values(query, &context.evaluation())?, context);
+        }
         let kept = self.0.plan.lock().clone();
-        if let Some(KeptPlan { plan, since }) = kept
+        if let Some(KeptPlan { plan, since, is_generic }) = kept
             && since <= now
+            && self.is_wanted(mode, is_generic, has_values)
         {
             if plan.is_current(context) {
                 return Ok(plan);
@@ -84,14 +94,25 @@ impl Kept {
                 self.0.replaced.fetch_add(1, Ordering::Relaxed);
             }
         }
-        let plan = if self.0.replaced.load(Ordering::Relaxed) < REPLACED_MAX {
-            engine.plan(query, context)?
+        let is_generic = has_values && self.plans_for_any(mode);
+        let plan = if is_generic {
+            let parameters = Arc::default();
+            engine.plan(query, &StatementContext { parameters, ..context.clone() })?
         } else {
-            engine
-                .plan(query, &StatementContext { parameters: Arc::default(), ..context.clone() })?
+            engine.plan(query, context)?
         };
-        *self.0.plan.lock() = Some(KeptPlan { plan: plan.clone(), since: now });
+        *self.0.plan.lock() = Some(KeptPlan { plan: plan.clone(), since: now, is_generic });
         Ok(plan)
+    }
+
+    fn plans_for_any(&self, mode: PlanCacheMode) -> bool {
+        mode == PlanCacheMode::Generic || self.0.replaced.load(Ordering::Relaxed) >= REPLACED_MAX
+    }
+
+    /// Whether a plan is of the kind that would be made now: others who run the statement may want
+    /// another one.
+    fn is_wanted(&self, mode: PlanCacheMode, is_generic: bool, has_values: bool) -> bool {
+        !has_values || is_generic == self.plans_for_any(mode)
     }
 
     /// The tables that the statement locks, found by whoever runs it first.

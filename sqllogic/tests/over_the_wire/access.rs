@@ -83,7 +83,8 @@ fn the_examples_of_the_docs_pass() {
         files.push(file);
     }
     let server = Server::start(&folder.path().join("data"));
-    let target = Target { address: server.address.clone(), user: "postgres".to_owned() };
+    let target =
+        Target { address: server.address.clone(), user: "postgres".to_owned(), settings: vec![] };
     for report in run_all(&target, &files, &[Protocol::Simple, Protocol::Extended], 1) {
         let failures: Vec<String> = report.failures.into_iter().map(|it| it.text).collect();
         assert!(failures.is_empty(), "{}", failures.join("\n"));

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use aegis_sqllogic::wire::{Answer, Client, ClientError, Protocol};
 
 use crate::server::Server;
+use crate::specification::THE_LONG_WAY;
 
 /// How long a step may take that does not wait for another.
 const STEP_MAX: Duration = Duration::from_secs(60);
@@ -224,9 +225,19 @@ fn seen_to_wait(observer: &Driven, session: &Driven) -> Result<(), String> {
 
 #[test]
 fn every_case_gives_what_it_says_at_each_level() {
+    every_case_gives_what_it_says(&[]);
+}
+
+/// How a plan is run decides neither what is locked nor what counts as read.
+#[test]
+fn every_case_gives_what_it_says_the_long_way() {
+    every_case_gives_what_it_says(&THE_LONG_WAY);
+}
+
+fn every_case_gives_what_it_says(flags: &[&str]) {
     let data = tempfile::tempdir().unwrap();
     let elsewhere = std::env::var_os("AEGIS_ISOLATION_ADDRESS");
-    let server = elsewhere.is_none().then(|| Server::start(data.path()));
+    let server = elsewhere.is_none().then(|| Server::start_with(data.path(), flags));
     let address = match (&elsewhere, &server) {
         (Some(address), _) => address.to_str().unwrap().to_owned(),
         (None, server) => server.as_ref().unwrap().address.clone(),

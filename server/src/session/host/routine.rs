@@ -230,7 +230,8 @@ impl SessionHost {
         let seen = self.seen();
         let types = arguments.iter().map(|ty| ty.oid).collect();
         let key = (function.oid, types, result.oid, defined.to_vec(), seen.search_path.clone());
-        {
+        let keeps = running.context.shortcuts.statement_cache;
+        if keeps {
             let mut kept = self.routines.0.lock();
             let is_current = kept.catalog.as_ref().is_some_and(|it| Arc::ptr_eq(it, catalog));
             if !is_current || kept.bodies.len() >= BODIES_MAX {
@@ -258,7 +259,9 @@ impl SessionHost {
         let plans = analyzed.statements.iter().map(|_| OnceLock::new()).collect();
         let identities = OnceLock::new();
         let body = Arc::new(Body { function: function.clone(), analyzed, plans, identities });
-        self.routines.0.lock().bodies.insert(key, body.clone());
+        if keeps {
+            self.routines.0.lock().bodies.insert(key, body.clone());
+        }
         Ok(body)
     }
 }
