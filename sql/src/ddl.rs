@@ -22,6 +22,7 @@ mod materialized;
 
 mod rewrite;
 mod alter_table;
+mod lock_level;
 mod alter_storage;
 mod alter_type;
 mod identity;

@@ -163,6 +163,21 @@ impl Session {
         Ok(())
     }
 
+    /// The end of a query's rows: a serializable transaction that has written, and cannot commit
+    /// after what was read, fails here and not at its end.
+    ///
+    /// # Errors
+    /// 40001
+    pub async fn end_rows(&self) -> SqlResult<()> {
+        if let Some(block) = &self.block
+            && let Some(txn) = block.txn.lock().await.as_ref()
+            && txn.has_writes()
+        {
+            txn.check_serializable()?;
+        }
+        Ok(())
+    }
+
     /// Sync, or the end of a simple query: an implicit transaction commits.
     ///
     /// # Errors

@@ -132,6 +132,9 @@ impl Session {
         let mut guard = shared.lock().await;
         let instance = self.instance.clone();
         let txn = guard.as_mut().ok_or_else(transaction_over)?;
+        // Statistics are no data: a read-only transaction may gather them.
+        let read_only = txn.options().read_only;
+        txn.set_read_only(false);
         let mut ddl = self.ddl(txn, &instance, context, search_path);
         let tree = ddl.context.catalog.relation(table).and_then(|found| found.as_table());
         let tree = TreeId(tree.map_or(0, |table| table.tree));
@@ -144,6 +147,9 @@ impl Session {
         let analyzed = ddl.analyze_table(table, &analysis).await;
         let name = ddl.context.catalog.relation(table).map(|it| it.name.clone());
         let changes = ddl.changes;
+        if let Some(txn) = guard.as_mut() {
+            txn.set_read_only(read_only);
+        }
         drop(guard);
         match analyzed {
             Ok(Some(_)) => instance.table_activity.analyzed(table, tree, seen, false),

@@ -242,6 +242,7 @@ impl Connection<'_> {
         let portion = self.send_rows(&mut cursor, &portal.formats, execute.rows_max).await?;
         if portion.at_end {
             if !std::mem::replace(&mut open.ended, true) {
+                self.session.end_rows().await?;
                 self.session.end_statement().await?;
                 self.send_notices();
             }

@@ -80,7 +80,10 @@ impl Connection<'_> {
         let formats = self.session.simple_formats(prepared.statement.as_deref());
         let completion = match outcome {
             Outcome::Rows { tag, columns, rows } => {
-                self.simple_rows(RowCursor::streaming(tag, columns, rows), &formats).await?
+                let rows = RowCursor::streaming(tag, columns, rows);
+                let completion = self.simple_rows(rows, &formats).await?;
+                self.session.end_rows().await?;
+                completion
             }
             Outcome::Returned { tag, columns, rows } => {
                 self.simple_rows(RowCursor::returned(tag, columns, rows), &formats).await?

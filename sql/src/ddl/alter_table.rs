@@ -12,6 +12,7 @@ use super::constraint::{constraint_named, deferral_of};
 use super::create_table::{NewColumn, check_system_column, stored_options};
 use super::dependency::Item;
 use super::expression::{compile_over_row, is_volatile};
+use super::lock_level::lock_level;
 use super::name::{dotted, missing_relation};
 use crate::ast::{
     AlterTableCmd, AlterTableStmt, ColumnDef, DropBehavior, Expr, ObjectType, RangeVar,
@@ -19,8 +20,6 @@ use crate::ast::{
 };
 use crate::evaluate::Program;
 use crate::row::encode_datum;
-
-const EXCLUSIVE: TableLockMode = TableLockMode::AccessExclusive;
 
 impl Ddl<'_> {
     /// `ALTER TABLE`
@@ -33,7 +32,8 @@ impl Ddl<'_> {
             ObjectType::MatView => "ALTER MATERIALIZED VIEW",
             other => return Err(SqlError::unsupported(format!("ALTER {}", other.words()))),
         };
-        let Some(relation) = self.alterable(&alter.relation, alter.missing_ok).await? else {
+        let found = self.alterable_in(&alter.relation, alter.missing_ok, lock_level(alter)).await?;
+        let Some(relation) = found else {
             return Ok(tag);
         };
         if alter.object_type == ObjectType::View
@@ -91,7 +91,8 @@ impl Ddl<'_> {
         Ok(tag)
     }
 
-    /// A relation that the role may alter, locked; none where it is missing and may be.
+    /// A relation that the role may alter, locked for itself alone; none where it is missing and may
+    /// be.
     ///
     /// # Errors
     /// 42P01, 42501, and what waiting for the lock raises.
@@ -100,7 +101,16 @@ impl Ddl<'_> {
         name: &RangeVar,
         missing_ok: bool,
     ) -> SqlResult<Option<Arc<Relation>>> {
-        let found = self.open_if_exists(name, EXCLUSIVE).await?;
+        self.alterable_in(name, missing_ok, TableLockMode::AccessExclusive).await
+    }
+
+    async fn alterable_in(
+        &mut self,
+        name: &RangeVar,
+        missing_ok: bool,
+        mode: TableLockMode,
+    ) -> SqlResult<Option<Arc<Relation>>> {
+        let found = self.open_if_exists(name, mode).await?;
         if found.is_none() {
             if !missing_ok {
                 return Err(missing_relation(name));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aegis_catalog::{
     Constraint as Stored, ConstraintKind as StoredKind, Deferral, Relation, RelationBody,
 };
+use aegis_storage::TableLockMode;
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 
 use super::Ddl;
@@ -391,6 +392,10 @@ impl Ddl<'_> {
                 return Err(self.violated_check(&relation, &stored.name));
             }
         } else {
+            if let StoredKind::ForeignKey(key) = &stored.kind {
+                // Rows of the other table are locked, as whoever refers to them locks them.
+                self.lock(key.target, TableLockMode::RowShare).await?;
+            }
             self.validate_foreign_key(table, oid).await?;
         }
         let mut changed = (*self.relation(table)?).clone();

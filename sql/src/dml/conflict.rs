@@ -186,11 +186,11 @@ impl Changes<'_> {
         excluded: &[Datum],
     ) -> SqlResult<Option<Vec<Datum>>> {
         let Some(update) = &conflict.update else {
-            return if self.rechecks() || self.context.view.get(table.tree, holder)?.is_some() {
-                Ok(None)
-            } else {
-                Err(serialization_failure("update"))
-            };
+            // A row of this very statement is none that another has committed meanwhile.
+            let is_known = self.rechecks()
+                || self.context.view.get(table.tree, holder)?.is_some()
+                || self.txn.has_changed(table.tree, holder)?;
+            return if is_known { Ok(None) } else { Err(serialization_failure("update")) };
         };
         if conflict.written.contains(holder) || !self.is_first_change(table.tree, holder) {
             return Err(second_change());

@@ -442,7 +442,7 @@ fn parent_deferral(constraint: &Constraint, is_update: bool) -> Deferral {
     }
 }
 
-fn same(ty: Oid, one: &Datum, other: &Datum) -> bool {
+pub(super) fn same(ty: Oid, one: &Datum, other: &Datum) -> bool {
     match (one.is_null(), other.is_null()) {
         (true, true) => true,
         (false, false) => aegis_types::compare::equal(ty, one, other),

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aegis_storage::{RowLockOutcome, RowLockWait};
+use aegis_storage::{Row, RowLockMode, RowLockOutcome, RowLockWait};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 use async_trait::async_trait;
 
+use super::foreign_key::same;
 use super::recheck::{Traced, TracedTable};
 use super::row_locks::Around;
+use super::table::{TableAccess, position};
 use super::{Changes, ReturnedRows, RowLocks, serialization_failure};
 use crate::bound::{Distinct, Expr, JoinTree, KnownRow, MarkWait, Query, RowMark, RteKind};
 use crate::evaluate::{Evaluation, Program};
@@ -70,6 +72,7 @@ impl Changes<'_> {
                 (_, None) => return Ok(None),
                 (Some(seen), Some(now)) if seen.value == now.value => {}
                 _ if self.txn.has_changed(mark.table.tree, key)? => return Ok(None),
+                (Some(_), Some(now)) if self.keeps_key(mark, key, &now)? => {}
                 (_, Some(_)) if !self.rechecks() => {
                     return Err(serialization_failure("update"));
                 }
@@ -119,6 +122,7 @@ impl Changes<'_> {
             match cancel.wait(lock).await.map_err(|error| mark.named(error))? {
                 RowLockOutcome::Unchanged => {}
                 RowLockOutcome::Skipped => return Ok(None),
+                RowLockOutcome::Changed(Some(now)) if self.keeps_key(mark, key, &now)? => {}
                 RowLockOutcome::Changed(_) if !self.rechecks() => {
                     return Err(serialization_failure("update"));
                 }
@@ -130,6 +134,23 @@ impl Changes<'_> {
             }
         }
         Ok(Some(newest))
+    }
+
+    /// Whether a lock of a row's key alone is no matter of how the row has changed: then it is given
+    /// as the statement's snapshot has it, even at REPEATABLE READ, as in PostgreSQL. What deletes
+    /// a row or changes one of its keys counts.
+    fn keeps_key(&self, mark: &Mark, key: &[u8], now: &Row) -> SqlResult<bool> {
+        if mark.mark.mode != RowLockMode::ForKeyShare {
+            return Ok(false);
+        }
+        let Some(seen) = self.context.view.get(mark.table.tree, key)? else {
+            return Ok(false);
+        };
+        let table = TableAccess::new(&mark.table.relation, self.context)?;
+        let (seen, now) = (table.layout.decode(&seen.value)?, table.layout.decode(&now.value)?);
+        let referable = table.indexes.iter().filter(|index| index.is_referable());
+        let mut places = referable.flat_map(|index| &index.columns).map(|number| position(*number));
+        Ok(places.all(|at| same(table.layout.column_type(at).oid, &seen[at], &now[at])))
     }
 }
 
