@@ -170,6 +170,7 @@ impl Session {
     /// 40001
     pub async fn end_rows(&self) -> SqlResult<()> {
         if let Some(block) = &self.block
+            && block.isolation == ast::IsolationLevel::Serializable
             && let Some(txn) = block.txn.lock().await.as_ref()
             && txn.has_writes()
         {
