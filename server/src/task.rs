@@ -20,7 +20,6 @@ where
 }
 
 /// Starts a task on a runtime. A panic in it ends it alone; the handle tells.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn spawn_on<F>(runtime: &Handle, name: &'static str, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
