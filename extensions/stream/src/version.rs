@@ -66,8 +66,10 @@ pub(crate) fn count_for_writing(
 /// How many messages of a key a view shows, and the last one's offset, -1 for none.
 pub(crate) fn count_in(view: &ReadView, stream: &Stream, name: &str) -> SqlResult<(i64, i64)> {
     let prefix = key_prefix(name)?;
+    // What a transaction has numbered or trimmed may be taken back: it is nobody else's to know.
+    let is_own = stream.keys.iter().any(|tree| view.has_written(tree));
     let known = stream.counts.0.lock().get(&prefix).cloned();
-    let known = match known.filter(|known| known.seq <= view.seq()) {
+    let known = match known.filter(|known| !is_own && known.seq <= view.seq()) {
         // Messages go in the order in which they came.
         Some(known) if view.get_in(&stream.keys, &known.first)?.is_some() => Some(known),
         _ => None,
@@ -102,7 +104,7 @@ pub(crate) fn count_in(view: &ReadView, stream: &Stream, name: &str) -> SqlResul
         count.last_offset = offset;
     }
     let found = (count.messages, count.last_offset);
-    if count.messages >= REMEMBERED_MIN && prefix.len() <= KEY_BYTES_MAX {
+    if !is_own && count.messages >= REMEMBERED_MIN && prefix.len() <= KEY_BYTES_MAX {
         let mut counts = stream.counts.0.lock();
         if counts.len() >= KEYS_MAX {
             counts.clear();
