@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aegis_catalog::snapshot::BOOTSTRAP_ROLE;
 use aegis_sql::engine::{Engine, SCHEMA, engines};
-use aegis_types::{Datum, SqlError, SqlResult, SqlState};
+use aegis_types::{Array, Datum, SqlError, SqlResult, SqlState};
 use tracing::warn;
 
 use crate::cancel::StopHandle;
@@ -76,6 +76,20 @@ impl Instance {
             format!("SET lock_timeout = '5s'; CREATE EXTENSION IF NOT EXISTS {SCHEMA}");
         self.run_within(database, "engines", &statements).await.map(drop)
     }
+
+    /// Runs the statements that are due, each for itself: one that has to wait for others is left for
+    /// later, and keeps none of the rest from being run.
+    async fn do_due(self: &Arc<Self>, database: &str, due: &Array) {
+        for statement in due.elements.iter().map(Datum::as_text) {
+            let statements = format!("SET lock_timeout = '200ms'; {statement}");
+            match self.run_within(database, "engines", &statements).await {
+                Err(error) if error.code() != SqlState::LockNotAvailable => {
+                    warn!(database, statement, %error, "a chore is left for later");
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
 }
 
 async fn run_all(session: &mut Session, text: &str) -> SqlResult<Option<Datum>> {
@@ -118,21 +132,13 @@ pub async fn do_chores(instance: Arc<Instance>, shutdown: Shutdown) {
                     if shutdown.has_begun() {
                         return;
                     }
-                    let mut done = instance.run_within(&database, "engines", chore).await;
-                    if let Ok(Some(Datum::Text(statement))) = &done {
-                        // Nobody waits long for a chore: it is tried again.
-                        let statement = format!("SET lock_timeout = '200ms'; {statement}");
-                        done = instance.run_within(&database, "engines", &statement).await;
+                    match instance.run_within(&database, "engines", chore).await {
+                        Ok(Some(Datum::Bool(true))) => continue,
+                        Ok(Some(Datum::Array(due))) => instance.do_due(&database, &due).await,
+                        Ok(_) => {}
+                        Err(error) => warn!(database, chore, %error, "a chore is left for later"),
                     }
-                    match done {
-                        Ok(Some(Datum::Bool(true))) => {}
-                        Ok(_) => break,
-                        Err(error) if error.code() == SqlState::LockNotAvailable => break,
-                        Err(error) => {
-                            warn!(database, chore, %error, "a chore is left for later");
-                            break;
-                        }
-                    }
+                    break;
                 }
             }
         }

@@ -140,8 +140,8 @@ pub trait Engine: Send + Sync {
     fn rows(&self, call: &EngineCall<'_>) -> SqlResult<Values>;
 
     /// Queries that are run now and then in every database that has its relations. Each does a
-    /// bounded amount of work, and says with `true` that there is more, or with a text which statement
-    /// is due.
+    /// bounded amount of work, and says with `true` that there is more, or with an array of texts which
+    /// statements are due.
     fn chores(&self) -> &'static [&'static str] {
         &[]
     }

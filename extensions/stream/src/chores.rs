@@ -2,6 +2,7 @@
 //! come, ids are forgotten after their window, and what belonged to streams that are gone goes too.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use aegis_catalog::IndexBody;
 use aegis_catalog::access::Privilege;
@@ -11,7 +12,7 @@ use aegis_storage::{
     Block, Direction, KeyRange, ReadView, RowLockMode, RowLockOutcome, RowLockWait, TreeId, Trees,
 };
 use aegis_types::functions::quote_ident;
-use aegis_types::{Datum, SqlResult};
+use aegis_types::{Array, Datum, SqlResult, type_oid};
 
 use crate::known::{Known, Own, Stream, is_stream};
 use crate::message::Message;
@@ -84,21 +85,25 @@ fn trim_tree(
     Ok(removed)
 }
 
-/// `stream_due`: the statement that moves a stream's messages on to a new tree, or drops trees whose
-/// messages it keeps no longer; NULL where none is due.
-pub(crate) fn due_rotation(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
+/// `stream_due`: the statements that move streams' messages on to new trees, or drop trees whose
+/// messages they keep no longer; NULL where none is due.
+pub(crate) fn due_rotations(known: &Known, call: &EngineCall<'_>) -> SqlResult<Datum> {
     let (catalog, view) = (&call.context.catalog, &call.context.view);
     let now = time_of(view);
+    let mut statements = Vec::new();
     for relation in catalog.relations_of(call.context.database).filter(|it| is_stream(it)) {
         let stream = known.stream(call.context, relation.oid)?;
         let Some(body) = relation.as_table() else { continue };
         if retention::is_due(&stream, body, view, now)? {
             let schema = catalog.schema_name(relation.schema).unwrap_or_default();
             let (schema, name) = (quote_ident(schema), quote_ident(&relation.name));
-            return Ok(Datum::text(format!("ALTER STREAM {schema}.{name} ROTATE")));
+            statements.push(Datum::text(format!("ALTER STREAM {schema}.{name} ROTATE")));
         }
     }
-    Ok(Datum::Null)
+    if statements.is_empty() {
+        return Ok(Datum::Null);
+    }
+    Ok(Datum::Array(Arc::new(Array::one_dimensional(type_oid::TEXT, statements))))
 }
 
 /// `stream_sweep`: whether there is more to do.

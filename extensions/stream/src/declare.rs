@@ -147,7 +147,7 @@ pub(crate) static FUNCTIONS: &[Declaration] = &[
         "table(partition integer, next_offset bigint)",
         true,
     ),
-    Declaration::stable("stream_due", "", "text", true),
+    Declaration::stable("stream_due", "", "text[]", true),
     Declaration::volatile("stream_sweep", "max_messages integer = 1000", "boolean", true),
 ];
 

@@ -127,7 +127,7 @@ impl Engine for Streams {
             "stream_seek" => group::seek(known, call),
             "stream_ack" => acknowledge::acknowledge(known, call),
             "stream_nack" => acknowledge::refuse(known, call),
-            "stream_due" => chores::due_rotation(known, call),
+            "stream_due" => chores::due_rotations(known, call),
             "stream_sweep" => chores::sweep(known, call),
             name => Err(SqlError::internal(format!("no function {name}"))),
         }

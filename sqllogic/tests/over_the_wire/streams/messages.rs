@@ -192,39 +192,82 @@ fn retention_keeps_up_with_publishers() {
     run(&mut client, "CREATE STREAM bounded PARTITIONS 2 WITH (retention_bytes = 262144)");
     let gaps = "SELECT count(*) FROM (SELECT partition FROM bounded GROUP BY partition \
                 HAVING count(*) <> max(\"offset\") - min(\"offset\") + 1) AS gap";
-    let published = std::sync::atomic::AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for publisher in 0..PUBLISHERS {
-            let (mut client, published) = (server.connect(), &published);
-            scope.spawn(move || {
-                for batch in 0..BATCHES {
-                    let publish = format!(
-                        "INSERT INTO bounded (key, payload) \
-                         SELECT 'k{publisher}', to_jsonb(repeat('x', 1000)) FROM generate_series(1, 20)"
-                    );
-                    run(&mut client, &publish);
-                    if batch % 10 == 9 {
-                        run(&mut client, "ALTER STREAM bounded ROTATE");
-                    }
-                    published.fetch_add(20, std::sync::atomic::Ordering::SeqCst);
+        let publish = |publisher: u64, mut client: super::Client| {
+            let publish = format!(
+                "INSERT INTO bounded (key, payload) \
+                 SELECT 'k{publisher}', to_jsonb(repeat('x', 1000)) FROM generate_series(1, 20)"
+            );
+            for batch in 0..BATCHES {
+                run(&mut client, &publish);
+                if batch % 10 == 9 {
+                    run(&mut client, "ALTER STREAM bounded ROTATE");
                 }
-            });
-        }
-        while published.load(std::sync::atomic::Ordering::SeqCst) < PUBLISHERS * BATCHES * 20 {
+            }
+        };
+        let publishers: Vec<_> = (0..PUBLISHERS)
+            .map(|publisher| (publisher, server.connect()))
+            .map(|(publisher, client)| scope.spawn(move || publish(publisher, client)))
+            .collect();
+        while !publishers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
             assert_eq!(number(&mut client, gaps), 0, "between the first and the last kept");
         }
     });
     let next = "SELECT sum(next_offset) FROM stream_info('bounded')";
     assert_eq!(number(&mut client, next), PUBLISHERS * BATCHES * 20, "each has its offset");
     // What is closed goes whole, and the trees of a burst are large: as long as messages come, they go.
-    let batch = "INSERT INTO bounded (payload) \
-                 SELECT to_jsonb(repeat('x', 1000)) FROM generate_series(1, 20)";
-    let within = "SELECT sum(length(payload::text)) < 2 * 262144 FROM bounded";
-    while value(&mut client, within) != "t" {
-        run(&mut client, batch);
+    let size = "SELECT sum(length(payload::text)) FROM bounded";
+    for _ in 0..8 {
+        run(
+            &mut client,
+            "INSERT INTO bounded (payload) \
+                          SELECT to_jsonb(repeat('x', 1000)) FROM generate_series(1, 100)",
+        );
+        until(&mut client, "SELECT pg_catalog.stream_due() IS NULL");
     }
-    let kept = number(&mut client, "SELECT sum(length(payload::text)) FROM bounded");
-    assert!(kept > 200_000, "{kept} bytes are kept");
+    let kept = number(&mut client, size);
+    assert!((200_000..2 * 262_144).contains(&kept), "{kept} bytes are kept");
+}
+
+/// Streams whose publishers never rest do not keep the others from being kept within their bounds.
+#[test]
+fn retention_reaches_every_stream() {
+    const BUSY: usize = 3;
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let mut client = server.connect();
+    let names: Vec<String> = (0..=BUSY).map(|nth| format!("s{nth}")).collect();
+    for name in &names {
+        run(&mut client, &format!("CREATE STREAM {name} WITH (retention_bytes = 262144)"));
+    }
+    let is_quiet = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let publish = |name: &str, client: &mut super::Client| {
+            run(
+                client,
+                &format!(
+                    "INSERT INTO {name} (payload) \
+                 SELECT to_jsonb(repeat('x', 1000)) FROM generate_series(1, 100)"
+                ),
+            );
+        };
+        for name in &names[..BUSY] {
+            let (mut client, is_quiet) = (server.connect(), &is_quiet);
+            scope.spawn(move || {
+                while !is_quiet.load(std::sync::atomic::Ordering::SeqCst) {
+                    publish(name, &mut client);
+                }
+            });
+        }
+        let others = &names[BUSY];
+        for _ in 0..3 {
+            publish(others, &mut client);
+            let due =
+                format!("SELECT pg_catalog.stream_due()::text NOT LIKE '%{others} %' IS NOT FALSE");
+            until(&mut client, &due);
+        }
+        is_quiet.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
 }
 
 /// Filters on the time of publishing are bounds of the key, and find what reading everything finds,
