@@ -79,16 +79,23 @@ impl Instance {
 
     /// Runs the statements that are due, each for itself: one that has to wait for others is left for
     /// later, and keeps none of the rest from being run.
-    async fn do_due(self: &Arc<Self>, database: &str, due: &Array) {
+    async fn do_due(self: &Arc<Self>, database: &str, due: &Array, shutdown: &Shutdown) {
         for statement in due.elements.iter().map(Datum::as_text) {
+            if shutdown.has_begun() {
+                return;
+            }
             let statements = format!("SET lock_timeout = '200ms'; {statement}");
-            match self.run_within(database, "engines", &statements).await {
-                Err(error) if error.code() != SqlState::LockNotAvailable => {
-                    warn!(database, statement, %error, "a chore is left for later");
-                }
-                Ok(_) | Err(_) => {}
+            if let Err(error) = self.run_within(database, "engines", &statements).await {
+                leave_for_later(database, statement, &error);
             }
         }
+    }
+}
+
+/// Nobody waits long for a chore: it is tried again, and whoever held it up need not be told.
+fn leave_for_later(database: &str, chore: &str, error: &SqlError) {
+    if error.code() != SqlState::LockNotAvailable {
+        warn!(database, chore, %error, "a chore is left for later");
     }
 }
 
@@ -134,9 +141,11 @@ pub async fn do_chores(instance: Arc<Instance>, shutdown: Shutdown) {
                     }
                     match instance.run_within(&database, "engines", chore).await {
                         Ok(Some(Datum::Bool(true))) => continue,
-                        Ok(Some(Datum::Array(due))) => instance.do_due(&database, &due).await,
+                        Ok(Some(Datum::Array(due))) => {
+                            instance.do_due(&database, &due, &shutdown).await;
+                        }
                         Ok(_) => {}
-                        Err(error) => warn!(database, chore, %error, "a chore is left for later"),
+                        Err(error) => leave_for_later(&database, chore, &error),
                     }
                     break;
                 }
