@@ -169,6 +169,7 @@ impl<'a> Connection<'a> {
             let shutdown = self.socket.shutdown.clone();
             let idle = self.idle_timeout();
             let mailbox = self.listens_now().then(|| self.session.mailbox());
+            self.socket.look_out();
             let more = tokio::select! {
                 biased;
                 more = self.socket.read() => more,

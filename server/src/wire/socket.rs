@@ -5,10 +5,15 @@
 //! them grow to.
 
 use std::io;
-use std::time::Duration;
+use std::mem::MaybeUninit;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::frame::{self, Frame, FrameError};
 use super::output::Output;
@@ -19,13 +24,41 @@ use crate::tls::{Prefixed, TlsServer, TlsSession};
 /// How much room a read is given: at first, and once the client sends so much at a time.
 const READ_BYTES: std::ops::RangeInclusive<usize> = 512..=READ_AHEAD_BYTES;
 
+/// How long a client that asked just now is looked out for: a few times what a client on the same
+/// machine takes.
+const LOOK_OUT: Duration = Duration::from_micros(50);
+
+/// How many waits are not preceded by looking out, after that was in vain.
+const WAITS_AFTER_VAIN: u8 = 8;
+
 /// How long the last words to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a connection runs over.
-pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Whether there is something to read, or an end to notice, without waiting.
+    fn has_news(&self) -> bool;
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
+impl Transport for TcpStream {
+    fn has_news(&self) -> bool {
+        let seen = SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
+        !matches!(seen, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl Transport for TlsStream<Prefixed<Box<dyn Transport>>> {
+    fn has_news(&self) -> bool {
+        self.get_ref().0.rest.has_news()
+    }
+}
+
+/// What stands in while a transport becomes another.
+impl Transport for tokio::io::Empty {
+    fn has_news(&self) -> bool {
+        true
+    }
+}
 
 /// A socket and its buffers.
 pub(crate) struct Socket {
@@ -33,6 +66,8 @@ pub(crate) struct Socket {
     input: BytesMut,
     /// The room that the next read is given.
     read_bytes: usize,
+    /// Waits left that are not preceded by looking out.
+    not_looked_out: u8,
     /// The client has closed its side, or reading failed.
     ended: bool,
     pub(crate) output: Output,
@@ -48,6 +83,7 @@ impl Socket {
             transport,
             input: BytesMut::new(),
             read_bytes: *READ_BYTES.start(),
+            not_looked_out: 0,
             ended: false,
             output: Output::default(),
             shutdown,
@@ -90,6 +126,32 @@ impl Socket {
     /// Whether bytes have come that no frame has taken yet.
     pub(crate) fn has_input(&self) -> bool {
         !self.input.is_empty()
+    }
+
+    /// Looks out for more bytes for a moment before the thread sleeps: a client that asks again at once
+    /// is answered without waking anyone. Only where no other session is served, and a core is left for
+    /// the client.
+    pub(crate) fn look_out(&mut self) {
+        static HAS_CORES: LazyLock<bool> =
+            LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1));
+        if self.not_looked_out > 0 {
+            self.not_looked_out -= 1;
+            return;
+        }
+        if !*HAS_CORES || !aegis_storage::serves_one_session() {
+            return;
+        }
+        let begun = Instant::now();
+        while !self.transport.has_news() {
+            if begun.elapsed() > LOOK_OUT {
+                self.not_looked_out = WAITS_AFTER_VAIN;
+                return;
+            }
+            // A question to the kernel costs more than these.
+            for _ in 0..20 {
+                std::hint::spin_loop();
+            }
+        }
     }
 
     /// Waits for more bytes; whether any came. Dropping the future loses nothing.

@@ -59,6 +59,8 @@ fn the_stream_of_changes_makes_the_same_tables_again() {
 fn change_at_random(client: &mut Client, session: u64, statements: u64, seed: u64) {
     let mut random = Random::new(seed);
     let (mut left, mut mark) = (statements, session * 1_000_000);
+    // They deadlock often, and a second each would be most of the test's time.
+    run(client, "SET deadlock_timeout = '10ms'");
     while left > 0 {
         run(client, "BEGIN");
         let (mut is_well, mut has_savepoint) = (true, false);
