@@ -69,10 +69,6 @@ impl ServerState for NoServer {
         }]
     }
 
-    fn plan_cache(&self) -> super::PlanCacheRow {
-        super::PlanCacheRow::default()
-    }
-
     fn locks(&self) -> Vec<LockReport> {
         let waiter = |object, behind| LockReport {
             object,

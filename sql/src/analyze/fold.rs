@@ -269,11 +269,11 @@ impl Folder<'_> {
             }
             Expr::Relabel { arg, ty, .. } => {
                 // A domain may refuse the value, and a row knows its type.
-                ty.oid < Oid::FIRST_USER && constant(arg).is_some()
+                !ty.oid.is_described_type() && constant(arg).is_some()
             }
             Expr::Collate { .. } => false,
             Expr::ConvertViaText { arg, ty, .. } => {
-                if ty.oid < Oid::FIRST_USER && matches!(constant(arg), Some(Datum::Null)) {
+                if !ty.oid.is_described_type() && matches!(constant(arg), Some(Datum::Null)) {
                     *expr = null(expr.ty());
                     return Ok(());
                 }
