@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use aegis_types::builtin::{FunctionRow, Implementation, Volatility, builtins};
-use aegis_types::{Datum, Oid, SqlResult, TypeRef, type_oid};
+use aegis_types::{Datum, SqlResult, TypeRef, type_oid};
 
 use super::implication::same_expression;
 use super::walk::children_mut;

@@ -304,7 +304,8 @@ impl Ddl<'_> {
     }
 
     pub(super) fn set_type_owner(&mut self, ty: &UserType, owner: Oid) -> SqlResult<()> {
-        self.put(Descriptor::Type(Arc::new(UserType { owner, ..ty.clone() })))
+        self.put(Descriptor::Type(Arc::new(UserType { owner, ..ty.clone() })))?;
+        self.pass_privileges(Kind::Type, ty.oid, ty.owner, owner)
     }
 
     /// `DROP TYPE`, `DROP DOMAIN`
