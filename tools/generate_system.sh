@@ -13,12 +13,21 @@ system="c.relnamespace in ('pg_catalog'::regnamespace, 'information_schema'::reg
 ask "select c.oid, nspname, relname, relkind, relisshared, c.reltype, t.typarray
      from pg_class c join pg_namespace n on n.oid = relnamespace join pg_type t on t.oid = c.reltype
      where $system order by 2, 3" > relations.tsv
-# Domains of information_schema are given as what they are over, as RowDescription gives them.
-ask "select c.oid, attname, coalesce(nullif(typbasetype, 0), atttypid),
-            case when typbasetype <> 0 then typtypmod else atttypmod end, attndims, attnotnull,
-            attcollation
-     from pg_class c join pg_attribute a on a.attrelid = c.oid join pg_type t on t.oid = atttypid
+ask "select c.oid, attname, atttypid, atttypmod, attndims, attnotnull, attcollation
+     from pg_class c join pg_attribute a on a.attrelid = c.oid
      where $system and attnum > 0 and not attisdropped order by c.oid, attnum" > columns.tsv
+# The domains by which information_schema gives the standard's types. A collation is given where it is
+# not that of the type beneath.
+ask "select d.oid, d.typname, d.typarray, d.typbasetype, d.typtypmod,
+            coalesce(nullif(d.typcollation, b.typcollation), 0), d.typdefault
+     from pg_type d join pg_type b on b.oid = d.typbasetype
+     where d.typnamespace = 'information_schema'::regnamespace order by d.oid" > domains.tsv
+# Their checks as they are written: what is shown of IN does not read as IN again.
+ask "select contypid, oid, conname, case conname when 'yes_or_no_check' then 'VALUE IN (''YES'', ''NO'')'
+            else pg_get_expr(conbin, 0) end
+     from pg_constraint
+     where connamespace = 'information_schema'::regnamespace and contypid <> 0
+     order by contypid, conname" > domain_checks.tsv
 
 rows() { # RELATION CONDITION: in the text form of COPY, reg types as numbers
     local list

@@ -779,6 +779,9 @@ pub enum TypeBody {
 pub struct DomainBody {
     /// The type beneath, which may be a domain.
     pub base: TypeRef,
+    /// `COLLATE`, where it is not that of the type beneath.
+    #[serde(default)]
+    pub collation: Option<Collation>,
     /// Whether NULL is refused.
     pub not_null: bool,
     /// What a column of it gets, as SQL.

@@ -32,6 +32,17 @@ pub static EXTENSIONS: &[KnownExtension] = &[
         script: &["CREATE SCHEMA aegis", "GRANT USAGE ON SCHEMA aegis TO PUBLIC"],
     },
     KnownExtension {
+        name: "aegis_stat",
+        version: "1.0",
+        comment: "what the server counts of itself and PostgreSQL has no view for",
+        trusted: false,
+        script: &[
+            "CREATE VIEW @extschema@.aegis_stat_plan_cache AS \
+             SELECT * FROM @extschema@.aegis_stat_plan_cache()",
+            "GRANT SELECT ON @extschema@.aegis_stat_plan_cache TO PUBLIC",
+        ],
+    },
+    KnownExtension {
         name: "pg_stat_statements",
         version: "1.10",
         comment: "track planning and execution statistics of all SQL statements executed",

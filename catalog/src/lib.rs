@@ -10,6 +10,7 @@ pub mod access;
 pub mod store;
 pub mod system;
 pub mod engine;
+pub mod standard;
 pub mod extension;
 
 pub use descriptor::*;

@@ -14,7 +14,7 @@ use crate::descriptor::{
     Comment, Database, DefaultPrivileges, Descriptor, Extension, Function, Membership, Privileges,
     Relation, Role, RoleSettings, Schema, Statistics, TypeBody, UserType,
 };
-use crate::engine;
+use crate::{engine, standard};
 
 pub use aegis_types::builtin::{INFORMATION_SCHEMA, PG_CATALOG};
 
@@ -392,10 +392,10 @@ impl CatalogSnapshot {
         self.extensions.values().filter(move |extension| extension.database == database)
     }
 
-    /// The type of a user with this OID.
+    /// The type of a user with this OID, or the domain of `information_schema`.
     #[must_use]
     pub fn user_type(&self, oid: Oid) -> Option<&Arc<UserType>> {
-        self.types.get(&oid)
+        self.types.get(&oid).or_else(|| standard::domain(oid))
     }
 
     /// The type beneath all domains, with the modifier that it has there.
@@ -407,13 +407,53 @@ impl CatalogSnapshot {
         ty
     }
 
-    /// The type of a user that this is the array type over.
+    /// `typlen`: the bytes that a value takes in PostgreSQL, -1 where they differ.
     #[must_use]
-    pub fn user_type_of_array(&self, array: Oid) -> Option<&Arc<UserType>> {
-        self.type_arrays.get(&array).and_then(|oid| self.types.get(oid))
+    pub fn type_length(&self, oid: Oid) -> i16 {
+        if let Some(row) = builtins().type_row(oid) {
+            return row.length;
+        }
+        match self.user_type(oid).map(|ty| &ty.body) {
+            Some(TypeBody::Enum(_)) => 4,
+            Some(TypeBody::Domain(body)) => self.type_length(body.base.oid),
+            Some(TypeBody::Composite(_)) | None => -1,
+        }
     }
 
-    /// The types of a database, by OID.
+    /// `typcollation`: that of the type beneath where a domain has none of its own, and that of its
+    /// element for an array.
+    #[must_use]
+    pub fn type_collation(&self, oid: Oid) -> Oid {
+        if let Some(row) = builtins().type_row(oid) {
+            return row.collation;
+        }
+        if let Some(element) = self.element_of(oid) {
+            return self.type_collation(element);
+        }
+        match self.user_type(oid).map(|ty| &ty.body) {
+            Some(TypeBody::Domain(body)) => match body.collation {
+                Some(collation) => collation.oid(),
+                None => self.type_collation(body.base.oid),
+            },
+            _ => Oid::NONE,
+        }
+    }
+
+    /// The type of a user that this is the array type over, or the domain of `information_schema`.
+    #[must_use]
+    pub fn user_type_of_array(&self, array: Oid) -> Option<&Arc<UserType>> {
+        let own = self.type_arrays.get(&array).and_then(|oid| self.types.get(oid));
+        own.or_else(|| standard::domain_of_array(array))
+    }
+
+    /// The domains of `information_schema`, and the types of a database, by OID.
+    pub fn types_of(&self, database: Oid) -> impl Iterator<Item = &Arc<UserType>> {
+        standard::domains()
+            .map(|domain| -> &Arc<UserType> { domain })
+            .chain(self.user_types_of(database))
+    }
+
+    /// The types that users of a database made, by OID.
     pub fn user_types_of(&self, database: Oid) -> impl Iterator<Item = &Arc<UserType>> {
         self.types.values().filter(move |ty| ty.database == database)
     }
@@ -431,6 +471,9 @@ impl CatalogSnapshot {
     pub fn type_named(&self, schema: Oid, name: &str) -> Option<Oid> {
         if let Some(found) = self.type_names.get(&schema).and_then(|names| names.get(name)) {
             return Some(*found);
+        }
+        if let Some(found) = standard::type_named(schema, name) {
+            return Some(found);
         }
         let row_type = |name: &str| {
             self.relation_named(schema, name).filter(|relation| relation.row_type.is_some())

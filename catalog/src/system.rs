@@ -142,9 +142,6 @@ pub trait ServerState {
     /// What transactions hold and wait for.
     fn locks(&self) -> Vec<aegis_storage::LockReport>;
 
-    /// What is known of the cache of statements.
-    fn plan_cache(&self) -> PlanCacheRow;
-
     /// What a table has been through.
     fn table_activity(&self, table: &Relation) -> TableActivityRow;
 
@@ -165,19 +162,6 @@ pub struct TableActivityRow {
     pub analyze_count: i64,
     /// `autoanalyze_count`
     pub autoanalyze_count: i64,
-}
-
-/// The row of `aegis_stat_plan_cache`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlanCacheRow {
-    /// Statements that were found ready.
-    pub hits: u64,
-    /// Statements that were not.
-    pub misses: u64,
-    /// Templates that had to go.
-    pub evictions: u64,
-    /// Templates that are there.
-    pub entries: u64,
 }
 
 /// A row of `pg_settings`.
@@ -352,14 +336,6 @@ impl SystemRelation {
 /// Computes the rows of a relation.
 pub type RowsFunction = fn(&SystemContext<'_>) -> Vec<Vec<Datum>>;
 
-/// `aegis_stat_plan_cache`: how often texts that come again are found ready.
-fn plan_cache(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
-    let counts = context.server.plan_cache();
-    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let PlanCacheRow { hits, misses, evictions, entries } = counts;
-    vec![row![count(hits), count(misses), count(evictions), count(entries)]]
-}
-
 /// There is nothing of this kind.
 fn none(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     Vec::new()
@@ -367,7 +343,6 @@ fn none(_: &SystemContext<'_>) -> Vec<Vec<Datum>> {
 
 /// Which relations exist here.
 static RELATIONS: &[(&str, RowsFunction)] = &[
-    ("pg_catalog.aegis_stat_plan_cache", plan_cache),
     ("pg_catalog.pg_aggregate", pg_aggregate::rows),
     ("pg_catalog.pg_am", |_| stored::rows("pg_am")),
     ("pg_catalog.pg_amop", |_| stored::rows("pg_amop")),

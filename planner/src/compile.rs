@@ -339,7 +339,7 @@ fn vectorized(expr: &Expr, layout: &Layout) -> Option<Scalar> {
         Expr::Collate { arg, .. } => return vectorized(arg, layout),
         Expr::Relabel { arg, ty, .. }
             if kind(arg.ty().oid) == kind(ty.oid)
-                && (ty.oid < aegis_types::Oid::FIRST_USER || ty.oid == arg.ty().oid) =>
+                && (!ty.oid.is_described_type() || ty.oid == arg.ty().oid) =>
         {
             let inner = vectorized(arg, layout)?;
             match inner.node {

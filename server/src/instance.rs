@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use crate::auth::Authentication;
 use crate::auto_analyze::{Analyzing, AutoAnalyzeOptions};
 use crate::cancel::StopHandle;
+use crate::exported::ExportedSnapshots;
 use crate::notify::NotificationHub;
 use crate::statement_cache::StatementCache;
 use crate::statement_statistics::{StatementStatistics, StatisticsOptions};
@@ -88,6 +89,8 @@ pub struct Instance {
     pub(crate) statistics: StatementStatistics,
     /// What tables have been through.
     pub(crate) table_activity: TableActivity,
+    /// Snapshots for others to see the same.
+    pub(crate) exported: ExportedSnapshots,
     /// What is being analyzed without being asked for.
     pub(crate) analyzing: Analyzing,
     auto_analyze: Mutex<AutoAnalyzeOptions>,
@@ -247,6 +250,7 @@ impl Instance {
             settings: OnceLock::new(),
             statistics: StatementStatistics::default(),
             table_activity: TableActivity::default(),
+            exported: ExportedSnapshots::default(),
             analyzing: Analyzing::default(),
             auto_analyze: Mutex::default(),
             disk: disk.clone(),

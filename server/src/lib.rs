@@ -19,6 +19,7 @@ pub mod session;
 pub mod notify;
 mod statement_cache;
 mod table_activity;
+mod exported;
 pub mod auto_analyze;
 pub mod statement_statistics;
 pub mod instance;

@@ -23,6 +23,7 @@ use aegis_sql::engine::SCHEMA;
 use aegis_sql::explain::Measure;
 use aegis_sql::query_engine::{CancelFlag, RowStream};
 use aegis_sql::settings::{REPORTED, SessionSettings};
+use aegis_types::builtin::builtins;
 use aegis_types::{FormatSettings, Host, Oid, SqlError, SqlResult, SqlState, TypeRef};
 use parking_lot::Mutex;
 
@@ -36,8 +37,18 @@ pub struct ResultColumn {
     pub name: String,
     /// Its type.
     pub ty: TypeRef,
+    /// `typlen` of that.
+    pub length: i16,
     /// The relation and column that it shows unchanged.
     pub origin: Option<(Oid, i16)>,
+}
+
+impl ResultColumn {
+    /// A column of what a statement tells that reads no relation: its type is one of PostgreSQL's.
+    pub(crate) fn told(name: &str, ty: Oid) -> Self {
+        let length = builtins().type_row(ty).map_or(-1, |row| row.length);
+        Self { name: name.to_owned(), ty: TypeRef::plain(ty), length, origin: None }
+    }
 }
 
 /// A statement analyzed once, to be run many times.

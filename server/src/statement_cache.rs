@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aegis_catalog::CatalogSnapshot;
-use aegis_catalog::system::PlanCacheRow;
 use aegis_sql::template::{Lifted, Literal};
 use aegis_types::Oid;
 use parking_lot::Mutex;
@@ -23,6 +22,19 @@ const SHARDS: usize = 16;
 const ENTRIES_MAX: usize = 64;
 /// How many statements of one template, which differ in literals that are no parameters.
 const VARIANTS_MAX: usize = 4;
+
+/// What `aegis_stat_plan_cache` shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CacheCounts {
+    /// Statements that were found ready.
+    pub(crate) hits: u64,
+    /// Statements that were not.
+    pub(crate) misses: u64,
+    /// Templates that had to go.
+    pub(crate) evictions: u64,
+    /// Templates that are there.
+    pub(crate) entries: u64,
+}
 
 /// Which statement a text is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,9 +135,9 @@ impl StatementCache {
     }
 
     /// How well it does.
-    pub(crate) fn counts(&self) -> PlanCacheRow {
+    pub(crate) fn counts(&self) -> CacheCounts {
         let entries: usize = self.shards.iter().map(|shard| shard.lock().entries.len()).sum();
-        PlanCacheRow {
+        CacheCounts {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
             evictions: self.evictions.load(Ordering::Relaxed),

@@ -144,6 +144,8 @@ pub struct OutputColumn {
     pub ty: TypeRef,
     /// The type that clients see: of a domain, the one beneath.
     pub shown: TypeRef,
+    /// `typlen` of that.
+    pub length: i16,
     /// The relation and column that it shows unchanged.
     pub origin: Option<(Oid, i16)>,
 }
@@ -325,6 +327,7 @@ fn output_columns(catalog: &CatalogSnapshot, targets: &[Target]) -> Vec<OutputCo
             name: target.name.clone(),
             ty: target.expr.ty(),
             shown: catalog.base_type(target.expr.ty()),
+            length: catalog.type_length(catalog.base_type(target.expr.ty()).oid),
             origin: target.origin,
         })
         .collect()

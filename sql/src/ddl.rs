@@ -52,7 +52,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aegis_catalog::snapshot::{PG_CLASS, PG_DATABASE, PG_NAMESPACE, PG_PROC};
+use aegis_catalog::snapshot::{PG_CLASS, PG_DATABASE, PG_NAMESPACE, PG_PROC, PG_TYPE};
 use aegis_catalog::{Descriptor, DescriptorKey, Relation, store};
 use aegis_storage::{Store, Transaction};
 use aegis_types::{Host, Oid, SqlError, SqlResult, SqlState};
@@ -346,6 +346,7 @@ impl Ddl<'_> {
             DescriptorKey::Schema(oid) => (PG_NAMESPACE, oid),
             DescriptorKey::Database(oid) => (PG_DATABASE, oid),
             DescriptorKey::Function(oid) => (PG_PROC, oid),
+            DescriptorKey::Type(oid) => (PG_TYPE, oid),
             _ => return Ok(()),
         };
         let catalog = self.context.catalog.clone();

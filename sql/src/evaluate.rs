@@ -315,11 +315,11 @@ impl Compiler<'_> {
             }
             Expr::Relabel { arg, ty, .. } => {
                 let node = self.node(arg)?;
-                if ty.oid >= Oid::FIRST_USER && arg.ty().oid != ty.oid {
+                if ty.oid.is_described_type() && arg.ty().oid != ty.oid {
                     return Ok(Node::Domain(Box::new(node), ty.oid));
                 }
                 let (from, to) = (is_oid_like(arg.ty().oid), is_oid_like(ty.oid));
-                if from == to || arg.ty().oid >= Oid::FIRST_USER {
+                if from == to || arg.ty().oid.is_described_type() {
                     node
                 } else {
                     Node::Reinterpret(Box::new(node))
@@ -480,7 +480,7 @@ fn record_kind(fields: &[Expr], names: &[String], ty: TypeRef) -> RecordKind {
 /// What [`element_type`] could not know: the element type of an array type of users.
 #[must_use]
 pub fn actual_element(element: Oid, host: &dyn Host) -> Oid {
-    if element < Oid::FIRST_USER {
+    if !element.is_described_type() {
         return element;
     }
     match host.user_type(element) {

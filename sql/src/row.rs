@@ -356,7 +356,7 @@ fn write_fixed(datum: &Datum, out: &mut [u8]) {
 }
 
 fn write_variable(ty: Oid, datum: &Datum, out: &mut Vec<u8>) {
-    if ty >= Oid::FIRST_USER {
+    if ty.is_described_type() {
         return self_describing::write_any(datum, out);
     }
     match datum {
@@ -434,7 +434,7 @@ pub fn decode_datum(ty: TypeRef, bytes: &[u8]) -> SqlResult<Datum> {
         type_oid::NUMERIC => Datum::Numeric(Numeric::decode(bytes).map_err(|_| corrupted())?),
         type_oid::JSONB => Datum::Jsonb(Jsonb::from_bytes(bytes.into()).map_err(|_| corrupted())?),
         oid if is_oid_like(oid) => Datum::Oid(Oid(u32::from_le_bytes(array(bytes)?))),
-        oid if oid >= Oid::FIRST_USER => {
+        oid if oid.is_described_type() => {
             let mut rest = bytes;
             let datum = self_describing::read_any(&mut rest).filter(|_| rest.is_empty());
             datum.ok_or_else(corrupted)?

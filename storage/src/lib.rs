@@ -65,6 +65,8 @@ pub use store::{
     CatalogBuilder, CatalogChange, Clock, MemoryBudget, Store, StoreOptions, StoreStats,
 };
 pub use thread::{at_length, at_length_over, serves_one_session, serving};
-pub use transaction::{IsolationLevel, KeptSnapshot, Savepoint, Transaction, TxnOptions};
+pub use transaction::{
+    IsolationLevel, KeptSnapshot, Savepoint, SharedSnapshot, Transaction, TxnOptions,
+};
 pub use view::ReadView;
 pub use write_set::NumberedRow;

@@ -99,6 +99,10 @@ impl Drop for Serializable {
 #[derive(Debug)]
 pub struct KeptSnapshot(Option<Arc<Snapshot>>);
 
+/// What a transaction sees of what others have committed, for other transactions to see the same.
+#[derive(Clone, Debug)]
+pub struct SharedSnapshot(Arc<Snapshot>);
+
 /// A transaction. Dropping it rolls it back.
 #[derive(Debug)]
 pub struct Transaction {
@@ -304,6 +308,25 @@ impl Transaction {
     /// Sees again what was seen then: a statement goes on that others have run within.
     pub fn restore_snapshot(&mut self, kept: KeptSnapshot) {
         self.snapshot = kept.0;
+    }
+
+    /// The current snapshot, for others. Takes it if there is none yet. What the transaction itself
+    /// has written is no part of it.
+    pub fn share_snapshot(&mut self) -> Result<SharedSnapshot> {
+        self.snapshot().map(SharedSnapshot)
+    }
+
+    /// Sees what another transaction sees, instead of taking a snapshot. Refused (XX000) once there
+    /// is one, and wherever it would not be kept or proved: in READ COMMITTED, which takes one for
+    /// every statement, and in SERIALIZABLE, which watches from its own beginning on.
+    pub fn adopt_snapshot(&mut self, shared: SharedSnapshot) -> Result<()> {
+        if self.snapshot.is_some() || self.options.isolation != IsolationLevel::RepeatableRead {
+            return Err(StorageError::Internal(
+                "a snapshot is adopted before the first, in REPEATABLE READ".into(),
+            ));
+        }
+        self.snapshot = Some(shared.0);
+        Ok(())
     }
 
     /// The view over the current snapshot at the current command. Takes the snapshot if there is

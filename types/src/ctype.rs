@@ -71,6 +71,14 @@ impl Collation {
             .find(|collation| collation.name() == name)
     }
 
+    /// The collation with this OID.
+    #[must_use]
+    pub fn with_oid(oid: crate::Oid) -> Option<Self> {
+        [Self::Default, Self::C, Self::Posix, Self::UcsBasic, Self::Unicode]
+            .into_iter()
+            .find(|collation| collation.oid() == oid)
+    }
+
     /// Whose letters count, in a database of this `LC_CTYPE`.
     #[must_use]
     pub const fn ctype(self, database: Ctype) -> Ctype {

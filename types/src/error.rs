@@ -45,6 +45,8 @@ pub struct ErrorFields {
     pub routine: Option<&'static str>,
     /// Whether the session must end: severity FATAL instead of ERROR.
     pub fatal: bool,
+    /// Whether a client's mistake has the code XX000, as PostgreSQL has it.
+    pub uncoded: bool,
 }
 
 impl SqlError {
@@ -65,6 +67,7 @@ impl SqlError {
             constraint: None,
             routine: None,
             fatal: false,
+            uncoded: false,
         }))
     }
 
@@ -78,6 +81,14 @@ impl SqlError {
     #[must_use]
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(SqlState::InternalError, message)
+    }
+
+    /// `XX000` for a client's mistake to which PostgreSQL gives no code: nobody must look.
+    #[must_use]
+    pub fn uncoded(message: impl Into<String>) -> Self {
+        let mut error = Self::new(SqlState::InternalError, message);
+        error.0.uncoded = true;
+        error
     }
 
     /// With field `D`.

@@ -165,7 +165,7 @@ fn user_text_in(type_ref: TypeRef, text: &str, ctx: &EvalContext<'_>) -> SqlResu
 
 /// NULL in a field, which a domain may refuse.
 fn absent_field(type_ref: TypeRef, ctx: &EvalContext<'_>) -> SqlResult<Datum> {
-    if type_ref.oid >= Oid::FIRST_USER
+    if type_ref.oid.is_described_type()
         && let Some(UserType::Domain(_)) = ctx.host.user_type(type_ref.oid)
     {
         ctx.host.check_domain(type_ref.oid, &Datum::Null, ctx)?;
@@ -317,7 +317,7 @@ fn shown_type(type_oid: Oid, value: &Datum, ctx: &EvalContext<'_>) -> Oid {
         value,
         Datum::Bytea(_) | Datum::Oid(_) | Datum::Int8(_) | Datum::Text(_) | Datum::Array(_)
     );
-    if type_oid < Oid::FIRST_USER || !several {
+    if !type_oid.is_described_type() || !several {
         return type_oid;
     }
     match ctx.host.user_type(type_oid) {

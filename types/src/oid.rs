@@ -16,6 +16,15 @@ impl Oid {
     /// The first OID given to objects that users create.
     pub const FIRST_USER: Self = Self(16384);
 
+    /// Whether a type with this OID is described by the catalog, and not by the table of PostgreSQL's
+    /// own: a user's, a domain of `information_schema`, or the array over one of those. Their OIDs
+    /// are those that `initdb` of PostgreSQL 15 happens to give.
+    #[must_use]
+    pub const fn is_described_type(self) -> bool {
+        self.0 >= Self::FIRST_USER.0
+            || matches!(self.0, 13220 | 13221 | 13223..=13226 | 13231..=13234)
+    }
+
     /// Whether this names an object at all.
     #[must_use]
     pub const fn is_some(self) -> bool {

@@ -4,7 +4,7 @@
 use super::{Names, SystemContext, all};
 use crate::access::{Kind, Privilege};
 use crate::descriptor::{Constraint, Relation, RelationBody};
-use aegis_types::Oid;
+use aegis_types::{Collation, Oid};
 
 pub(super) mod character;
 pub(super) mod check_constraints;
@@ -27,6 +27,12 @@ pub(super) mod views;
 /// `yes_or_no`
 fn yes(condition: bool) -> &'static str {
     if condition { "YES" } else { "NO" }
+}
+
+/// The collation of a column or a domain, unless it is the database's: its schema and its name.
+fn collation(oid: Oid) -> Option<(&'static str, &'static str)> {
+    let known = Collation::with_oid(oid).filter(|collation| *collation != Collation::Default);
+    known.map(|collation| ("pg_catalog", collation.name()))
 }
 
 /// The name of a schema.

@@ -112,7 +112,7 @@ impl Attribute<'_> {
             match self.collation {
                 _ if self.dropped => Oid::NONE,
                 Some(collation) => collation,
-                None => form.map_or(Oid::NONE, |row| row.collation),
+                None => catalog.type_collation(self.ty.oid),
             },
             NULL,
             NULL,

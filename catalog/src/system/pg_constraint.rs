@@ -62,7 +62,7 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             rows.push(row(context, relation, constraint));
         }
     }
-    for ty in context.catalog().user_types_of(context.names.database) {
+    for ty in context.catalog().types_of(context.names.database) {
         let TypeBody::Domain(body) = &ty.body else { continue };
         rows.extend(body.checks.iter().map(|check| domain_row(ty, check)));
     }

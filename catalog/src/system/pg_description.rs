@@ -6,7 +6,8 @@ use aegis_types::{Datum, Oid};
 use super::SystemContext;
 use crate::descriptor::TypeBody;
 use crate::snapshot::{
-    PG_AUTHID, PG_CATALOG, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_LANGUAGE, PG_NAMESPACE, PG_TYPE,
+    PG_AUTHID, PG_CATALOG, PG_CLASS, PG_CONSTRAINT, PG_DATABASE, PG_EXTENSION, PG_LANGUAGE,
+    PG_NAMESPACE, PG_PROC, PG_TYPE,
 };
 
 const PG_AM: Oid = Oid(2601);
@@ -64,6 +65,13 @@ fn is_here(context: &SystemContext<'_>, class: Oid, object: Oid) -> bool {
                     .relations()
                     .filter_map(|relation| relation.as_table())
                     .any(|table| table.constraints.iter().any(|found| found.oid == object))
+        }
+        PG_EXTENSION => {
+            context.catalog().extension(object).is_some_and(|found| found.database == database)
+        }
+        PG_PROC => {
+            let own = context.catalog().user_function(object);
+            own.is_none_or(|found| found.database == database)
         }
         _ => true,
     }

@@ -40,7 +40,7 @@ pub(super) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
         };
         object.push(&mut rows);
     }
-    for ty in context.catalog().user_types_of(context.names.database) {
+    for ty in context.catalog().types_of(context.names.database) {
         rows.push(user_row(context, ty));
         rows.push(user_array_row(context, ty));
     }
@@ -174,7 +174,7 @@ fn kind(context: &SystemContext<'_>, ty: &UserType) -> Kind {
             Kind {
                 base: body.base,
                 not_null: body.not_null,
-                collation: row.map_or(Oid::NONE, |row| row.collation),
+                collation: context.catalog().type_collation(ty.oid),
                 default: [stored.map_or(NULL, Datum::text), shown.map_or(NULL, Datum::text)],
                 ..plain(b'd', row.map_or(b'U', |row| row.category), io)
             }
@@ -258,7 +258,7 @@ fn user_array_row(context: &SystemContext<'_>, ty: &UserType) -> Vec<Datum> {
         Oid::NONE,
         -1_i32,
         0_i32,
-        Oid::NONE,
+        context.catalog().type_collation(ty.oid),
         NULL,
         NULL,
         NULL,

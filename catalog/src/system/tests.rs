@@ -69,10 +69,6 @@ impl ServerState for NoServer {
         }]
     }
 
-    fn plan_cache(&self) -> super::PlanCacheRow {
-        super::PlanCacheRow::default()
-    }
-
     fn locks(&self) -> Vec<LockReport> {
         let waiter = |object, behind| LockReport {
             object,
@@ -304,7 +300,8 @@ fn rows_have_a_datum_of_the_right_type_for_every_column() {
         for row in (relation.rows)(&context) {
             assert_eq!(row.len(), relation.columns.len(), "{}", relation.name);
             for (value, column) in row.iter().zip(&relation.columns) {
-                assert!(fits(value, column.ty.oid), "{}.{}: {value:?}", relation.name, column.name);
+                let beneath = catalog.base_type(column.ty).oid;
+                assert!(fits(value, beneath), "{}.{}: {value:?}", relation.name, column.name);
             }
         }
     }

@@ -13,7 +13,9 @@ use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 use tokio::sync::Mutex;
 
 use super::cursor::HoldContext;
+use super::run::transaction_over;
 use super::{Outcome, Session};
+use crate::exported::{Export, Exported};
 use crate::notify::NotifyMark;
 
 /// A transaction, shared with the row locks of a running query.
@@ -38,6 +40,8 @@ pub(super) struct Block {
     /// Checks that wait for the commit.
     pub(super) deferred: Arc<DeferredChecks>,
     savepoints: Vec<NamedSavepoint>,
+    /// The snapshots that it has exported.
+    exports: Vec<Export>,
     /// The session's own changes of the catalog, not published yet.
     ddl: Vec<DdlChange>,
     /// The newest published catalog that `ddl` was last laid over, and the result.
@@ -130,6 +134,8 @@ impl Session {
             deadlock_timeout: deadlock_timeout.unwrap_or_default(),
         })?;
         self.settings.begin();
+        // What a statement that failed has given names to belongs to no later transaction.
+        drop(self.host.take_exports());
         self.block = Some(Block {
             txn: Arc::new(Mutex::new(Some(txn))),
             explicit,
@@ -141,6 +147,7 @@ impl Session {
             timestamp: self.statement_timestamp,
             deferred: Arc::default(),
             savepoints: Vec::new(),
+            exports: Vec::new(),
             ddl: Vec::new(),
             successor: None,
         });
@@ -155,11 +162,76 @@ impl Session {
         for setting in self.host.take_settings() {
             self.apply_setting(&setting.name, setting.value.as_deref(), setting.local).await?;
         }
+        self.export_snapshots().await?;
         if let Some(block) = &self.block
             && let Some(txn) = block.txn.lock().await.as_mut()
         {
             txn.next_command()?;
         }
+        Ok(())
+    }
+
+    /// Makes known what `pg_export_snapshot` has given names to.
+    async fn export_snapshots(&mut self) -> SqlResult<()> {
+        let names = self.host.take_exports();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let database = self.database;
+        let Some(block) = &mut self.block else { return Ok(()) };
+        if !block.savepoints.is_empty() {
+            return Err(SqlError::new(
+                SqlState::ActiveSqlTransaction,
+                "cannot export a snapshot from a subtransaction",
+            ));
+        }
+        let mut guard = block.txn.lock().await;
+        let snapshot = guard.as_mut().ok_or_else(transaction_over)?.share_snapshot()?;
+        for name in names {
+            let exported = Exported { snapshot: snapshot.clone(), database };
+            block.exports.push(self.instance.exported.add(name, exported));
+        }
+        Ok(())
+    }
+
+    /// `SET TRANSACTION SNAPSHOT`
+    pub(super) async fn import_snapshot(&mut self, name: &str) -> SqlResult<()> {
+        let database = self.database;
+        let Some(block) = &mut self.block else { return Ok(()) };
+        if block.has_snapshot || !block.savepoints.is_empty() {
+            return Err(SqlError::new(
+                SqlState::ActiveSqlTransaction,
+                "SET TRANSACTION SNAPSHOT must be called before any query",
+            ));
+        }
+        match block.isolation {
+            ast::IsolationLevel::RepeatableRead => {}
+            ast::IsolationLevel::Serializable => {
+                return Err(SqlError::unsupported("SET TRANSACTION SNAPSHOT in SERIALIZABLE"));
+            }
+            ast::IsolationLevel::ReadCommitted | ast::IsolationLevel::ReadUncommitted => {
+                return Err(SqlError::new(
+                    SqlState::FeatureNotSupported,
+                    "a snapshot-importing transaction must have isolation level SERIALIZABLE or \
+                     REPEATABLE READ",
+                ));
+            }
+        }
+        let exported = self.instance.exported.get(name).ok_or_else(|| {
+            SqlError::new(
+                SqlState::InvalidParameterValue,
+                format!("invalid snapshot identifier: \"{name}\""),
+            )
+        })?;
+        if exported.database != database {
+            return Err(SqlError::new(
+                SqlState::FeatureNotSupported,
+                "cannot import a snapshot from a different database",
+            ));
+        }
+        let mut guard = block.txn.lock().await;
+        guard.as_mut().ok_or_else(transaction_over)?.adopt_snapshot(exported.snapshot)?;
+        block.has_snapshot = true;
         Ok(())
     }
 
@@ -383,8 +455,10 @@ impl Session {
         };
         for mode in modes {
             match mode.kind {
+                // To say again what it is harms nothing, whenever it is said.
+                TransactionModeKind::Isolation(level) if level == block.isolation => {}
                 TransactionModeKind::Isolation(level) => {
-                    if block.has_snapshot && level != block.isolation {
+                    if block.has_snapshot {
                         return Err(SqlError::new(
                             SqlState::ActiveSqlTransaction,
                             "SET TRANSACTION ISOLATION LEVEL must be called before any query",
@@ -404,7 +478,13 @@ impl Session {
                     block.read_only = read_only;
                 }
                 // Snapshots here wait for nobody, so that there is nothing to defer.
-                TransactionModeKind::Deferrable(_) => {}
+                TransactionModeKind::Deferrable(_) if !block.has_snapshot => {}
+                TransactionModeKind::Deferrable(_) => {
+                    return Err(SqlError::new(
+                        SqlState::ActiveSqlTransaction,
+                        "SET TRANSACTION [NOT] DEFERRABLE must be called before any query",
+                    ));
+                }
             }
         }
         Ok(())

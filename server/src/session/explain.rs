@@ -55,7 +55,7 @@ pub(super) fn column(explain: &ExplainStmt) -> ResultColumn {
     // Options that are wrong are refused when the statement runs.
     let ty = ExplainOptions::read(&explain.options)
         .map_or(type_oid::TEXT, |options| options.column_type());
-    ResultColumn { name: "QUERY PLAN".to_owned(), ty: TypeRef::plain(ty), origin: None }
+    ResultColumn::told("QUERY PLAN", ty)
 }
 
 impl Session {

@@ -47,6 +47,7 @@ mod sequence;
 mod setting;
 mod size;
 mod sleep;
+mod snapshot;
 mod statistics;
 pub(super) mod stored_text;
 mod system;
@@ -63,6 +64,8 @@ pub(super) struct Identity {
     pub(super) instance: Arc<Instance>,
     /// Its named prepared statements.
     pub(super) statements: Arc<PreparedStatements>,
+    /// Names of snapshots that it has given and that are not known yet.
+    pub(super) exports: Mutex<Vec<String>>,
     /// Its portals.
     pub(super) portals: Arc<Mutex<super::portal::Portals>>,
     /// Its advisory locks.
@@ -155,6 +158,7 @@ static TABLES: &[HostTable] = &[
     setting::FUNCTIONS,
     size::FUNCTIONS,
     sleep::FUNCTIONS,
+    snapshot::FUNCTIONS,
     visibility::FUNCTIONS,
 ];
 

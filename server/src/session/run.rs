@@ -672,6 +672,7 @@ pub(super) fn result_columns(analyzed: &Analyzed) -> Arc<[ResultColumn]> {
         .map(|column| ResultColumn {
             name: column.name.clone(),
             ty: column.shown,
+            length: column.length,
             origin: column.origin,
         })
         .collect()

@@ -172,6 +172,7 @@ impl Session {
         let host = host::SessionHost::new(host::Identity {
             instance: instance.clone(),
             statements: Arc::clone(&statements),
+            exports: parking_lot::Mutex::default(),
             portals: Arc::clone(&portals),
             advisory: instance.store.advisory_locks(startup.process_id),
             channels: Channels::new(

@@ -12,7 +12,7 @@ use aegis_sql::engine::{SCHEMA, engines};
 use aegis_sql::query_engine::{DatumRows, StatementContext};
 use aegis_sql::settings;
 use aegis_storage::{LockWait, TableLockMode, Transaction};
-use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
+use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState, type_oid};
 
 use super::run::{table_lock_id, transaction_over};
 use super::{Outcome, Prepared, ResultColumn, Session};
@@ -57,7 +57,7 @@ fn has_into(select: &ast::SelectStmt) -> bool {
 }
 
 fn text_column(name: &str) -> ResultColumn {
-    ResultColumn { name: name.to_owned(), ty: TypeRef::plain(type_oid::TEXT), origin: None }
+    ResultColumn::told(name, type_oid::TEXT)
 }
 
 impl Session {
@@ -361,13 +361,7 @@ impl Session {
                 "SET"
             }
             VariableSetKind::Transaction(modes) => {
-                if !self.in_block() {
-                    self.notice(
-                        "WARNING",
-                        SqlState::NoActiveSqlTransaction,
-                        "SET TRANSACTION can only be used in transaction blocks",
-                    );
-                }
+                self.warn_outside_block();
                 self.set_modes(modes).await?;
                 "SET"
             }
@@ -388,11 +382,24 @@ impl Session {
                 }
                 "SET"
             }
-            VariableSetKind::TransactionSnapshot(_) => {
-                return Err(SqlError::unsupported("SET TRANSACTION SNAPSHOT"));
+            VariableSetKind::TransactionSnapshot(name) => {
+                self.warn_outside_block();
+                self.import_snapshot(name).await?;
+                "SET"
             }
         };
         Ok(Outcome::Done(tag.to_owned()))
+    }
+
+    /// Says that what `SET TRANSACTION` sets is over with the statement.
+    fn warn_outside_block(&mut self) {
+        if !self.in_block() {
+            self.notice(
+                "WARNING",
+                SqlState::NoActiveSqlTransaction,
+                "SET TRANSACTION can only be used in transaction blocks",
+            );
+        }
     }
 
     /// Whether statements share a transaction: a block, or a string of several statements.

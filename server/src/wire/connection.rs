@@ -319,7 +319,7 @@ impl<'a> Connection<'a> {
 /// ErrorResponse, and a line in the log: a client's mistake is of interest to the client alone.
 pub(crate) fn report(socket: &mut Socket, error: &SqlError, position: Option<usize>) {
     let fields = error.fields();
-    if fields.code == SqlState::InternalError {
+    if fields.code == SqlState::InternalError && !fields.uncoded {
         error!(code = fields.code.code(), message = fields.message, "internal error");
     } else {
         debug!(code = fields.code.code(), message = fields.message, "error");

@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use aegis_sql::query_engine::{RowBatch, RowStream};
-use aegis_types::builtin::builtins;
 use aegis_types::{Datum, EvalContext, SqlResult, io};
 
 use super::Failure;
@@ -152,8 +151,6 @@ pub(super) fn describe_rows(
     output.row_description(columns.len());
     for (at, column) in columns.iter().enumerate() {
         let (relation, attribute) = column.origin.map_or((0, 0), |(oid, column)| (oid.0, column));
-        // What users define has variable length, enums apart, whose length no client looks at.
-        let length = builtins().type_row(column.ty.oid).map_or(-1, |row| row.length);
         let format = match formats.of(at) {
             Format::Text => 0,
             Format::Binary => 1,
@@ -163,7 +160,7 @@ pub(super) fn describe_rows(
             &column.name,
             origin,
             column.ty.oid.0,
-            length,
+            column.length,
             column.ty.typmod,
             format,
         );

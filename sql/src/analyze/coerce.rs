@@ -148,6 +148,12 @@ impl Analyzer<'_> {
             let node = self.coerce_typmod(node, base, context, hidden, location, false)?;
             let ty = TypeRef::plain(target.oid);
             let expr = Expr::Relabel { arg: Box::new(node.expr), ty, form };
+            let expr = match self.domain_collation(target.oid) {
+                Some(collation) => {
+                    Expr::Collate { arg: Box::new(expr), collation, explicit: false }
+                }
+                None => expr,
+            };
             return Ok(Node { expr, at });
         }
         let expr = match node.expr {

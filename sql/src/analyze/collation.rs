@@ -1,7 +1,7 @@
 //! Collations of arguments: what columns were declared with reaches the functions that ask.
 
 use aegis_types::builtin::FunctionRow;
-use aegis_types::{Collation, SqlResult};
+use aegis_types::{Collation, Oid, SqlResult};
 
 use super::Analyzer;
 use crate::bound::collation::{asks_for_collation, of_arguments, together};
@@ -40,7 +40,17 @@ impl Analyzer<'_> {
 
     fn declared(&self, entry: usize, column: i16, levels_up: usize) -> Option<Collation> {
         let scope = self.scopes.get(self.scopes.len().checked_sub(levels_up + 1)?)?;
-        declared_in(&scope.range_table, entry, column)
+        declared_in(&scope.range_table, entry, column).or_else(|| {
+            let at = usize::try_from(column).ok()?.checked_sub(1)?;
+            self.domain_collation(scope.range_table.get(entry)?.columns.get(at)?.ty.oid)
+        })
+    }
+
+    /// What a domain says that its values are collated by.
+    pub(super) fn domain_collation(&self, ty: Oid) -> Option<Collation> {
+        self.domain_base(ty)?;
+        Collation::with_oid(self.context.catalog.type_collation(ty))
+            .filter(|collation| *collation != Collation::Default)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use aegis_types::builtin::{FunctionRow, Implementation, Volatility, builtins};
-use aegis_types::{Datum, Oid, SqlResult, TypeRef, type_oid};
+use aegis_types::{Datum, SqlResult, TypeRef, type_oid};
 
 use super::implication::same_expression;
 use super::walk::children_mut;
@@ -269,11 +269,11 @@ impl Folder<'_> {
             }
             Expr::Relabel { arg, ty, .. } => {
                 // A domain may refuse the value, and a row knows its type.
-                ty.oid < Oid::FIRST_USER && constant(arg).is_some()
+                !ty.oid.is_described_type() && constant(arg).is_some()
             }
             Expr::Collate { .. } => false,
             Expr::ConvertViaText { arg, ty, .. } => {
-                if ty.oid < Oid::FIRST_USER && matches!(constant(arg), Some(Datum::Null)) {
+                if !ty.oid.is_described_type() && matches!(constant(arg), Some(Datum::Null)) {
                     *expr = null(expr.ty());
                     return Ok(());
                 }

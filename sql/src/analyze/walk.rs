@@ -214,7 +214,7 @@ pub(crate) fn asks_nobody(statement: &BoundStatement) -> bool {
     let mut statement = statement.clone();
     let mut plain = true;
     rewrite_statement(&mut statement, &mut |expr| {
-        plain &= expr.ty().oid < Oid::FIRST_USER
+        plain &= !expr.ty().oid.is_described_type()
             && match expr {
                 Expr::Const { .. } | Expr::Param { .. } | Expr::Column { .. } => true,
                 Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull { .. } => true,

@@ -8,7 +8,6 @@ use aegis_catalog::{
     Relation, RelationBody, TableBody,
 };
 use aegis_storage::TableLockMode;
-use aegis_types::builtin::builtins;
 use aegis_types::{Collation, Oid, SqlError, SqlResult, SqlState, TypeRef, type_oid};
 
 use super::Ddl;
@@ -200,15 +199,15 @@ impl Ddl<'_> {
             .analyzer()
             .named_collation(&written.name)
             .map_err(|error| error.at(written.location))?;
-        let own = builtins().type_row(ty.oid).map(|row| row.collation);
-        if own.is_some_and(|own| !own.is_some()) {
+        let own = self.context.catalog.type_collation(ty.oid);
+        if !own.is_some() {
             return Err(SqlError::new(
                 SqlState::DatatypeMismatch,
                 format!("collations are not supported by type {}", self.type_name(ty.oid)),
             )
             .at(written.location));
         }
-        Ok(Some(collation).filter(|collation| own != Some(collation.oid())))
+        Ok(Some(collation).filter(|collation| own != collation.oid()))
     }
 
     /// What a column definition says, names and types looked up.

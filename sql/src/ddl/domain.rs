@@ -32,13 +32,13 @@ impl Ddl<'_> {
             )
             .at(create.type_name.location));
         }
-        if let Some(collation) = &create.collation
-            && self.column_collation(Some(collation), base)?.is_some()
-        {
-            return Err(SqlError::unsupported("a domain with a collation of its own")
-                .at(collation.location));
-        }
-        let mut body = DomainBody { base, not_null: false, default: None, checks: Vec::new() };
+        let mut body = DomainBody {
+            base,
+            collation: self.column_collation(create.collation.as_ref(), base)?,
+            not_null: false,
+            default: None,
+            checks: Vec::new(),
+        };
         let mut said_null = None;
         let mut has_default = false;
         for constraint in &create.constraints {

@@ -61,7 +61,7 @@ impl Ddl<'_> {
             let member = self.role_oid(member)?;
             let member_name = self.role_name(member);
             if Self::is_database_owner_role(member) {
-                return Err(SqlError::internal(format!(
+                return Err(SqlError::uncoded(format!(
                     "role \"{member_name}\" cannot be a member of any role"
                 )));
             }
@@ -127,7 +127,7 @@ impl Ddl<'_> {
             )));
         }
         if Self::is_database_owner_role(role) {
-            return Err(SqlError::internal(format!(
+            return Err(SqlError::uncoded(format!(
                 "role \"{}\" cannot have explicit members",
                 self.role_name(role)
             )));

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use aegis_catalog::snapshot::{INFORMATION_SCHEMA, PG_CATALOG};
 use aegis_catalog::store::CATALOG_TREE;
-use aegis_catalog::{CatalogSnapshot, Descriptor, DescriptorKey, Relation, RelationKind, UserType};
+use aegis_catalog::{
+    CatalogSnapshot, Descriptor, DescriptorKey, Relation, RelationKind, UserType, standard,
+};
 use aegis_storage::{LockWait, RowLockMode, RowLockWait, TableLockMode};
 use aegis_types::functions::quote_ident;
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
@@ -88,7 +90,14 @@ impl Ddl<'_> {
     }
 
     /// Locks a type of users until the transaction ends, and looks at its newest descriptor.
+    ///
+    /// # Errors
+    /// 0A000 for what every database has.
     pub(super) async fn lock_type(&mut self, oid: Oid) -> SqlResult<()> {
+        if standard::domain(oid).is_some() {
+            let shown = self.shown_type(oid);
+            return Err(SqlError::unsupported(format_args!("changing {shown}")));
+        }
         self.claim_name(&[u8::MAX - 4], oid, "").await?;
         let own = self.context.catalog.user_type(oid).cloned();
         self.refresh(DescriptorKey::Type(oid))?;

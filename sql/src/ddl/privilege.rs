@@ -10,6 +10,7 @@ use std::sync::Arc;
 use aegis_catalog::access::{self, Access, GrantError, Kind, Privilege, relation_kind, sorted};
 use aegis_catalog::{
     AclItem, DefaultPrivileges, Descriptor, DescriptorKey, Privileges, Relation, RelationBody,
+    TypeBody,
 };
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
@@ -320,14 +321,19 @@ impl Ddl<'_> {
             let message = format!("type \"{}\" does not exist", names.join("."));
             SqlError::new(SqlState::UndefinedObject, message)
         })?;
-        let form = aegis_types::builtin::builtins().type_row(oid.oid);
-        if object_type == ObjectType::Domain && form.is_none_or(|form| form.kind != b'd') {
+        let catalog = &self.context.catalog;
+        if object_type == ObjectType::Domain
+            && !matches!(catalog.user_type(oid.oid).map(|ty| &ty.body), Some(TypeBody::Domain(_)))
+        {
             return Err(SqlError::new(
                 SqlState::WrongObjectType,
                 format!("\"{}\" is not a domain", names.last().map_or("", String::as_str)),
             ));
         }
-        if form.is_some_and(|form| form.category == b'A' && form.length == -1) {
+        let form = aegis_types::builtin::builtins().type_row(oid.oid);
+        if form.is_some_and(|form| form.category == b'A' && form.length == -1)
+            || catalog.element_of(oid.oid).is_some()
+        {
             return Err(invalid("cannot set privileges of array types".to_owned())
                 .hint("Set the privileges of the element type instead."));
         }

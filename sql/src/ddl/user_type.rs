@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aegis_catalog::access::Kind;
 use aegis_catalog::snapshot::{PG_CATALOG, PG_CLASS, PG_CONSTRAINT, PG_TYPE};
-use aegis_catalog::{Descriptor, DescriptorKey, TypeBody, UserType};
+use aegis_catalog::{Descriptor, DescriptorKey, TypeBody, UserType, standard};
 use aegis_types::user_type::{EnumLabel, new_places, place_between};
 use aegis_types::{Oid, SqlError, SqlResult, SqlState};
 
@@ -304,7 +304,8 @@ impl Ddl<'_> {
     }
 
     pub(super) fn set_type_owner(&mut self, ty: &UserType, owner: Oid) -> SqlResult<()> {
-        self.put(Descriptor::Type(Arc::new(UserType { owner, ..ty.clone() })))
+        self.put(Descriptor::Type(Arc::new(UserType { owner, ..ty.clone() })))?;
+        self.pass_privileges(Kind::Type, ty.oid, ty.owner, owner)
     }
 
     /// `DROP TYPE`, `DROP DOMAIN`
@@ -357,7 +358,7 @@ impl Ddl<'_> {
             ));
         }
         let catalog = self.context.catalog.clone();
-        if catalog.user_type(oid).is_some() {
+        if catalog.user_type(oid).is_some() && standard::domain(oid).is_none() {
             self.lock_type(oid).await?;
             if let Some(ty) = self.context.catalog.user_type(oid)
                 && !self.access().owns(self.role, Kind::Schema, ty.schema)

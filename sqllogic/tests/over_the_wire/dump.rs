@@ -116,7 +116,7 @@ fn archives_and_parts_restore_to_the_same_dump() {
     assert_same("-Fc", &dump, &place.dump("from_archive", &[]));
     let folder = data.path().join("folder");
     let folder = folder.to_str().unwrap();
-    place.run("pg_dump", &["-Fd", "-f", folder, "-d", "original"], "");
+    place.run("pg_dump", &["-Fd", "-j", "2", "-f", folder, "-d", "original"], "");
     place.create("from_folder");
     place.run("pg_restore", &["--exit-on-error", "-j", "2", "-d", "from_folder", folder], "");
     assert_same("-Fd", &dump, &place.dump("from_folder", &[]));

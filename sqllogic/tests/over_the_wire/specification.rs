@@ -48,7 +48,9 @@ fn every_file_passes(flags: &[&str]) {
         found.into_iter().partition(|file| file.parent().is_some_and(|it| it.ends_with("cluster")));
     let mut reports = run_all(&target, &beside, &protocols, 2);
     reports.extend(run_all(&target, &alone, &protocols, 1));
-    let hits = server.connect().run("SELECT hits > 0 FROM aegis_stat_plan_cache").unwrap().rows;
+    let mut counted = server.connect();
+    counted.run("CREATE EXTENSION aegis_stat").unwrap();
+    let hits = counted.run("SELECT hits > 0 FROM aegis_stat_plan_cache").unwrap().rows;
     let remembers = if flags.contains(&"aegis.statement_cache=off") { "f" } else { "t" };
     assert_eq!(hits, [[Some(remembers.to_owned())]], "whether statements are remembered");
     let mut failures = Vec::new();

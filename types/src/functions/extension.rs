@@ -19,6 +19,7 @@ use crate::sqlstate::SqlState;
 
 pub(super) static SCALARS: ScalarTable = &[
     ("pg_stat_statements_info", |c, a| c.eval.host.call_symbol("pg_stat_statements_info", a)),
+    ("aegis_stat_plan_cache", |c, a| c.eval.host.call_symbol("aegis_stat_plan_cache", a)),
     ("pg_stat_statements_reset_1_7", |c, a| {
         c.eval.host.call_symbol("pg_stat_statements_reset_1_7", a)
     }),

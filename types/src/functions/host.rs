@@ -50,6 +50,7 @@ pub const HOST_FUNCTIONS: &[&str] = &[
     "pg_advisory_unlock_shared",
     "pg_advisory_unlock_all",
     "pg_notify",
+    "pg_export_snapshot",
     "pg_notification_queue_usage",
     "pg_sleep",
     "current_setting",

@@ -4,7 +4,8 @@ use aegis_types::Datum;
 
 use super::super::SystemContext;
 use super::super::definition::constraint_definition;
-use super::{catalog_name, constraints, schema};
+use super::usage::is_owned;
+use super::{catalog_name, constraints, domains, schema};
 use crate::descriptor::ConstraintKind;
 
 pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
@@ -15,6 +16,12 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
             let clause = constraint_definition(&context.names, table, constraint, false);
             let clause = clause.strip_prefix("CHECK ").unwrap_or(&clause);
             rows.push(row![catalog, schema(context, table.schema), &constraint.name, clause]);
+        }
+    }
+    for (domain, body) in domains::all(context).filter(|(it, _)| is_owned(context, it.owner)) {
+        for check in &body.checks {
+            let clause = format!("({})", context.names.domain_check(body, check, false));
+            rows.push(row![catalog, schema(context, domain.schema), &check.name, clause]);
         }
     }
     for table in context.relations().filter(|relation| relation.as_table().is_some()) {

@@ -6,7 +6,7 @@ use aegis_types::{Datum, Oid, TypeRef, type_oid as t};
 use super::super::cell::NULL;
 use super::super::definition::default_text;
 use super::super::{Names, SystemContext, relation_by_oid};
-use super::{TableLike, catalog_name, schema, tables_and_views, yes};
+use super::{TableLike, catalog_name, collation, schema, tables_and_views, yes};
 use crate::access::Kind;
 use crate::descriptor::{Column, Identity, SequenceBody, TypeBody};
 
@@ -147,6 +147,11 @@ fn row(
     let at = usize::try_from(number - 1).unwrap_or_default();
     let is_updatable =
         table.is_view && updatable.and_then(|columns| columns.get(at)).copied().unwrap_or_default();
+    let collation = collation(match (column, relation_by_oid(table.oid)) {
+        (Some(Column { collation: Some(declared), .. }), _) => declared.oid(),
+        (None, Some(computed)) => computed.columns[at].collation,
+        _ => names.catalog.type_collation(ty.oid),
+    });
     // The standard shows what is beneath a domain, and the domain beside it.
     let domain = names.catalog.user_type(ty.oid);
     let domain = domain.filter(|ty| matches!(ty.body, TypeBody::Domain(_)));
@@ -179,9 +184,9 @@ fn row(
         NULL,
         NULL,
         NULL,
-        NULL,
-        NULL,
-        NULL,
+        collation.map(|_| catalog),
+        collation.map(|(schema, _)| schema),
+        collation.map(|(_, name)| name),
         domain.map(|_| catalog),
         domain.map(|ty| schema(context, ty.schema)),
         domain.map(|ty| &ty.name),

@@ -5,14 +5,14 @@ use aegis_types::Datum;
 use super::super::SystemContext;
 use super::super::cell::NULL;
 use super::columns::measures;
-use super::{catalog_name, schema};
+use super::{catalog_name, collation, schema};
 use crate::descriptor::{DomainBody, TypeBody, UserType};
 
 /// The domains of the database.
 pub(super) fn all<'a>(
     context: &SystemContext<'a>,
 ) -> impl Iterator<Item = (&'a UserType, &'a DomainBody)> + use<'a> {
-    let types = context.names.catalog.user_types_of(context.names.database);
+    let types = context.names.catalog.types_of(context.names.database);
     types.filter_map(|ty| match &ty.body {
         TypeBody::Domain(body) => Some((&**ty, &**body)),
         _ => None,
@@ -25,6 +25,7 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     all(context)
         .map(|(ty, body)| {
             let measures = measures(body.base);
+            let collation = collation(names.catalog.type_collation(ty.oid));
             let udt = names.type_parts(body.base.oid);
             let default = body.default.as_deref();
             let is_array = names.element_of(body.base.oid).is_some();
@@ -45,9 +46,9 @@ pub(in crate::system) fn rows(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
                 NULL,
                 NULL,
                 NULL,
-                NULL,
-                NULL,
-                NULL,
+                collation.map(|_| catalog),
+                collation.map(|(schema, _)| schema),
+                collation.map(|(_, name)| name),
                 measures.precision,
                 measures.radix,
                 measures.scale,

@@ -12,7 +12,7 @@ use crate::access::Kind;
 use crate::descriptor::{ConstraintKind, Relation, RelationBody, TypeBody};
 
 /// Whether the current role has the privileges of an object's owner.
-fn is_owned(context: &SystemContext<'_>, owner: Oid) -> bool {
+pub(super) fn is_owned(context: &SystemContext<'_>, owner: Oid) -> bool {
     let access = context.catalog().access(context.names.database);
     access.has_privileges_of(context.server.role(), owner)
 }
@@ -161,7 +161,7 @@ pub(in crate::system) fn column_domains(context: &SystemContext<'_>) -> Vec<Vec<
 pub(in crate::system) fn domain_types(context: &SystemContext<'_>) -> Vec<Vec<Datum>> {
     let catalog = catalog_name(&context.names);
     let access = context.catalog().access(context.names.database);
-    let types = context.catalog().user_types_of(context.names.database);
+    let types = context.catalog().types_of(context.names.database);
     types
         .filter_map(|domain| {
             let TypeBody::Domain(body) = &domain.body else { return None };

@@ -161,7 +161,7 @@ fn constraint(call: &Call<'_>) -> SqlResult<Datum> {
             return Ok(Datum::text(text));
         }
     }
-    for ty in call.seen.catalog.user_types_of(names.database) {
+    for ty in call.seen.catalog.types_of(names.database) {
         let TypeBody::Domain(body) = &ty.body else { continue };
         if let Some(check) = body.checks.iter().find(|check| check.oid == oid) {
             let shown = names.domain_check(body, check, call.boolean(1));
@@ -231,7 +231,7 @@ fn system_class(call: &Call<'_>, object: Oid, column: i16) -> Option<String> {
 }
 
 fn domain_check_of(call: &Call<'_>, object: Oid) -> Option<String> {
-    call.seen.catalog.user_types_of(call.names().database).find_map(|ty| {
+    call.seen.catalog.types_of(call.names().database).find_map(|ty| {
         let TypeBody::Domain(body) = &ty.body else { return None };
         let check = body.checks.iter().find(|check| check.oid == object)?;
         Some(format!("constraint {}", quote_ident(&check.name)))

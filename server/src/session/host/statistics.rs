@@ -1,9 +1,10 @@
-//! The functions of the extension `pg_stat_statements`.
+//! The functions of the extensions `pg_stat_statements` and `aegis_stat`.
 
 use aegis_types::numeric::Numeric;
 use aegis_types::{Array, Datum, Oid, SqlResult, type_oid};
 
 use super::SessionHost;
+use crate::statement_cache::CacheCounts;
 use crate::statement_statistics::{Entry, Times};
 
 /// `pg_read_all_stats`
@@ -31,6 +32,12 @@ impl SessionHost {
                     statistics.reset(*role, *database, *id);
                 }
                 Ok(Datum::text(""))
+            }
+            "aegis_stat_plan_cache" => {
+                let counts = self.identity.instance.statements.counts();
+                let CacheCounts { hits, misses, evictions, entries } = counts;
+                let counts = [hits, misses, evictions, entries];
+                Ok(Datum::record(counts.map(|count| Datum::Int8(count.cast_signed()))))
             }
             _ => return None,
         })

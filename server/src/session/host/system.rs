@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aegis_catalog::system::{
-    self, CursorRow, EncryptionRow, HbaRow, PlanCacheRow, PreparedRow, ServerState, SessionRow,
-    SettingRow, SystemContext, TableActivityRow,
+    self, CursorRow, EncryptionRow, HbaRow, PreparedRow, ServerState, SessionRow, SettingRow,
+    SystemContext, TableActivityRow,
 };
 use aegis_catalog::{CatalogSnapshot, Relation};
 use aegis_sql::query_engine::{StatementContext, SystemRelations};
@@ -127,10 +127,6 @@ impl ServerState for SessionRelations {
             creation_time: info.creation_time,
         };
         infos.into_iter().map(row).collect()
-    }
-
-    fn plan_cache(&self) -> PlanCacheRow {
-        self.identity.instance.statements.counts()
     }
 
     fn locks(&self) -> Vec<aegis_storage::LockReport> {
