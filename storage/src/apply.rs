@@ -14,7 +14,7 @@
 //! commit) follows from the log alone, and is the same on every node and in every replay.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -29,6 +29,9 @@ use crate::view::ReadView;
 use crate::warm::AppliedPoint;
 use crate::{CommandId, CommitSeq, Key, Result, StorageError, TreeId, Value};
 
+/// So many keys are taken out of the active map with a batch at most: each is looked for below it.
+const FORGOTTEN_MAX: usize = 1024;
+
 /// What the applier remembers between batches.
 #[derive(Debug)]
 pub(crate) struct ApplyState {
@@ -39,11 +42,27 @@ pub(crate) struct ApplyState {
     /// The next numbers of counters, as far as they were asked for.
     append_next: BTreeMap<Counter, u64>,
     live: Vec<CommitSeq>,
+    /// Tombstones of the active map that may hide nothing, oldest first.
+    buried: VecDeque<Buried>,
+}
+
+/// A key that was deleted after it was written to the same map.
+#[derive(Debug)]
+struct Buried {
+    tree: TreeId,
+    key: Key,
+    seq: CommitSeq,
 }
 
 impl ApplyState {
     pub(crate) fn new(applied: AppliedPoint) -> Self {
-        Self { applied, drops: Vec::new(), append_next: BTreeMap::new(), live: Vec::new() }
+        Self {
+            applied,
+            drops: Vec::new(),
+            append_next: BTreeMap::new(),
+            live: Vec::new(),
+            buried: VecDeque::new(),
+        }
     }
 }
 
@@ -68,6 +87,7 @@ impl Shared {
         let mut answers = Vec::with_capacity(entries.len());
         let mut resolved = Vec::new();
         let mut batch = self.begin_batch(&mut state);
+        self.forget_buried(&mut state, &batch)?;
         for entry in entries {
             if entry.index <= state.applied.index {
                 // Delivered twice: what it did is there.
@@ -129,6 +149,20 @@ impl Shared {
         }
     }
 
+    /// Takes keys out of the active map whose end every reader has seen, and that no tier below has:
+    /// so many at a time that no batch is kept by those of a large one.
+    fn forget_buried(&self, state: &mut ApplyState, batch: &Batch) -> Result<()> {
+        let oldest = state.live.first().copied().unwrap_or(batch.seq);
+        let count = state.buried.partition_point(|buried| buried.seq <= oldest);
+        for buried in state.buried.drain(..count.min(FORGOTTEN_MAX)) {
+            let (tree, key) = (buried.tree, buried.key.as_bytes());
+            if batch.tiers.below_active(tree, key, batch.seq)?.is_none() {
+                batch.tiers.active.forget(tree, key, buried.seq);
+            }
+        }
+        Ok(())
+    }
+
     fn apply_operations(
         &self,
         state: &mut ApplyState,
@@ -168,7 +202,7 @@ impl Shared {
 
     fn apply_write(
         &self,
-        state: &ApplyState,
+        state: &mut ApplyState,
         batch: &mut Batch,
         tree: TreeId,
         key: &[u8],
@@ -178,7 +212,9 @@ impl Shared {
             return;
         }
         let version = Version { seq: batch.seq, value: value.map(Value::new) };
-        batch.tiers.active.insert(tree, key, version, &state.live);
+        if batch.tiers.active.insert(tree, key, version, &state.live) {
+            state.buried.push_back(Buried { tree, key: Key::new(key), seq: batch.seq });
+        }
         if let Changed::Keys(keys) = &mut batch.changed
             && self.is_system_tree(tree)
         {
@@ -283,6 +319,8 @@ impl Shared {
         if state.applied.index <= frozen_to && current.tiers.active.is_empty() {
             return;
         }
+        // What is below the next map may be this one.
+        state.buried.clear();
         let frozen = Arc::new(Frozen {
             source: FrozenSource::Memory(current.tiers.active.clone()),
             applied: state.applied.clone(),

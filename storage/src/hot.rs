@@ -13,7 +13,8 @@
 //! A tree is cut into ranges of about two thousand keys. A reader finds the shard in the
 //! directory, locks it for reading and looks whether the key still lies below the shard's upper
 //! bound: a split moves the upper part away and publishes the new directory *before* it unlocks,
-//! so whoever finds the bound moved finds the new shard by looking again. Lower bounds never move.
+//! so whoever finds the bound moved finds the new shard by looking again. Lower bounds never move;
+//! an upper bound moves up again only when the next shard, empty, is joined to this one.
 //!
 //! **Versions** hang under their key. A version is needed while some live snapshot lies between
 //! it and its successor; [`HotTree::insert`] is told which snapshots live and drops the others:
@@ -24,6 +25,11 @@
 //!   reader 3 ends
 //!   insert at 9     9─8─5          8 is what the published state shows, 5 what reader 7 sees
 //! ```
+//!
+//! **Tombstones** over a version of the same map may hide nothing below it: a queue's rows come and go
+//! between two freezes. Apply takes such a key out again once no live snapshot sees more of it than its
+//! end ([`HotMap::forget`]), and shards that become empty go to their left neighbour, so that who looks
+//! for the first row of a queue does not walk over all that ever were in it.
 //!
 //! This module knows nothing of files, locks of transactions, or what a value means.
 
@@ -94,6 +100,12 @@ impl Chain {
         older.0.iter().find(|version| version.seq <= seq)
     }
 
+    /// What its versions take.
+    fn bytes(&self) -> i64 {
+        let older = self.older.iter().flat_map(|older| &older.0).map(version_bytes).sum::<i64>();
+        version_bytes(&self.newest) + older
+    }
+
     /// Puts a version on top and drops what no live snapshot sees any more. `live` ascends.
     /// Returns by how many bytes the chain grew.
     fn push(&mut self, version: Version, live: &[CommitSeq]) -> i64 {
@@ -125,6 +137,10 @@ impl Chain {
         }
         grown
     }
+}
+
+fn key_bytes(key: &Key) -> i64 {
+    (key.heap_bytes() as u64 + ENTRY_OVERHEAD_BYTES) as i64
 }
 
 fn version_bytes(version: &Version) -> i64 {
@@ -174,15 +190,36 @@ impl HotMap {
         self.trees.iter().all(|trees| trees.read().is_empty())
     }
 
-    /// Writes a version. Apply alone calls this, in the order of `seq`.
-    pub(crate) fn insert(&self, tree: TreeId, key: &[u8], version: Version, live: &[CommitSeq]) {
+    /// Writes a version. Apply alone calls this, in the order of `seq`. Whether it is a tombstone over
+    /// an earlier version of this map.
+    pub(crate) fn insert(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        version: Version,
+        live: &[CommitSeq],
+    ) -> bool {
         let trees = &self.trees[tree.0 as usize % TREE_MAPS];
         let known = trees.read().get(&tree).cloned();
         let hot = known.unwrap_or_else(|| trees.write().entry(tree).or_default().clone());
-        let grown = hot.insert(key, version, live);
+        let is_tombstone = version.value.is_none();
+        let inserted = hot.insert(key, version, live);
+        self.grow(inserted.grown);
+        is_tombstone && !inserted.is_new
+    }
+
+    /// Takes a key out whose newest version is the tombstone of `seq`. Apply alone calls this, where no
+    /// live snapshot stands before `seq` and no lower tier has the key.
+    pub(crate) fn forget(&self, tree: TreeId, key: &[u8], seq: CommitSeq) {
+        if let Some(hot) = self.tree(tree) {
+            self.grow(-hot.forget(key, seq));
+        }
+    }
+
+    fn grow(&self, bytes: i64) {
         // Two's complement: adding a negative difference subtracts.
-        self.bytes.fetch_add(grown as u64, Ordering::Relaxed);
-        self.account.fetch_add(grown as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.account.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -259,6 +296,14 @@ impl Shard {
     }
 }
 
+/// What writing a version did.
+struct Inserted {
+    /// By how many bytes the tree grew.
+    grown: i64,
+    /// Whether the map did not know the key.
+    is_new: bool,
+}
+
 /// What is left to a cursor after a fill.
 pub(crate) enum Rest {
     Range(KeyRange),
@@ -276,23 +321,50 @@ impl HotTree {
         }
     }
 
-    fn insert(&self, key: &[u8], version: Version, live: &[CommitSeq]) -> i64 {
+    fn insert(&self, key: &[u8], version: Version, live: &[CommitSeq]) -> Inserted {
         let directory = self.directory.load();
         let at = directory.holding(key);
         // Apply alone splits: the shard cannot have shrunk since the directory was loaded.
         let mut shard = directory.shards[at].write();
         if let Some(chain) = shard.map.get_mut(key) {
-            return chain.push(version, live);
+            return Inserted { grown: chain.push(version, live), is_new: false };
         }
         let key = Key::new(key);
-        let grown =
-            version_bytes(&version) + (key.heap_bytes() as u64 + ENTRY_OVERHEAD_BYTES) as i64;
+        let grown = version_bytes(&version) + key_bytes(&key);
         let is_last = shard.map.last_key_value().is_some_and(|(last, _)| key > *last);
         shard.map.insert(key, Chain { newest: version, older: None });
         if shard.map.len() > SHARD_KEYS_MAX {
             self.split(&directory, at, &mut shard, is_last);
         }
-        grown
+        Inserted { grown, is_new: true }
+    }
+
+    /// Takes a key out if its newest version is the tombstone of `seq`. Returns by how many bytes the
+    /// tree shrank.
+    fn forget(&self, key: &[u8], seq: CommitSeq) -> i64 {
+        let directory = self.directory.load();
+        let at = directory.holding(key);
+        let mut shard = directory.shards[at].write();
+        let is_newest = |chain: &Chain| chain.newest.seq == seq && chain.newest.value.is_none();
+        if !shard.map.get(key).is_some_and(is_newest) {
+            return 0;
+        }
+        let Some((key, chain)) = shard.map.remove_entry(key) else { return 0 };
+        if shard.map.is_empty() && at > 0 {
+            self.join(&directory, at, &mut shard);
+        }
+        key_bytes(&key) + chain.bytes()
+    }
+
+    /// Gives the range of an empty shard to the one before it. Whoever comes to the empty one with an
+    /// older directory finds that it covers nothing, and looks again.
+    fn join(&self, directory: &Directory, at: usize, empty: &mut Shard) {
+        let mut left = directory.shards[at - 1].write();
+        left.upper = empty.upper.replace(empty.lower.clone());
+        let (mut lowers, mut shards) = (directory.lowers.clone(), directory.shards.clone());
+        lowers.remove(at);
+        shards.remove(at);
+        self.directory.store(Arc::new(Directory { lowers, shards }));
     }
 
     /// Moves the upper part of a shard into one of its own. Keys that come in order leave nearly
@@ -544,6 +616,82 @@ mod tests {
             for n in 0..60_000 {
                 tree.insert(&key(n), version(1, "v"), &[]);
                 written.store(n + 1, Ordering::Release);
+            }
+        });
+    }
+
+    #[test]
+    fn a_queue_leaves_nothing_behind() {
+        let map = HotMap::new(Arc::default());
+        let empty = map.bytes();
+        let key = |n: u64| n.to_be_bytes();
+        for n in 0..50_000_u64 {
+            assert!(!map.insert(TreeId(7), &key(n), version(2 * n + 1, "job"), &[]));
+            let gone = Version { seq: CommitSeq(2 * n + 2), value: None };
+            if n >= 3_000 {
+                let (key, seq) = (key(n - 3_000), CommitSeq(100_000 + n));
+                assert!(map.insert(TreeId(7), &key, Version { seq, ..gone }, &[]));
+                // Not the tombstone that it was: somebody wrote the key again.
+                map.forget(TreeId(7), &key, CommitSeq(99_999));
+                assert!(map.get(TreeId(7), &key, CommitSeq(u64::MAX)).is_some());
+                map.forget(TreeId(7), &key, seq);
+                assert!(map.get(TreeId(7), &key, CommitSeq(u64::MAX)).is_none());
+            }
+        }
+        let tree = map.tree(TreeId(7)).unwrap();
+        let left: Vec<Vec<u8>> = (47_000..50_000).map(|n| key(n).to_vec()).collect();
+        assert_eq!(keys(&tree, KeyRange::all(), Direction::Forward), left);
+        assert!(tree.directory.load().shards.len() <= 4);
+        for (n, seq) in (47_000..50_000_u64).zip(200_000..) {
+            let gone = Version { seq: CommitSeq(seq), value: None };
+            map.insert(TreeId(7), &key(n), gone, &[]);
+            map.forget(TreeId(7), &key(n), CommitSeq(seq));
+        }
+        assert_eq!(keys(&tree, KeyRange::all(), Direction::Backward), Vec::<Vec<u8>>::new());
+        assert_eq!((tree.directory.load().shards.len(), map.bytes()), (1, empty));
+    }
+
+    #[test]
+    fn readers_find_every_key_while_shards_split_and_join() {
+        let tree = HotTree::default();
+        let key = |n: u64| n.to_be_bytes();
+        // Every hundredth stays; those between come and go.
+        let (written, stays) = (AtomicU64::new(0), |n: u64| n.is_multiple_of(100));
+        let last = 60_000;
+        std::thread::scope(|scope| {
+            for direction in [Direction::Forward, Direction::Backward] {
+                let (tree, written) = (&tree, &written);
+                scope.spawn(move || {
+                    loop {
+                        let n = written.load(Ordering::Acquire);
+                        let found = keys(tree, KeyRange::all(), direction);
+                        let mut staying = found.iter().filter(|it| {
+                            let bytes: [u8; 8] = it[..].try_into().unwrap();
+                            stays(u64::from_be_bytes(bytes)) && u64::from_be_bytes(bytes) < n
+                        });
+                        let is_sorted = match direction {
+                            Direction::Forward => found.is_sorted_by(|a, b| a < b),
+                            Direction::Backward => found.is_sorted_by(|a, b| a > b),
+                        };
+                        assert!(is_sorted);
+                        assert_eq!(staying.by_ref().count() as u64, n.div_ceil(100));
+                        for probe in (0..n).filter(|n| stays(*n)) {
+                            assert!(tree.get(&key(probe), CommitSeq(u64::MAX)).is_some());
+                        }
+                        if n == last {
+                            break;
+                        }
+                    }
+                });
+            }
+            for n in 0..last {
+                tree.insert(&key(n), version(n + 1, "v"), &[]);
+                written.store(n + 1, Ordering::Release);
+                if let Some(old) = n.checked_sub(5_000).filter(|old| !stays(*old)) {
+                    let gone = Version { seq: CommitSeq(n + 1), value: None };
+                    tree.insert(&key(old), gone, &[]);
+                    tree.forget(&key(old), CommitSeq(n + 1));
+                }
             }
         });
     }

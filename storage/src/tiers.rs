@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::commit_log::LogIndex;
-use crate::hot::HotMap;
+use crate::hot::{HotMap, Version};
 use crate::run::{Run, Stamps};
 use crate::warm::{AppliedPoint, WarmSnapshot};
 use crate::{CommitSeq, Result, Row, TreeId};
@@ -64,16 +64,25 @@ impl Published {
         if !self.dropped.is_empty() && self.dropped.contains(&tree) {
             return Ok(None);
         }
-        let row = |version: crate::hot::Version| {
-            version.value.map(|value| Row { seq: version.seq, value })
-        };
         if let Some(version) = self.tiers.active.get(tree, key, self.seq) {
             return Ok(row(version));
         }
-        for frozen in self.tiers.frozen.iter() {
+        self.tiers.below_active(tree, key, self.seq)
+    }
+}
+
+impl Tiers {
+    /// Reads a key that the active map does not know, as of a sequence.
+    pub(crate) fn below_active(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        seq: CommitSeq,
+    ) -> Result<Option<Row>> {
+        for frozen in self.frozen.iter() {
             match &frozen.source {
                 FrozenSource::Memory(map) => {
-                    if let Some(version) = map.get(tree, key, self.seq) {
+                    if let Some(version) = map.get(tree, key, seq) {
                         return Ok(row(version));
                     }
                 }
@@ -84,6 +93,10 @@ impl Published {
                 }
             }
         }
-        self.tiers.warm.get(tree, key)
+        self.warm.get(tree, key)
     }
+}
+
+fn row(version: Version) -> Option<Row> {
+    version.value.map(|value| Row { seq: version.seq, value })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aegis_storage::{Fault, FaultDisk, StorageError, TreeId, TxnOptions};
 use aegis_types::SqlState;
 
-use super::support::{Fixture, TREE, options};
+use super::support::{Fixture, TREE, options, rows};
 
 #[tokio::test]
 async fn a_full_disk_refuses_writes_and_reads_go_on() {
@@ -97,6 +97,46 @@ async fn writers_wait_for_memory_and_then_fail() {
     // How long the flusher takes is the machine's: the memory is there once it is done.
     fixture.store.flush_now().await.unwrap();
     batch(90_000).await.unwrap();
+}
+
+#[tokio::test]
+async fn rows_that_come_and_go_take_no_memory() {
+    let fixture = Fixture::new();
+    let delete = async |key: &str| {
+        let mut txn = fixture.begin();
+        txn.delete(TREE, key.as_bytes()).unwrap();
+        txn.commit().await.unwrap();
+    };
+    // What a lower tier has stays deleted, whatever was written above it.
+    fixture.put(TREE, "below", "old").await;
+    fixture.store.flush_now().await.unwrap();
+    fixture.put(TREE, "below", "new").await;
+    delete("below").await;
+    let hot_bytes = || fixture.store.stats().hot_bytes;
+    let before = hot_bytes();
+    for n in 0..2_000 {
+        let key = format!("job {n}");
+        fixture.put(TREE, &key, "to be done").await;
+        delete(&key).await;
+    }
+    assert!(hot_bytes() < before + 1_000, "{before} {}", hot_bytes());
+    assert_eq!(fixture.rows(TREE), []);
+    // A reader from before sees them for as long as it is there.
+    for n in 0..2_000 {
+        fixture.put(TREE, &format!("job {n}"), "to be done").await;
+    }
+    let view = fixture.store.newest_view().unwrap();
+    for n in 0..2_000 {
+        delete(&format!("job {n}")).await;
+    }
+    assert!(hot_bytes() > before + 100_000);
+    assert_eq!((rows(&view, TREE).len(), fixture.rows(TREE).len()), (2_000, 0));
+    drop(view);
+    for n in 0..3 {
+        fixture.put(TREE, "last", &n.to_string()).await;
+    }
+    assert!(hot_bytes() < before + 1_000, "{before} {}", hot_bytes());
+    assert_eq!(fixture.rows(TREE), [("last".to_owned(), "2".to_owned())]);
 }
 
 #[tokio::test]
