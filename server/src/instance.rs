@@ -19,6 +19,7 @@ use aegis_sql::query_engine::QueryEngine;
 use aegis_storage::{Disk, RealDisk, StorageError, Store, StoreOptions, TxnOptions};
 use aegis_types::{SqlError, SqlResult, SqlState};
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 
 use crate::auth::Authentication;
 use crate::auto_analyze::{Analyzing, AutoAnalyzeOptions};
@@ -376,6 +377,21 @@ impl Instance {
     /// Sets how much is kept of what statements cost.
     pub fn configure_statistics(&self, options: StatisticsOptions) {
         self.statistics.configure(options);
+    }
+
+    /// Starts work that takes a processor for a while, on a thread beside those of the sessions.
+    ///
+    /// # Errors
+    /// 57P01 when this shuts down.
+    pub(crate) fn compute<F>(&self, name: &'static str, work: F) -> SqlResult<JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match &*self.query_runtime.lock() {
+            Some(runtime) => Ok(crate::task::spawn_on(runtime.handle(), name, work)),
+            None => Err(StorageError::ShuttingDown.into()),
+        }
     }
 
     /// Stops: whatever is committed is in the log, and the log is closed. Only where no session is left

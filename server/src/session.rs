@@ -166,6 +166,7 @@ mod concurrently;
 mod bound_relations;
 mod constraints;
 mod copy;
+mod copy_in;
 pub(crate) mod cursor;
 mod declare;
 mod explain;

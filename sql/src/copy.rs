@@ -16,7 +16,7 @@ mod writer;
 
 pub use binary::{BinaryReader, write_end, write_field, write_header, write_row};
 pub use options::{CopyFormat, CopyHeader, CopyOptions, ForcedColumns};
-pub use reader::CopyReader;
+pub use reader::{CopyReader, line_context};
 pub use writer::CopyWriter;
 
 #[cfg(test)]

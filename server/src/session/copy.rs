@@ -1,5 +1,5 @@
-//! COPY between a table or a query and the connection. Rows are inserted as they are parsed and sent
-//! as they are found: neither side holds more than a batch.
+//! COPY between a table or a query and the connection: what it names, its options, and the rows that are
+//! sent as they are found. How rows come in is told in [`copy_in`](super::copy_in).
 
 use std::sync::Arc;
 
@@ -11,14 +11,15 @@ use aegis_sql::ast::{self, CopySource, CopyTarget, RangeVar, Statement};
 use aegis_sql::copy::{
     BinaryReader, CopyFormat, CopyHeader, CopyOptions, CopyReader, CopyWriter, ForcedColumns,
 };
-use aegis_sql::dml::{Changes, PendingChecks, TableAccess};
+use aegis_sql::dml::TableAccess;
 use aegis_sql::evaluate::Program;
 use aegis_sql::query_engine::{RowStream, StatementContext};
 use aegis_storage::{LockWait, TableLockMode};
-use aegis_types::{Datum, EvalContext, Oid, SqlError, SqlResult, SqlState, TypeRef, io};
+use aegis_types::{Oid, SqlError, SqlResult, SqlState, TypeRef, io};
 
+use super::copy_in::{Reader, TableCopyIn};
 use super::run::{table_lock_id, transaction_over};
-use super::{CopyIn, CopyOut, Outcome, Session};
+use super::{CopyOut, Outcome, Session};
 
 impl Session {
     /// Begins a COPY.
@@ -164,21 +165,15 @@ impl Session {
                 defaults.push((place(column.number), program));
             }
         }
-        Ok(Outcome::CopyIn(Box::new(TableCopyIn {
-            reader: match options.format {
-                CopyFormat::Binary => Reader::Binary(BinaryReader::new(&relation.name, names)),
-                CopyFormat::Text | CopyFormat::Csv => {
-                    Reader::Lines(Box::new(CopyReader::new(options, &relation.name, names)))
-                }
-            },
-            columns: columns.iter().map(|column| (place(column.number), column.ty)).collect(),
-            defaults,
-            filter,
-            table,
-            context,
-            pending: PendingChecks::default(),
-            rows: 0,
-        })))
+        let reader = match options.format {
+            CopyFormat::Binary => Reader::Binary(BinaryReader::new(&relation.name, names)),
+            CopyFormat::Text | CopyFormat::Csv => {
+                Reader::Lines(Box::new(CopyReader::new(options, &relation.name, names)))
+            }
+        };
+        let columns = columns.iter().map(|column| (place(column.number), column.ty)).collect();
+        let copy = TableCopyIn::new(reader, columns, defaults, filter, table, context);
+        Ok(Outcome::CopyIn(Box::new(copy)))
     }
 
     async fn copy_table_to(
@@ -283,157 +278,6 @@ fn copied_out(
         context,
         sent: 0,
     }))
-}
-
-/// Who reads the rows, by their format.
-enum Reader {
-    /// text and csv
-    Lines(Box<CopyReader>),
-    /// binary
-    Binary(BinaryReader),
-}
-
-impl Reader {
-    fn feed(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Lines(reader) => reader.feed(bytes),
-            Self::Binary(reader) => reader.feed(bytes),
-        }
-    }
-
-    fn end(&mut self) {
-        match self {
-            Self::Lines(reader) => reader.end(),
-            Self::Binary(reader) => reader.end(),
-        }
-    }
-
-    fn next_row(&mut self) -> SqlResult<bool> {
-        match self {
-            Self::Lines(reader) => reader.next_row(),
-            Self::Binary(reader) => reader.next_row(),
-        }
-    }
-
-    fn value(&self, at: usize, ty: TypeRef, eval: &EvalContext<'_>) -> SqlResult<Datum> {
-        match self {
-            Self::Lines(reader) => match reader.field(at)? {
-                Some(text) => {
-                    io::text_in(ty, text, eval).map_err(|error| reader.in_field(error, at))
-                }
-                None => Ok(Datum::Null),
-            },
-            Self::Binary(reader) => match reader.field(at) {
-                Some(bytes) => {
-                    io::binary_in(ty, bytes, eval).map_err(|error| reader.in_field(error, at))
-                }
-                None => Ok(Datum::Null),
-            },
-        }
-    }
-
-    /// An error in the row at hand, which is shown where it can be read.
-    fn in_line(&self, error: SqlError) -> SqlError {
-        match self {
-            Self::Lines(reader) => reader.in_line(error),
-            Self::Binary(reader) => reader.in_row(error),
-        }
-    }
-
-    /// An error in the row at hand of which its number says enough.
-    fn at_line(&self, error: SqlError) -> SqlError {
-        match self {
-            Self::Lines(reader) => reader.at_line(error),
-            Self::Binary(reader) => reader.in_row(error),
-        }
-    }
-}
-
-/// `COPY table FROM STDIN` under way.
-struct TableCopyIn {
-    reader: Reader,
-    /// The place in the row and the type of each field.
-    columns: Vec<(usize, TypeRef)>,
-    defaults: Vec<(usize, Program)>,
-    /// `WHERE`
-    filter: Option<Program>,
-    table: TableAccess,
-    context: StatementContext,
-    pending: PendingChecks,
-    rows: u64,
-}
-
-impl TableCopyIn {
-    /// The row at hand; none if it is left out.
-    fn read_row(&self) -> SqlResult<Option<Vec<Datum>>> {
-        let mut row = vec![Datum::Null; self.table.layout.column_count()];
-        let eval = self.context.eval();
-        for (at, (place, ty)) in self.columns.iter().enumerate() {
-            row[*place] = self.reader.value(at, *ty, &eval)?;
-        }
-        let evaluation = self.context.evaluation();
-        for (place, program) in &self.defaults {
-            row[*place] =
-                program.evaluate(&[], &evaluation).map_err(|error| self.reader.in_line(error))?;
-        }
-        if let Some(filter) = &self.filter
-            && !filter.is_true(&row, &evaluation).map_err(|error| self.reader.in_line(error))?
-        {
-            return Ok(None);
-        }
-        Ok(Some(row))
-    }
-
-    /// Inserts every row that is there whole; with `finish`, ends the statement.
-    async fn insert_rows(&mut self, session: &mut Session, finish: bool) -> SqlResult<()> {
-        let shared = session.shared_transaction()?;
-        let instance = session.instance.clone();
-        let lock_timeout = session.settings.frequent().lock_timeout;
-        let context = self.context.clone();
-        let (engine, row_ids) = (&*instance.engine, &*instance.row_ids);
-        let changes = Changes::sharing(&shared, &context, engine, row_ids, lock_timeout).await?;
-        let mut changes = changes.resume(std::mem::take(&mut self.pending));
-        // What is read of the file calls no function that could write.
-        let evaluates = !self.defaults.is_empty() || self.filter.is_some();
-        while self.reader.next_row()? {
-            context.cancel.check()?;
-            let row = if evaluates {
-                changes.reading(|| self.read_row()).await?
-            } else {
-                self.read_row()?
-            };
-            let Some(row) = row else { continue };
-            changes.copy_row(&self.table, row).await.map_err(|error| match error.code() {
-                SqlState::ForeignKeyViolation => error,
-                SqlState::UniqueViolation => self.reader.at_line(error),
-                _ => self.reader.in_line(error),
-            })?;
-            self.rows += 1;
-        }
-        if finish {
-            changes.finish_statement().await?;
-        }
-        self.pending = changes.suspend();
-        Ok(())
-    }
-}
-
-#[async_trait::async_trait]
-impl CopyIn for TableCopyIn {
-    fn format(&self) -> (u8, usize) {
-        (u8::from(matches!(self.reader, Reader::Binary(_))), self.columns.len())
-    }
-
-    async fn data(&mut self, bytes: &[u8], session: &mut Session) -> SqlResult<()> {
-        self.reader.feed(bytes);
-        self.insert_rows(session, false).await
-    }
-
-    async fn done(mut self: Box<Self>, session: &mut Session) -> SqlResult<String> {
-        self.reader.end();
-        self.insert_rows(session, true).await?;
-        Ok(format!("COPY {}", self.rows))
-    }
 }
 
 /// `COPY … TO STDOUT` under way.

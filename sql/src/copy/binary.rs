@@ -230,6 +230,12 @@ impl BinaryReader {
         self.fields.get(at)?.clone().map(|range| &self.buffer[range])
     }
 
+    /// The number of the row at hand, from 1.
+    #[must_use]
+    pub const fn line_number(&self) -> u64 {
+        self.line_number
+    }
+
     /// An error in the row at hand.
     #[must_use]
     pub fn in_row(&self, error: SqlError) -> SqlError {

@@ -4,6 +4,7 @@
 //! LF, CR and CRLF, and another one later is an error rather than data. It stops where it cannot tell
 //! without the next byte and goes on there when more has come, so no byte is looked at twice.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use aegis_types::{SqlError, SqlResult, SqlState};
@@ -163,21 +164,27 @@ impl CopyReader {
         self.line_number
     }
 
+    /// Appends what a context shows of the line at hand, if it can be read, and tells where that is.
+    #[must_use]
+    pub fn show_line(&self, shown: &mut String) -> Option<Range<usize>> {
+        let line = String::from_utf8_lossy(&self.buffer[self.line.clone()?]);
+        let from = shown.len();
+        shown.push_str(&shortened(&line));
+        Some(from..shown.len())
+    }
+
     /// An error in the row at hand: its context shows the line.
     #[must_use]
     pub fn in_line(&self, error: SqlError) -> SqlError {
-        let Some(line) = &self.line else {
-            return self.at_line(error);
-        };
-        let line = String::from_utf8_lossy(&self.buffer[line.clone()]);
-        let shown = shortened(&line);
-        error.context(format!("COPY {}, line {}: \"{shown}\"", self.relation, self.line_number))
+        let mut shown = String::new();
+        let line = self.show_line(&mut shown).map(|_| &*shown);
+        error.context(line_context(&self.relation, self.line_number, line))
     }
 
     /// An error in the row at hand of which the line's number says enough.
     #[must_use]
     pub fn at_line(&self, error: SqlError) -> SqlError {
-        error.context(format!("COPY {}, line {}", self.relation, self.line_number))
+        error.context(line_context(&self.relation, self.line_number, None))
     }
 
     /// An error in one field of the row at hand.
@@ -427,10 +434,19 @@ fn too_long(bytes: usize) -> SqlError {
     ))
 }
 
-/// What a context shows of a long line or value.
-fn shortened(text: &str) -> String {
-    if text.len() <= SHOWN_BYTES_MAX {
-        return text.to_owned();
+/// The context of an error in a line of COPY's data, with what is shown of the line.
+#[must_use]
+pub fn line_context(relation: &str, number: u64, line: Option<&str>) -> String {
+    match line {
+        Some(line) => format!("COPY {relation}, line {number}: \"{line}\""),
+        None => format!("COPY {relation}, line {number}"),
     }
-    format!("{}...", &text[..text.floor_char_boundary(SHOWN_BYTES_MAX)])
+}
+
+/// What a context shows of a long line or value.
+fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= SHOWN_BYTES_MAX {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}...", &text[..text.floor_char_boundary(SHOWN_BYTES_MAX)]))
 }
