@@ -117,6 +117,8 @@ impl NumberedRow {
 #[derive(Debug, Default)]
 struct State {
     trees: BTreeMap<TreeId, Writes>,
+    /// Whether anything was deleted: keys that are in `trees` and yet new.
+    has_deletes: bool,
     /// New rows of the command that writes now, whose keys are nowhere in `trees` and `spills`.
     load: Option<Load>,
     /// How many rows the command that wrote last has added as new.
@@ -262,7 +264,8 @@ impl WriteSet {
         }
         state.new_rows.1 += 1;
         // Deleted by an earlier command: the maps hold that.
-        let is_in_maps = state.trees.get(&tree).is_some_and(|writes| writes.contains_key(key));
+        let is_in_maps = state.has_deletes
+            && state.trees.get(&tree).is_some_and(|writes| writes.contains_key(key));
         if state.new_rows.1 <= self.loading.from_row || is_in_maps {
             self.put_in(state, tree, key, Some(value), command.0, savepoints);
             return Ok(());
@@ -284,6 +287,7 @@ impl WriteSet {
         savepoints: &[Mark],
     ) {
         let write = Write { command, value: value.map(Value::new) };
+        state.has_deletes |= write.value.is_none();
         let mut grown = write_bytes(&write) as i64;
         let writes = state.trees.entry(tree).or_default();
         if let Some(chain) = writes.get_mut(key) {
@@ -539,6 +543,10 @@ impl WriteSet {
         let write = state
             .trees
             .get(&tree)
+            // Rows that come in the order of their keys lie behind all.
+            .filter(|writes| {
+                writes.last_key_value().is_some_and(|(last, _)| last.as_bytes() >= key)
+            })
             .and_then(|writes| writes.get(key))
             .and_then(|chain| chain.iter().find(|write| write.command < command.0));
         if let Some(write) = write {

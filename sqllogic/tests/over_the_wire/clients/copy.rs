@@ -95,6 +95,64 @@ async fn a_failing_copy_leaves_nothing() {
     assert_eq!(session.value::<i64>("SELECT count(*) FROM t").await, 0);
 }
 
+/// Lines of more than any server holds at a time, with a line break in every tenth value.
+fn many_lines(count: usize, wrong: &[(usize, &str)]) -> String {
+    let line = |n: usize| match wrong.iter().find(|(at, _)| *at == n) {
+        Some((_, line)) => format!("{line}\n"),
+        None if n.is_multiple_of(10) => format!("{n},\"{}\n{n}\"\n", "x".repeat(n % 50)),
+        None => format!("{n},{}\n", "y".repeat(n % 50)),
+    };
+    (1..=count).map(line).collect()
+}
+
+#[tokio::test]
+async fn a_large_copy_comes_in_whole_however_it_is_cut() {
+    let target = Target::new();
+    let session = target.in_schema("rust_copy_large").await;
+    session
+        .run("CREATE TABLE t (i int PRIMARY KEY, x text, s bigserial, d timestamptz DEFAULT now())")
+        .await;
+    let data = many_lines(30_000, &[]);
+    for part in [997, 8_192, 300_000, data.len()] {
+        session.run("TRUNCATE t RESTART IDENTITY").await;
+        let parts: Vec<&[u8]> = data.as_bytes().chunks(part).collect();
+        let statement = "COPY t (i, x) FROM STDIN (FORMAT csv) WHERE i % 3 > 0";
+        assert_eq!(copy_in(&session, statement, &parts).await.unwrap(), 20_000, "{part}");
+        let told = "SELECT concat_ws(' ', count(*), sum(i), sum(length(x)), count(*) FILTER \
+                    (WHERE x = repeat('x', i % 50) || E'\\n' || i OR x = repeat('y', i % 50)), \
+                    count(DISTINCT s), count(DISTINCT d)) FROM t";
+        let expected = "20000 300000000 501262 20000 20000 1";
+        assert_eq!(session.value::<String>(told).await, expected, "{part}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_a_large_copy_is_told_in_its_order() {
+    let target = Target::new();
+    let session = target.in_schema("rust_copy_large_errors").await;
+    session.run("CREATE TABLE t (i int PRIMARY KEY, x text CHECK (x <> 'no'))").await;
+    // Lines that values break count too.
+    let line = |n: usize| n + (n - 1) / 10;
+    let cases: [(&[(usize, &str)], &str, String); 5] = [
+        (&[(1, "a,b")], "22P02", "line 1, column i: \"a\"".to_owned()),
+        (&[(20_000, "a,b")], "22P02", format!("line {}, column i: \"a\"", line(20_000))),
+        (&[(29_999, "1")], "22P04", format!("line {}: \"1\"", line(29_999))),
+        (&[(15_001, "7,no"), (15_002, "b,b")], "23514", format!("line {}: \"7,no\"", line(15_001))),
+        (&[(12_345, "12,b")], "23505", format!("line {}", line(12_345))),
+    ];
+    for (wrong, code, context) in cases {
+        let data = many_lines(30_000, wrong);
+        for part in [8_192, data.len()] {
+            let parts: Vec<&[u8]> = data.as_bytes().chunks(part).collect();
+            let copied = copy_in(&session, "COPY t FROM STDIN (FORMAT csv)", &parts).await;
+            let error = told(copied);
+            let context = format!("COPY t, {context}");
+            assert_eq!((error.code().code(), error.where_()), (code, Some(&*context)));
+            assert_eq!(session.value::<i64>("SELECT count(*) FROM t").await, 0);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_query_that_fails_in_the_middle_ends_its_copy() {
     let target = Target::new();
