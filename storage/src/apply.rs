@@ -17,6 +17,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crate::commit_log::{Applied, LogEntry, LogIndex};
 use crate::entry::{self, Append, Counter, Operation, each_index_entry};
@@ -29,8 +30,9 @@ use crate::view::ReadView;
 use crate::warm::AppliedPoint;
 use crate::{CommandId, CommitSeq, Key, Result, StorageError, TreeId, Value};
 
-/// So many keys are taken out of the active map with a batch at most: each is looked for below it.
-const FORGOTTEN_MAX: usize = 1024;
+/// How long a batch waits at most for keys to be taken out of the active map: each is looked for below it,
+/// which may be on a disk.
+const FORGETTING_MAX: Duration = Duration::from_micros(500);
 
 /// What the applier remembers between batches.
 #[derive(Debug)]
@@ -87,7 +89,7 @@ impl Shared {
         let mut answers = Vec::with_capacity(entries.len());
         let mut resolved = Vec::new();
         let mut batch = self.begin_batch(&mut state);
-        self.forget_buried(&mut state, &batch)?;
+        self.forget_buried(&mut state, &batch);
         for entry in entries {
             if entry.index <= state.applied.index {
                 // Delivered twice: what it did is there.
@@ -149,18 +151,20 @@ impl Shared {
         }
     }
 
-    /// Takes keys out of the active map whose end every reader has seen, and that no tier below has:
-    /// so many at a time that no batch is kept by those of a large one.
-    fn forget_buried(&self, state: &mut ApplyState, batch: &Batch) -> Result<()> {
+    /// Takes keys out of the active map whose end every reader has seen, and that no tier below has.
+    /// Nobody depends on it: it stops before a batch is kept, and what cannot be read stays.
+    fn forget_buried(&self, state: &mut ApplyState, batch: &Batch) {
         let oldest = state.live.first().copied().unwrap_or(batch.seq);
-        let count = state.buried.partition_point(|buried| buried.seq <= oldest);
-        for buried in state.buried.drain(..count.min(FORGOTTEN_MAX)) {
+        let began = Instant::now();
+        while let Some(buried) = state.buried.pop_front_if(|buried| buried.seq <= oldest) {
             let (tree, key) = (buried.tree, buried.key.as_bytes());
-            if batch.tiers.below_active(tree, key, batch.seq)?.is_none() {
+            if matches!(batch.tiers.below_active(tree, key, batch.seq), Ok(None)) {
                 batch.tiers.active.forget(tree, key, buried.seq);
             }
+            if began.elapsed() > FORGETTING_MAX {
+                break;
+            }
         }
-        Ok(())
     }
 
     fn apply_operations(

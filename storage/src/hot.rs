@@ -324,7 +324,7 @@ impl HotTree {
     fn insert(&self, key: &[u8], version: Version, live: &[CommitSeq]) -> Inserted {
         let directory = self.directory.load();
         let at = directory.holding(key);
-        // Apply alone splits: the shard cannot have shrunk since the directory was loaded.
+        // Apply alone splits and joins: the shard is as it was when the directory was loaded.
         let mut shard = directory.shards[at].write();
         if let Some(chain) = shard.map.get_mut(key) {
             return Inserted { grown: chain.push(version, live), is_new: false };
@@ -623,32 +623,33 @@ mod tests {
     #[test]
     fn a_queue_leaves_nothing_behind() {
         let map = HotMap::new(Arc::default());
-        let empty = map.bytes();
-        let key = |n: u64| n.to_be_bytes();
-        for n in 0..50_000_u64 {
-            assert!(!map.insert(TreeId(7), &key(n), version(2 * n + 1, "job"), &[]));
-            let gone = Version { seq: CommitSeq(2 * n + 2), value: None };
-            if n >= 3_000 {
-                let (key, seq) = (key(n - 3_000), CommitSeq(100_000 + n));
-                assert!(map.insert(TreeId(7), &key, Version { seq, ..gone }, &[]));
-                // Not the tombstone that it was: somebody wrote the key again.
-                map.forget(TreeId(7), &key, CommitSeq(99_999));
-                assert!(map.get(TreeId(7), &key, CommitSeq(u64::MAX)).is_some());
-                map.forget(TreeId(7), &key, seq);
-                assert!(map.get(TreeId(7), &key, CommitSeq(u64::MAX)).is_none());
+        let (tree, key) = (TreeId(7), |n: u64| n.to_be_bytes());
+        let gone = |seq| Version { seq: CommitSeq(seq), value: None };
+        // Each job ends when 3,000 others wait behind it.
+        for n in 0..53_000_u64 {
+            let seq = 3 * n;
+            if n < 50_000 {
+                assert!(!map.insert(tree, &key(n), version(seq, "job"), &[]));
             }
+            if n == 50_000 {
+                let left: Vec<Vec<u8>> = (47_000..n).map(|n| key(n).to_vec()).collect();
+                let hot = map.tree(tree).unwrap();
+                assert_eq!(keys(&hot, KeyRange::all(), Direction::Forward), left);
+                assert!(hot.directory.load().shards.len() <= 4);
+            }
+            let Some(old) = n.checked_sub(3_000).map(key) else { continue };
+            let newest = || map.get(tree, &old, CommitSeq(u64::MAX)).map(|version| version.seq.0);
+            assert!(map.insert(tree, &old, gone(seq + 1), &[]));
+            assert!(map.insert(tree, &old, gone(seq + 2), &[]));
+            // An end that is not the last one any more.
+            map.forget(tree, &old, CommitSeq(seq + 1));
+            assert_eq!(newest(), Some(seq + 2));
+            map.forget(tree, &old, CommitSeq(seq + 2));
+            assert_eq!(newest(), None);
         }
-        let tree = map.tree(TreeId(7)).unwrap();
-        let left: Vec<Vec<u8>> = (47_000..50_000).map(|n| key(n).to_vec()).collect();
-        assert_eq!(keys(&tree, KeyRange::all(), Direction::Forward), left);
-        assert!(tree.directory.load().shards.len() <= 4);
-        for (n, seq) in (47_000..50_000_u64).zip(200_000..) {
-            let gone = Version { seq: CommitSeq(seq), value: None };
-            map.insert(TreeId(7), &key(n), gone, &[]);
-            map.forget(TreeId(7), &key(n), CommitSeq(seq));
-        }
-        assert_eq!(keys(&tree, KeyRange::all(), Direction::Backward), Vec::<Vec<u8>>::new());
-        assert_eq!((tree.directory.load().shards.len(), map.bytes()), (1, empty));
+        let hot = map.tree(tree).unwrap();
+        assert_eq!(keys(&hot, KeyRange::all(), Direction::Backward), Vec::<Vec<u8>>::new());
+        assert_eq!((hot.directory.load().shards.len(), map.bytes()), (1, 0));
     }
 
     #[test]

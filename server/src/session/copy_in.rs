@@ -20,10 +20,8 @@ use tokio::task::JoinHandle;
 
 use super::{CopyIn, Session};
 
-/// Data are decoded when so many have come.
+/// Data are decoded when so many have come, and at most twice as many at a time.
 const PIECE_BYTES: usize = 128 << 10;
-/// Rows are handed on when there are so many, also out of one huge message.
-const PIECE_ROWS: usize = 2048;
 
 /// Who reads the rows, by their format.
 pub(super) enum Reader {
@@ -105,8 +103,6 @@ struct Decoded {
     shown: String,
     /// What is wrong behind them.
     error: Option<SqlError>,
-    /// There is more to read in what came in.
-    is_part: bool,
 }
 
 /// A row, and where it stood.
@@ -120,20 +116,14 @@ impl Decoder {
     /// Reads rows until something is wrong, or more must come in.
     fn decode(&mut self) -> Decoded {
         let mut decoded = Decoded::default();
-        match self.decode_into(&mut decoded) {
-            Ok(is_part) => decoded.is_part = is_part,
-            Err(error) => decoded.error = Some(error),
-        }
+        decoded.error = self.decode_into(&mut decoded).err();
         decoded
     }
 
-    fn decode_into(&mut self, decoded: &mut Decoded) -> SqlResult<bool> {
+    fn decode_into(&mut self, decoded: &mut Decoded) -> SqlResult<()> {
         let eval = self.context.eval();
-        while decoded.rows.len() < PIECE_ROWS {
+        while self.reader.next_row()? {
             self.context.cancel.check()?;
-            if !self.reader.next_row()? {
-                return Ok(false);
-            }
             let mut values = vec![Datum::Null; self.row_columns];
             for (at, (place, ty)) in self.columns.iter().enumerate() {
                 values[*place] = self.reader.value(at, *ty, &eval)?;
@@ -144,7 +134,7 @@ impl Decoder {
                 shown: self.reader.show_line(&mut decoded.shown),
             });
         }
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -218,11 +208,9 @@ impl TableCopyIn {
     async fn step(&mut self, session: &mut Session) -> SqlResult<()> {
         let (mut decoder, decoded) = self.decoded().await?;
         if decoded.error.is_none() {
-            let piece = if decoded.is_part { Vec::new() } else { std::mem::take(&mut self.fed) };
+            let piece = std::mem::take(&mut self.fed);
             let task = session.instance.compute("copy", async move {
-                if !piece.is_empty() {
-                    decoder.reader.feed(&piece);
-                }
+                decoder.reader.feed(&piece);
                 let decoded = decoder.decode();
                 (decoder, decoded)
             })?;
@@ -300,30 +288,22 @@ impl CopyIn for TableCopyIn {
     }
 
     async fn data(&mut self, bytes: &[u8], session: &mut Session) -> SqlResult<()> {
-        self.fed.extend_from_slice(bytes);
-        while self.fed.len() >= PIECE_BYTES {
-            self.step(session).await?;
+        // One huge message is no reason to hold it more than once.
+        for part in bytes.chunks(PIECE_BYTES) {
+            self.fed.extend_from_slice(part);
+            if self.fed.len() >= PIECE_BYTES {
+                self.step(session).await?;
+            }
         }
         Ok(())
     }
 
     async fn done(mut self: Box<Self>, session: &mut Session) -> SqlResult<String> {
-        let (mut decoder, mut decoded) = self.decoded().await?;
-        let mut has_ended = false;
-        loop {
-            let is_part = decoded.is_part;
-            self.insert(decoded, session, false).await?;
-            if !is_part {
-                if has_ended {
-                    break;
-                }
-                decoder.reader.feed(&std::mem::take(&mut self.fed));
-                decoder.reader.end();
-                has_ended = true;
-            }
-            decoded = decoder.decode();
-        }
-        self.insert(Decoded::default(), session, true).await?;
+        let (mut decoder, decoded) = self.decoded().await?;
+        self.insert(decoded, session, false).await?;
+        decoder.reader.feed(&self.fed);
+        decoder.reader.end();
+        self.insert(decoder.decode(), session, true).await?;
         Ok(format!("COPY {}", self.rows))
     }
 }

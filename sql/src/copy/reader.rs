@@ -167,7 +167,9 @@ impl CopyReader {
     /// Appends what a context shows of the line at hand, if it can be read, and tells where that is.
     #[must_use]
     pub fn show_line(&self, shown: &mut String) -> Option<Range<usize>> {
-        let line = String::from_utf8_lossy(&self.buffer[self.line.clone()?]);
+        let line = &self.buffer[self.line.clone()?];
+        // Enough to see that it is long, and whole characters up to where it is cut.
+        let line = String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES_MAX + 4)]);
         let from = shown.len();
         shown.push_str(&shortened(&line));
         Some(from..shown.len())
