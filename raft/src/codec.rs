@@ -26,6 +26,10 @@ use crate::types::{Entry, LeaderId, LogId, Membership, StoredMembership, Vote, W
 const VERSION: u8 = 1;
 /// Bytes of an entry before its write set or membership.
 const ENTRY_HEADER_BYTES: usize = 18;
+/// Kinds of entries.
+const BLANK: u8 = 0;
+const WRITE_SET: u8 = 1;
+const MEMBERSHIP: u8 = 2;
 
 /// An entry's bytes, in parts so that the write set need not be copied.
 pub(crate) struct EncodedEntry {
@@ -41,20 +45,15 @@ enum Body {
 impl EncodedEntry {
     pub(crate) fn of(entry: &Entry) -> Self {
         let (kind, body) = match &entry.payload {
-            EntryPayload::Blank => (0, Body::Owned(Vec::new())),
-            EntryPayload::Normal(write_set) => (1, Body::Shared(Arc::clone(&write_set.0))),
+            EntryPayload::Blank => (BLANK, Body::Owned(Vec::new())),
+            EntryPayload::Normal(write_set) => (WRITE_SET, Body::Shared(Arc::clone(&write_set.0))),
             EntryPayload::Membership(membership) => {
                 let mut bytes = Vec::new();
                 put_membership(&mut bytes, membership);
-                (2, Body::Owned(bytes))
+                (MEMBERSHIP, Body::Owned(bytes))
             }
         };
-        let mut header = [0; ENTRY_HEADER_BYTES];
-        header[0] = VERSION;
-        header[1] = kind;
-        header[2..10].copy_from_slice(&entry.log_id.leader_id.term.to_le_bytes());
-        header[10..18].copy_from_slice(&entry.log_id.leader_id.node_id.to_le_bytes());
-        Self { header, body }
+        Self { header: entry_header(kind, &entry.log_id.leader_id), body }
     }
 
     pub(crate) fn parts(&self) -> [&[u8]; 2] {
@@ -64,6 +63,20 @@ impl EncodedEntry {
         };
         [&self.header, body]
     }
+}
+
+/// What stands before a write set in an entry's bytes.
+pub(crate) fn write_set_header(leader_id: &LeaderId) -> [u8; ENTRY_HEADER_BYTES] {
+    entry_header(WRITE_SET, leader_id)
+}
+
+fn entry_header(kind: u8, leader_id: &LeaderId) -> [u8; ENTRY_HEADER_BYTES] {
+    let mut header = [0; ENTRY_HEADER_BYTES];
+    header[0] = VERSION;
+    header[1] = kind;
+    header[2..10].copy_from_slice(&leader_id.term.to_le_bytes());
+    header[10..18].copy_from_slice(&leader_id.node_id.to_le_bytes());
+    header
 }
 
 /// About what an entry costs in memory, in bytes.
@@ -82,9 +95,9 @@ pub(crate) fn decode_entry(index: u64, bytes: &[u8]) -> io::Result<Entry> {
     let kind = input.u8()?;
     let leader_id = input.leader_id()?;
     let payload = match kind {
-        0 => EntryPayload::Blank,
-        1 => EntryPayload::Normal(WriteSet(input.rest().into())),
-        2 => EntryPayload::Membership(input.membership()?),
+        BLANK => EntryPayload::Blank,
+        WRITE_SET => EntryPayload::Normal(WriteSet(input.rest().into())),
+        MEMBERSHIP => EntryPayload::Membership(input.membership()?),
         _ => return Err(invalid("an unknown kind of entry")),
     };
     input.end()?;

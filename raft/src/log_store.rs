@@ -14,16 +14,18 @@ use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
+use aegis_storage::commit_log::Applier;
 use futures::Stream;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 
+use crate::alone::Alone;
 use crate::codec;
 use crate::disk::Disk;
 use crate::error::LogError;
 use crate::segment_log::{SegmentLog, SegmentReader};
-use crate::types::{Entry, LogId, TypeConfig, Vote};
+use crate::types::{Entry, LogId, StoredMembership, TypeConfig, Vote};
 use crate::writer::{OnFatal, Writer};
 
 /// Entries are read from disk, and handed on, in pieces of about this.
@@ -71,6 +73,11 @@ impl Tail {
         if let Some(entry) = self.entries.pop_front() {
             self.bytes -= codec::entry_bytes(&entry);
         }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
     }
 
     /// Forgets the oldest entries beyond the bound; what is not written stays.
@@ -134,10 +141,14 @@ impl LogStore {
         }));
         let on_written = Box::new({
             let view = Arc::clone(&view);
-            move |next_index| {
+            move |last: LogId| {
                 let mut view = view.lock();
-                view.tail.unwritten = next_index;
+                view.tail.unwritten = last.index + 1;
                 view.tail.trim();
+                // Who leads alone appends nothing here.
+                if view.last.is_none_or(|known| known.index < last.index) {
+                    view.last = Some(last);
+                }
             }
         });
         let writer = Writer::start(log, in_place, on_written, on_fatal).map_err(|source| {
@@ -149,6 +160,33 @@ impl LogStore {
     /// The writer thread's handle.
     pub(crate) fn writer(&self) -> &Writer {
         &self.writer
+    }
+
+    /// Lets the writer order and apply what is proposed to it, behind the newest entry there is. From
+    /// here on nobody else may append.
+    pub(crate) fn lead_alone(
+        &self,
+        applier: Arc<dyn Applier>,
+        membership: &StoredMembership,
+    ) -> Result<(), LogError> {
+        let last = {
+            let mut view = self.view.lock();
+            // What is appended past it would leave a gap behind it.
+            view.tail.clear();
+            view.last.ok_or_else(|| LogError::Raft("the log is empty".to_owned()))?
+        };
+        self.writer.lead_alone(Alone::new(applier, last, membership));
+        Ok(())
+    }
+
+    /// Purges up to the entry at this index. Errors: those of the disk.
+    pub(crate) async fn purge_to(&mut self, index: u64) -> io::Result<()> {
+        let first = self.read(index..index + 1, 1)?;
+        match first.first().filter(|entry| entry.log_id.index == index) {
+            Some(entry) => self.purge(entry.log_id).await,
+            // It was purged before.
+            None => Ok(()),
+        }
     }
 
     /// The last index purged, and one beyond the last index there is.

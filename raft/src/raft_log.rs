@@ -1,17 +1,21 @@
 //! [`RaftLog`]: the commit log that storage proposes to, on one node or on many.
 //!
 //! ```text
-//! propose (any thread) ──► openraft's queue ──► append ──► writer thread ──► fdatasync
+//! propose (any thread) ──────── the only voter ───────────────────┐
+//!     │                                                           ▼
+//!     └ one of several ──► openraft's queue ──► append ──► writer thread ──► fdatasync
 //!                                                                               │
 //! receiver ◄── answers of the batch ◄── Applier::apply_batch ◄── committed ◄────┘
 //! ```
 //!
-//! A proposal costs no task: it is one message to openraft's core, and its answer is sent from
-//! where the batch was applied. Whoever proposes while the disk works rides in the next batch.
+//! A proposal costs no task: it is one message, and its answer is sent from where the batch was
+//! applied. Whoever proposes while the disk works rides in the next batch.
 //!
 //! **Start.** The log is replayed into the applier up to the last committed mark, then this node
 //! elects itself, at once and without waiting for a timeout, and commits a blank entry: everything
-//! durable is committed with it. [`RaftLog::open`] returns when all of that is applied.
+//! durable is committed with it. [`RaftLog::open`] returns when all of that is applied. If this node
+//! is the only voter, openraft's core has nothing left to decide: it ends, and the writer takes
+//! proposals as they come ([`crate::alone`]).
 //!
 //! **Stop.** Three things are fatal and reported once through `on_fatal`: a disk that fails to
 //! write or sync, a store that fails to apply, an openraft core that ends by itself. From then on
@@ -19,29 +23,27 @@
 
 use std::path::Path;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use aegis_storage::CommitSeq;
 use aegis_storage::commit_log::{Applied, Applier, CommitLog, LogIndex, ProposeError};
 use futures::FutureExt;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::ClientWriteError;
 use openraft::metrics::RaftServerMetrics;
-use openraft::raft::ClientWriteResult;
 use openraft::type_config::alias::WatchReceiverOf;
 use openraft::{BasicNode, Config, Raft, RaftMetrics, ReadPolicy, SnapshotPolicy};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::disk::{DirectoryDisk, Disk};
 use crate::error::LogError;
 use crate::log_store::LogStore;
 use crate::network::NoNetwork;
+use crate::proposal::{Load, Proposal};
 use crate::segment_log::PAYLOAD_BYTES_MAX;
 use crate::state_machine::{self, StateMachine};
-use crate::types::{Reply, TypeConfig, WriteSet};
-use crate::writer::{OnFatal, Room};
+use crate::types::{LogId, Reply, TypeConfig, WriteSet};
+use crate::writer::OnFatal;
 
 #[cfg(test)]
 mod tests;
@@ -51,8 +53,6 @@ mod tests;
 const IN_FLIGHT_MAX: usize = 32 << 10;
 /// The longest proposal: a record's limit less the entry's own header.
 const PROPOSAL_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - 1024;
-/// What an entry costs in the log beyond its payload, rounded up.
-const ENTRY_OVERHEAD_BYTES: u64 = 128;
 /// On a full disk this much is kept for votes and marks.
 const RESERVED_BYTES: u64 = 64 << 10;
 
@@ -68,17 +68,27 @@ pub struct RaftLogOptions {
     pub tail_bytes_max: usize,
     /// Whether the thread that appends may wait for the disk itself: nobody else is kept by that.
     pub in_place: fn() -> bool,
+    /// Whether the only voter orders and applies by itself. A log that is to get other voters leaves
+    /// that to openraft.
+    pub leads_alone: bool,
 }
 
 impl Default for RaftLogOptions {
     fn default() -> Self {
-        Self { node_id: 1, segment_bytes: 16 << 20, tail_bytes_max: 16 << 20, in_place: || false }
+        Self {
+            node_id: 1,
+            segment_bytes: 16 << 20,
+            tail_bytes_max: 16 << 20,
+            in_place: || false,
+            leads_alone: true,
+        }
     }
 }
 
 /// The replicated, durable log of a server; so far with this server as the only voter.
 pub struct RaftLog {
-    raft: Raft<TypeConfig, StateMachine>,
+    /// `None` where this node leads alone.
+    core: Option<Raft<TypeConfig, StateMachine>>,
     store: LogStore,
     applier: Arc<dyn Applier>,
     runtime: Handle,
@@ -142,10 +152,19 @@ impl RaftLog {
         )
         .await
         .map_err(raft_error)?;
+        take_the_lead(&raft, options.node_id).await?;
+        let core = if options.leads_alone && is_only_voter(&raft, options.node_id) {
+            let membership = Arc::clone(&raft.metrics().borrow_watched().membership_config);
+            raft.shutdown().await.map_err(raft_error)?;
+            store.lead_alone(Arc::clone(&applier), &membership)?;
+            None
+        } else {
+            Some(raft)
+        };
         let (purge_target, purge_targets) = watch::channel(0);
         let runtime = Handle::current();
         let log = Arc::new_cyclic(|this| Self {
-            raft,
+            core,
             store,
             applier,
             runtime,
@@ -156,14 +175,20 @@ impl RaftLog {
             closing,
             failed,
         });
-        log.take_the_lead(options.node_id).await?;
-        log.spawn(purge_on_request(log.raft.clone(), Arc::clone(&log.applier), purge_targets));
-        log.spawn(report_end_of_core(
-            log.raft.server_metrics(),
-            log.raft.metrics(),
-            Arc::clone(&log.closing),
-            on_fatal,
-        ));
+        let purge = Purge {
+            core: log.core.clone(),
+            store: log.store.clone(),
+            applier: Arc::clone(&log.applier),
+        };
+        log.spawn(purge.on_request(purge_targets));
+        if let Some(core) = &log.core {
+            log.spawn(report_end_of_core(
+                core.server_metrics(),
+                core.metrics(),
+                Arc::clone(&log.closing),
+                on_fatal,
+            ));
+        }
         Ok(log)
     }
 
@@ -172,9 +197,11 @@ impl RaftLog {
     pub async fn shutdown(&self) -> Result<(), LogError> {
         self.closing.store(true, Ordering::SeqCst);
         self.load.wait_until_idle().await;
-        tracing::debug!("no proposal is under way: stopping raft");
-        self.raft.shutdown().await.map_err(raft_error)?;
-        tracing::debug!("raft has stopped: stopping the writer");
+        tracing::debug!("no proposal is under way: stopping");
+        if let Some(core) = &self.core {
+            core.shutdown().await.map_err(raft_error)?;
+            tracing::debug!("raft has stopped: stopping the writer");
+        }
         let stopped = self.store.writer().stop().await;
         tracing::debug!("the log has stopped");
         if self.failed.load(Ordering::SeqCst) {
@@ -182,23 +209,6 @@ impl RaftLog {
             return Ok(());
         }
         stopped.map_err(raft_error)
-    }
-
-    /// Becomes leader at once, and waits until everything in the log is committed and applied.
-    async fn take_the_lead(&self, node_id: u64) -> Result<(), LogError> {
-        if self.raft.is_initialized().await.map_err(raft_error)? {
-            self.raft.trigger().elect(false).await.map_err(raft_error)?;
-        } else {
-            let members = std::collections::BTreeMap::from([(node_id, BasicNode::default())]);
-            self.raft.initialize(members).await.map_err(raft_error)?;
-        }
-        let leading = |metrics: &RaftMetrics<TypeConfig>| {
-            metrics.state.is_leader() || metrics.running_state.is_err()
-        };
-        let wait = self.raft.wait(None);
-        wait.metrics(leading, "leading").await.map_err(raft_error)?;
-        self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(raft_error)?;
-        Ok(())
     }
 
     /// The one place where this crate starts a task.
@@ -224,15 +234,38 @@ impl RaftLog {
         None
     }
 
+    /// What of the log's room is kept for votes and marks.
+    fn reserved_bytes(&self) -> u64 {
+        RESERVED_BYTES.min(self.segment_bytes / 8)
+    }
+
+    /// Sends a proposal on its way, for which there is room.
+    fn send(&self, payload: Arc<[u8]>, proposal: Proposal) {
+        let Some(core) = &self.core else {
+            return self.store.writer().propose(payload, proposal);
+        };
+        let reply = Reply(Box::new(move |result| proposal.complete(result)));
+        let core = core.clone();
+        // An error means that the core has ended; dropping the reply has answered already.
+        let mut sending =
+            Box::pin(
+                async move { drop(core.client_write_ff(WriteSet(payload), Some(reply)).await) },
+            );
+        // The queue has room for more than may be under way, so this is done in one go. Tokio's
+        // cooperative budget must not make it seem otherwise.
+        if tokio::task::unconstrained(sending.as_mut()).now_or_never().is_none() {
+            self.spawn(sending);
+        }
+    }
+
     /// Waits until the log has room for a proposal beside all that it was let have, so that the
-    /// writer, which can refuse nothing, never asks a full disk for space. Mostly there is room, and
-    /// this waits for nothing.
+    /// writer, which can refuse nothing, never asks a full disk for space.
     ///
     /// A spare segment takes whatever is alone. Without one its maker is asked, and tells either of a
     /// new segment or why there is none.
     async fn wait_for_room(&self, proposal: &mut Proposal) -> Result<(), ProposeError> {
         let writer = self.store.writer();
-        let reserved = RESERVED_BYTES.min(self.segment_bytes / 8);
+        let reserved = self.reserved_bytes();
         while !proposal.enter(&writer.room(), reserved) {
             let (mut changed, mut lighter) =
                 (pin!(writer.room_changed()), pin!(self.load.lighter.notified()));
@@ -279,26 +312,21 @@ impl CommitLog for RaftLog {
             proposal.answer(Err(refusal));
             return receiver;
         }
+        let payload = payload.into();
+        if proposal.enter(&self.store.writer().room(), self.reserved_bytes()) {
+            self.send(payload, proposal);
+            return receiver;
+        }
         let log = self.this.clone();
-        let raft = self.raft.clone();
-        let mut sending = Box::pin(async move {
+        self.spawn(async move {
             let Some(log) = log.upgrade() else {
                 return;
             };
-            if let Err(refusal) = log.wait_for_room(&mut proposal).await {
-                proposal.answer(Err(refusal));
-                return;
+            match log.wait_for_room(&mut proposal).await {
+                Ok(()) => log.send(payload, proposal),
+                Err(refusal) => proposal.answer(Err(refusal)),
             }
-            drop(log);
-            let reply = Reply(Box::new(move |result| proposal.complete(result)));
-            // An error means that the core has ended; dropping the reply has answered already.
-            let _ = raft.client_write_ff(WriteSet(payload.into()), Some(reply)).await;
         });
-        // The queue has room for more than may be under way, so this is done in one go, but where the
-        // log waits for room. Tokio's cooperative budget must not make it seem otherwise.
-        if tokio::task::unconstrained(sending.as_mut()).now_or_never().is_none() {
-            self.spawn(sending);
-        }
         receiver
     }
 
@@ -317,98 +345,32 @@ impl CommitLog for RaftLog {
     }
 }
 
-/// How much is under way.
-#[derive(Default)]
-struct Load {
-    count: AtomicUsize,
-    /// Bytes of the proposals that have entered the log's room.
-    entered_bytes: AtomicU64,
-    idle: Notify,
-    /// Something under way has ended.
-    lighter: Notify,
+/// Becomes leader at once, and waits until everything in the log is committed and applied.
+async fn take_the_lead(
+    raft: &Raft<TypeConfig, StateMachine>,
+    node_id: u64,
+) -> Result<(), LogError> {
+    if raft.is_initialized().await.map_err(raft_error)? {
+        raft.trigger().elect(false).await.map_err(raft_error)?;
+    } else {
+        let members = std::collections::BTreeMap::from([(node_id, BasicNode::default())]);
+        raft.initialize(members).await.map_err(raft_error)?;
+    }
+    let leading = |metrics: &RaftMetrics<TypeConfig>| {
+        metrics.state.is_leader() || metrics.running_state.is_err()
+    };
+    let wait = raft.wait(None);
+    wait.metrics(leading, "leading").await.map_err(raft_error)?;
+    raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(raft_error)?;
+    Ok(())
 }
 
-impl Load {
-    async fn wait_until_idle(&self) {
-        loop {
-            let idle = self.idle.notified();
-            if self.count.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            idle.await;
-        }
-    }
-}
-
-/// A proposal under way. It is answered once, whatever happens: dropped unanswered, its outcome
-/// is unknown.
-struct Proposal {
-    answer: Option<oneshot::Sender<Result<Applied, ProposeError>>>,
-    load: Arc<Load>,
-    bytes: u64,
-    has_entered: bool,
-}
-
-impl Proposal {
-    fn begin(
-        answer: oneshot::Sender<Result<Applied, ProposeError>>,
-        load: &Arc<Load>,
-        payload_bytes: usize,
-    ) -> Self {
-        let bytes = payload_bytes as u64 + ENTRY_OVERHEAD_BYTES;
-        load.count.fetch_add(1, Ordering::SeqCst);
-        Self { answer: Some(answer), load: Arc::clone(load), bytes, has_entered: false }
-    }
-
-    /// Takes its part of the log's room, if there is enough of it.
-    fn enter(&mut self, room: &Room, reserved: u64) -> bool {
-        let free = room.bytes.saturating_sub(reserved);
-        let entered =
-            self.load.entered_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |entered| {
-                let with_this = entered + self.bytes;
-                // An entry that does not fit the rest of a segment leaves that rest unused.
-                let fits = with_this + self.bytes <= free || (entered == 0 && room.has_spare);
-                fits.then_some(with_this)
-            });
-        self.has_entered = entered.is_ok();
-        self.has_entered
-    }
-
-    fn complete(self, result: ClientWriteResult<TypeConfig>) {
-        self.answer(match result {
-            Ok(response) => Ok(Applied {
-                index: LogIndex(response.data.index),
-                commit_seq: CommitSeq(response.data.commit_seq),
-            }),
-            Err(ClientWriteError::LogEntryDiscarded(_)) => Err(ProposeError::Unknown(
-                "leadership was lost while the entry was being replicated".to_owned(),
-            )),
-            Err(refused) => Err(ProposeError::Refused(refused.to_string())),
-        });
-    }
-
-    fn answer(mut self, outcome: Result<Applied, ProposeError>) {
-        if let Some(answer) = self.answer.take() {
-            // A session that went away does not want to know.
-            let _ = answer.send(outcome);
-        }
-    }
-}
-
-impl Drop for Proposal {
-    fn drop(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            let reason = "the commit log stopped while the entry was under way";
-            let _ = answer.send(Err(ProposeError::Unknown(reason.to_owned())));
-        }
-        if self.has_entered {
-            self.load.entered_bytes.fetch_sub(self.bytes, Ordering::SeqCst);
-        }
-        if self.load.count.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.load.idle.notify_waiters();
-        }
-        self.load.lighter.notify_waiters();
-    }
+/// Whether an entry is committed as soon as this node's disk has it, and nobody else is to get it.
+fn is_only_voter(raft: &Raft<TypeConfig, StateMachine>, node_id: u64) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let membership = metrics.membership_config.membership();
+    membership.nodes().all(|(id, _)| *id == node_id)
 }
 
 /// openraft's settings. It takes no snapshot and purges nothing of its own accord; with one voter
@@ -468,39 +430,52 @@ fn check_fit(store: &LogStore, applier: &dyn Applier) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Purges as far as it was last asked to, but never beyond what the store has made durable.
-async fn purge_on_request(
-    raft: Raft<TypeConfig, StateMachine>,
+/// What is needed to purge the log. Holds no handle to the [`RaftLog`]: dropping that must end it.
+struct Purge {
+    core: Option<Raft<TypeConfig, StateMachine>>,
+    store: LogStore,
     applier: Arc<dyn Applier>,
-    mut targets: watch::Receiver<u64>,
-) {
-    while targets.changed().await.is_ok() {
-        let target = *targets.borrow_and_update();
-        let durable = match state_machine::durable_state(applier.as_ref()) {
-            Ok((durable, _)) => durable,
-            Err(error) => {
-                tracing::error!(%error, "the log is not purged");
+}
+
+impl Purge {
+    /// Purges as far as it was last asked to, but never beyond what the store has made durable.
+    async fn on_request(mut self, mut targets: watch::Receiver<u64>) {
+        while targets.changed().await.is_ok() {
+            let target = *targets.borrow_and_update();
+            let durable = match state_machine::durable_state(self.applier.as_ref()) {
+                Ok((durable, _)) => durable,
+                Err(error) => {
+                    tracing::error!(%error, "the log is not purged");
+                    continue;
+                }
+            };
+            let asked = state_machine::raft_index(LogIndex(target));
+            let (Some(asked), Some(durable)) = (asked, durable) else {
                 continue;
-            }
-        };
-        let asked = state_machine::raft_index(LogIndex(target));
-        let (Some(asked), Some(durable)) = (asked, durable) else {
-            continue;
-        };
-        // openraft purges only behind a snapshot, which is the store's checkpoint.
-        let mut snapshots = raft.watch_snapshot_progress();
-        let purged = async {
-            raft.trigger().snapshot().await.map_err(raft_error)?;
-            let reached = snapshots.wait_until_ge(&Some(durable)).await;
-            reached.map_err(raft_error)?;
+            };
             let upto = asked.min(durable.index);
-            raft.trigger().purge_log(upto).await.map_err(raft_error)
-        };
-        if let Err(error) = purged.await {
-            tracing::debug!(%error, "stopped purging the log");
-            return;
+            let purged = match &self.core {
+                Some(core) => purge_behind_snapshot(core, durable, upto).await,
+                None => self.store.purge_to(upto).await.map_err(raft_error),
+            };
+            if let Err(error) = purged {
+                tracing::debug!(%error, "stopped purging the log");
+                return;
+            }
         }
     }
+}
+
+/// openraft purges only behind a snapshot, which is the store's checkpoint.
+async fn purge_behind_snapshot(
+    core: &Raft<TypeConfig, StateMachine>,
+    durable: LogId,
+    upto: u64,
+) -> Result<(), LogError> {
+    let mut snapshots = core.watch_snapshot_progress();
+    core.trigger().snapshot().await.map_err(raft_error)?;
+    snapshots.wait_until_ge(&Some(durable)).await.map_err(raft_error)?;
+    core.trigger().purge_log(upto).await.map_err(raft_error)
 }
 
 /// Reports an openraft core that ends although nobody asked it to. Holds no handle to the core:

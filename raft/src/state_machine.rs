@@ -11,8 +11,8 @@
 use std::io;
 use std::sync::Arc;
 
-use aegis_storage::at_length_over;
-use aegis_storage::commit_log::{Applier, LogEntry, LogIndex};
+use aegis_storage::commit_log::{Applied, Applier, LogEntry, LogIndex};
+use aegis_storage::{StorageError, at_length_over};
 use futures::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
@@ -65,18 +65,12 @@ impl StateMachine {
         if batch.entries.is_empty() {
             return Ok(());
         }
-        let bytes = batch.bytes as u64;
-        let answers = at_length_over(bytes, || self.applier.apply_batch(&batch.entries));
+        let answers = apply(self.applier.as_ref(), &batch.entries, batch.bytes as u64);
         let answers = answers.map_err(|error| {
             let error = Arc::new(LogError::Apply(error));
             (self.on_fatal)(Arc::clone(&error));
             io::Error::other(error)
         })?;
-        assert_eq!(
-            answers.len(),
-            batch.entries.len(),
-            "the store answers every entry that it applies"
-        );
         for (responder, applied) in batch.responders.drain(..).zip(answers) {
             if let Some(responder) = responder {
                 responder.send(Answer { index: applied.index.0, commit_seq: applied.commit_seq.0 });
@@ -106,6 +100,17 @@ impl StateMachine {
             log_state: codec::encode_log_state(&log_id, &self.membership_bytes),
         }
     }
+}
+
+/// Applies entries of so many bytes; the answers stand in their order.
+pub(crate) fn apply(
+    applier: &dyn Applier,
+    entries: &[LogEntry],
+    bytes: u64,
+) -> Result<Vec<Applied>, StorageError> {
+    let answers = at_length_over(bytes, || applier.apply_batch(entries))?;
+    assert_eq!(answers.len(), entries.len(), "the store answers every entry that it applies");
+    Ok(answers)
 }
 
 /// How far the store is durable, checked against itself.

@@ -11,6 +11,9 @@
 //! the thread and its answer back takes as long as a fast disk does. That needs the queue empty, the
 //! pen in nobody's hand, and a disk whose last sync was short.
 //!
+//! Where this node is the only voter, what is durable is committed: the thread that has written it
+//! applies it too, before it answers ([`Alone`]).
+//!
 //! A committed mark never wakes the thread and never costs a sync: it waits in a slot for the
 //! next batch. An error of the disk is fatal: it is reported once, everyone waiting gets it, and
 //! nothing is written any more.
@@ -27,10 +30,12 @@ use parking_lot::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
+use crate::alone::{self, Alone};
 use crate::codec::{self, EncodedEntry};
 use crate::error::LogError;
+use crate::proposal::Proposal;
 use crate::segment_log::{Record, SegmentLog, Spares};
-use crate::types::{Entry, TypeConfig};
+use crate::types::{Entry, LogId, TypeConfig};
 
 /// A batch is written when this much is staged, even if more is queued.
 const BATCH_BYTES_MAX: usize = 8 << 20;
@@ -42,13 +47,14 @@ const SHORT_SYNC: Duration = Duration::from_millis(1);
 /// Told once, from any thread, that the node must stop.
 pub(crate) type OnFatal = Arc<dyn Fn(Arc<LogError>) + Send + Sync>;
 
-/// Called after a batch is durable with the index after the last entry written, before anyone is
-/// answered.
-pub(crate) type OnWritten = Box<dyn Fn(u64) + Send>;
+/// Called after a batch is durable with the last entry written, before anyone is answered.
+pub(crate) type OnWritten = Box<dyn Fn(LogId) + Send>;
 
 /// What the thread is asked to do.
 enum Command {
     Append(Vec<Entry>, IOFlushed<TypeConfig>),
+    /// An entry to number, write, and apply.
+    Propose(Arc<[u8]>, Proposal),
     Vote(Vec<u8>, Waiter),
     Truncate(u64, Waiter),
     Purge(u64, Vec<u8>, Waiter),
@@ -123,6 +129,7 @@ impl Writer {
         })?;
         let pen = Pen {
             log,
+            alone: None,
             last_sync: SHORT_SYNC,
             gauges: Arc::clone(&gauges),
             room_changed: Arc::clone(&room_changed),
@@ -149,20 +156,36 @@ impl Writer {
         }
     }
 
+    /// Writes and applies a proposal, or queues it. Only where this node leads alone.
+    pub(crate) fn propose(&self, payload: Arc<[u8]>, proposal: Proposal) {
+        if let Some(propose) = self.write_in_place(Command::Propose(payload, proposal)) {
+            // Given back, it answers as it goes.
+            drop(self.send(propose));
+        }
+    }
+
+    /// Orders and applies what is proposed from here on.
+    pub(crate) fn lead_alone(&self, alone: Alone) {
+        if let Some(pen) = self.pen.lock().as_mut() {
+            pen.alone = Some(alone);
+        }
+    }
+
     /// Writes entries on this thread, unless they are for the other: then they are given back.
-    fn write_in_place(&self, append: Command) -> Option<Command> {
+    fn write_in_place(&self, command: Command) -> Option<Command> {
         if !(self.in_place)() || self.queued.load(Ordering::Acquire) > 0 {
-            return Some(append);
+            return Some(command);
         }
-        // Entries are appended by one task: what comes after these finds the pen free or is queued.
-        let Some(mut guard) = self.pen.try_lock() else { return Some(append) };
-        match guard.as_mut().filter(|pen| pen.is_swift() && append.bytes() <= IN_PLACE_BYTES_MAX) {
-            Some(pen) => {
-                let _ = pen.write(append, || None);
-                None
-            }
-            None => Some(append),
+        // Who finds the pen in another hand is queued, and so is whoever comes after it.
+        let Some(mut guard) = self.pen.try_lock() else { return Some(command) };
+        let Some(pen) = guard.as_mut() else { return Some(command) };
+        if !pen.is_swift() || command.bytes() > IN_PLACE_BYTES_MAX {
+            return Some(command);
         }
+        if !pen.write(command, || None) {
+            *guard = None;
+        }
+        None
     }
 
     /// Queues a command; given back if the thread has ended.
@@ -278,6 +301,8 @@ struct Thread {
 /// What is needed to write the log: it is in one hand at a time.
 struct Pen {
     log: SegmentLog,
+    /// Set where this node leads alone.
+    alone: Option<Alone>,
     /// How long the last write and sync took.
     last_sync: Duration,
     gauges: Arc<Mutex<Gauges>>,
@@ -292,8 +317,11 @@ struct Pen {
 struct Riders {
     appends: Vec<IOFlushed<TypeConfig>>,
     waiters: Vec<Waiter>,
-    /// The index after the last entry of the batch.
-    next_index: Option<u64>,
+    /// Proposals, in the order of their entries in `batch`.
+    proposals: Vec<Proposal>,
+    batch: alone::Batch,
+    /// The last entry that is written.
+    last: Option<LogId>,
     purges: bool,
     stop: bool,
 }
@@ -330,6 +358,7 @@ impl Command {
     fn bytes(&self) -> usize {
         match self {
             Self::Append(entries, _) => entries.iter().map(codec::entry_bytes).sum(),
+            Self::Propose(payload, _) => payload.len(),
             _ => 0,
         }
     }
@@ -351,22 +380,45 @@ impl Pen {
         match written {
             Ok(()) => {
                 self.show_room();
-                if let Some(next_index) = riders.next_index {
-                    (self.on_written)(next_index);
+                if let Some(last) = riders.last {
+                    (self.on_written)(last);
                 }
+                let applied = self.apply(&mut riders);
                 riders.answer(|| Ok(()));
-                !stop
+                applied && !stop
             }
             Err(error) => {
-                let error = Arc::new(error);
                 tracing::error!(%error, "the log cannot be written: stopping");
-                (self.on_fatal)(Arc::clone(&error));
-                self.room_changed.notify_waiters();
                 let message = error.to_string();
+                self.fail(error);
                 riders.answer(|| Err(io::Error::other(message.clone())));
                 false
             }
         }
+    }
+
+    /// Applies what was proposed and answers it; whether more may follow.
+    fn apply(&self, riders: &mut Riders) -> bool {
+        let Some(alone) = self.alone.as_ref().filter(|_| !riders.batch.is_empty()) else {
+            return true;
+        };
+        match alone.apply(&riders.batch) {
+            Ok(answers) => {
+                for (proposal, applied) in riders.proposals.drain(..).zip(answers) {
+                    proposal.answer(Ok(applied));
+                }
+                true
+            }
+            Err(error) => {
+                self.fail(LogError::Apply(error));
+                false
+            }
+        }
+    }
+
+    fn fail(&self, error: LogError) {
+        (self.on_fatal)(Arc::new(error));
+        self.room_changed.notify_waiters();
     }
 
     fn write_batch(
@@ -398,8 +450,18 @@ impl Pen {
                 for entry in &entries {
                     let encoded = EncodedEntry::of(entry);
                     self.log.stage(Record::Entry(entry.log_id.index, &encoded.parts()))?;
-                    riders.next_index = Some(entry.log_id.index + 1);
+                    riders.last = Some(entry.log_id);
                 }
+                Ok(())
+            }
+            Command::Propose(payload, proposal) => {
+                let alone = self.alone.as_mut().expect("only who leads alone is proposed to");
+                let log_id = alone.number();
+                let header = codec::write_set_header(&log_id.leader_id);
+                self.log.stage(Record::Entry(log_id.index, &[&header, &payload]))?;
+                alone.push(&mut riders.batch, log_id, payload);
+                riders.proposals.push(proposal);
+                riders.last = Some(log_id);
                 Ok(())
             }
             Command::Vote(vote, waiter) => {

@@ -2,13 +2,15 @@
 //! simulated disk with a store in memory.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use aegis_storage::StorageError;
 use aegis_storage::commit_log::LogEntry;
+use aegis_storage::{CommitSeq, StorageError};
 use openraft::storage::RaftStateMachine;
 use openraft::testing::log::{StoreBuilder, Suite};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::disk::simulated::{Chance, SimulatedDisk};
@@ -92,13 +94,26 @@ impl Applier for MemoryApplier {
     }
 }
 
+/// Those of a log that leads alone and of one that openraft leads, in turn.
 fn options() -> RaftLogOptions {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    let leads_alone = OPENED.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+    RaftLogOptions { leads_alone, ..by_openraft() }
+}
+
+fn by_openraft() -> RaftLogOptions {
     RaftLogOptions {
         segment_bytes: 64 << 10,
         tail_bytes_max: 32 << 10,
         in_place: now_and_then,
+        leads_alone: false,
         ..RaftLogOptions::default()
     }
+}
+
+/// Both ways of leading, for tests that open one log.
+fn both_ways() -> [RaftLogOptions; 2] {
+    [by_openraft(), RaftLogOptions { leads_alone: true, ..by_openraft() }]
 }
 
 /// Both ways of writing, in turn.
@@ -108,8 +123,16 @@ fn now_and_then() -> bool {
 }
 
 async fn open(disk: &SimulatedDisk, applier: &Arc<MemoryApplier>) -> Arc<RaftLog> {
+    open_with(options(), disk, applier).await
+}
+
+async fn open_with(
+    options: RaftLogOptions,
+    disk: &SimulatedDisk,
+    applier: &Arc<MemoryApplier>,
+) -> Arc<RaftLog> {
     let applier: Arc<dyn Applier> = Arc::clone(applier) as _;
-    RaftLog::open_on(Arc::new(disk.clone()), options(), applier, |_| {}).await.unwrap()
+    RaftLog::open_on(Arc::new(disk.clone()), options, applier, |_| {}).await.unwrap()
 }
 
 fn payload(number: u64, length: usize) -> Vec<u8> {
@@ -120,33 +143,37 @@ fn payload(number: u64, length: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_proposal_is_applied_before_it_is_answered() {
-    let disk = SimulatedDisk::default();
-    let applier = Arc::new(MemoryApplier::default());
-    let log = open(&disk, &applier).await;
-    let mut last = LogIndex(0);
-    for number in 0..20 {
-        let applied = log.propose(payload(number, 30)).await.unwrap().unwrap();
-        assert_eq!(applier.numbers(), (0..=number).collect::<Vec<_>>());
-        assert!(applied.index > last);
-        last = applied.index;
+    for options in both_ways() {
+        let disk = SimulatedDisk::default();
+        let applier = Arc::new(MemoryApplier::default());
+        let log = open_with(options.clone(), &disk, &applier).await;
+        let mut last = LogIndex(0);
+        for number in 0..20 {
+            let applied = log.propose(payload(number, 30)).await.unwrap().unwrap();
+            assert_eq!(applier.numbers(), (0..=number).collect::<Vec<_>>());
+            assert!(applied.index > last);
+            last = applied.index;
+        }
+        let state = applier.state.lock();
+        let indexes: Vec<u64> = state.applied.iter().map(|entry| entry.index.0).collect();
+        assert_eq!(indexes, (1..=last.0).collect::<Vec<_>>(), "from 1 without a gap");
     }
-    let state = applier.state.lock();
-    let indexes: Vec<u64> = state.applied.iter().map(|entry| entry.index.0).collect();
-    assert_eq!(indexes, (1..=last.0).collect::<Vec<_>>(), "from 1 without a gap");
 }
 
 #[tokio::test]
 async fn a_proposal_needs_no_runtime_of_its_own() {
-    let disk = SimulatedDisk::default();
-    let applier = Arc::new(MemoryApplier::default());
-    let log = open(&disk, &applier).await;
-    let receiver = std::thread::spawn({
-        let log = Arc::clone(&log);
-        move || log.propose(payload(1, 8))
-    })
-    .join()
-    .unwrap();
-    receiver.await.unwrap().unwrap();
+    for options in both_ways() {
+        let disk = SimulatedDisk::default();
+        let applier = Arc::new(MemoryApplier::default());
+        let log = open_with(options.clone(), &disk, &applier).await;
+        let receiver = std::thread::spawn({
+            let log = Arc::clone(&log);
+            move || log.propose(payload(1, 8))
+        })
+        .join()
+        .unwrap();
+        receiver.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,146 +271,163 @@ async fn after_a_power_cut_every_acknowledged_entry_is_there_once_and_in_order()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_is_purged_behind_the_durable_entry_only() {
-    let disk = SimulatedDisk::default();
-    let applier = Arc::new(MemoryApplier::default());
-    let log = open(&disk, &applier).await;
-    for round in 0..20_u64 {
-        for number in 0..50 {
-            log.propose(payload(round * 50 + number, 1000)).await.unwrap().unwrap();
+    for options in both_ways() {
+        let disk = SimulatedDisk::default();
+        let applier = Arc::new(MemoryApplier::default());
+        let log = open_with(options.clone(), &disk, &applier).await;
+        for round in 0..20_u64 {
+            for number in 0..50 {
+                log.propose(payload(round * 50 + number, 1000)).await.unwrap().unwrap();
+            }
+            if round == 10 {
+                // Asked to purge what is not durable: it must not.
+                log.purge_to(LogIndex(500));
+            }
         }
-        if round == 10 {
-            // Asked to purge what is not durable: it must not.
-            log.purge_to(LogIndex(500));
+        assert!(log.replay_bytes() >= 1_000_000);
+        let durable = applier.flush();
+        log.purge_to(durable);
+        assert_eq!(log.replay_bytes(), 0);
+        let mut purged = log.store.clone();
+        let purged_to = |store: &mut LogStore| store.extent().0.unwrap_or(0);
+        while purged_to(&mut purged) + 1 < durable.0 {
+            // Purging goes through openraft's queue: another commit passes behind it.
+            log.propose(payload(5000, 8)).await.unwrap().unwrap();
         }
-    }
-    assert!(log.replay_bytes() >= 1_000_000);
-    let durable = applier.flush();
-    log.purge_to(durable);
-    assert_eq!(log.replay_bytes(), 0);
-    let mut purged = log.store.clone();
-    let purged_to = |store: &mut LogStore| store.extent().0.unwrap_or(0);
-    while purged_to(&mut purged) + 1 < durable.0 {
-        // Purging goes through openraft's queue: another commit passes behind it.
-        log.propose(payload(5000, 8)).await.unwrap().unwrap();
-    }
-    log.shutdown().await.unwrap();
-    assert!(disk.used_bytes() <= 7 * (64 << 10), "{} bytes", disk.used_bytes());
+        log.shutdown().await.unwrap();
+        assert!(disk.used_bytes() <= 7 * (64 << 10), "{} bytes", disk.used_bytes());
 
-    let applier = applier.restarted();
-    let log = open(&disk.copy(), &applier).await;
-    assert!(applier.numbers().iter().all(|number| *number == 5000));
-    log.propose(payload(1, 8)).await.unwrap().unwrap();
+        let applier = applier.restarted();
+        let log = open(&disk.copy(), &applier).await;
+        assert!(applier.numbers().iter().all(|number| *number == 5000));
+        log.propose(payload(1, 8)).await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fails_to_sync_stops_the_node_and_answers_unknown() {
-    let disk = SimulatedDisk::default();
-    let applier: Arc<dyn Applier> = Arc::new(MemoryApplier::default());
-    let fatal = Arc::new(Mutex::new(Vec::new()));
-    let on_fatal = {
-        let fatal = Arc::clone(&fatal);
-        move |error: Arc<LogError>| fatal.lock().push(error.to_string())
-    };
-    let log = RaftLog::open_on(Arc::new(disk.clone()), options(), applier, on_fatal).await.unwrap();
-    log.propose(payload(1, 8)).await.unwrap().unwrap();
-    disk.fail_after(0);
-    let outcome = log.propose(payload(2, 8)).await.unwrap();
-    assert!(matches!(outcome, Err(ProposeError::Unknown(_))), "{outcome:?}");
-    assert_eq!(fatal.lock().len(), 1);
-    let outcome = log.propose(payload(3, 8)).await.unwrap();
-    assert!(matches!(outcome, Err(ProposeError::Refused(_))), "{outcome:?}");
-    log.shutdown().await.unwrap();
-    assert_eq!(fatal.lock().len(), 1);
+    for options in both_ways() {
+        let disk = SimulatedDisk::default();
+        let applier: Arc<dyn Applier> = Arc::new(MemoryApplier::default());
+        let fatal = Arc::new(Mutex::new(Vec::new()));
+        let on_fatal = {
+            let fatal = Arc::clone(&fatal);
+            move |error: Arc<LogError>| fatal.lock().push(error.to_string())
+        };
+        let log = RaftLog::open_on(Arc::new(disk.clone()), options.clone(), applier, on_fatal)
+            .await
+            .unwrap();
+        log.propose(payload(1, 8)).await.unwrap().unwrap();
+        disk.fail_after(0);
+        let outcome = log.propose(payload(2, 8)).await.unwrap();
+        assert!(matches!(outcome, Err(ProposeError::Unknown(_))), "{outcome:?}");
+        assert_eq!(fatal.lock().len(), 1);
+        let outcome = log.propose(payload(3, 8)).await.unwrap();
+        assert!(matches!(outcome, Err(ProposeError::Refused(_))), "{outcome:?}");
+        log.shutdown().await.unwrap();
+        assert_eq!(fatal.lock().len(), 1);
+    }
 }
 
 #[tokio::test]
 async fn a_store_that_fails_to_apply_stops_the_node() {
-    let disk = SimulatedDisk::default();
-    let applier = Arc::new(MemoryApplier::default());
-    let fatal = Arc::new(AtomicBool::new(false));
-    let on_fatal = {
-        let fatal = Arc::clone(&fatal);
-        move |_: Arc<LogError>| assert!(!fatal.swap(true, Ordering::SeqCst))
-    };
-    let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
-    let log = RaftLog::open_on(Arc::new(disk), options(), store, on_fatal).await.unwrap();
-    applier.state.lock().fail = true;
-    let outcome = log.propose(payload(2, 8)).await.unwrap();
-    assert!(matches!(outcome, Err(ProposeError::Unknown(_))), "{outcome:?}");
-    assert!(fatal.load(Ordering::SeqCst));
+    for options in both_ways() {
+        let disk = SimulatedDisk::default();
+        let applier = Arc::new(MemoryApplier::default());
+        let fatal = Arc::new(AtomicBool::new(false));
+        let on_fatal = {
+            let fatal = Arc::clone(&fatal);
+            move |_: Arc<LogError>| assert!(!fatal.swap(true, Ordering::SeqCst))
+        };
+        let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
+        let log = RaftLog::open_on(Arc::new(disk), options.clone(), store, on_fatal).await.unwrap();
+        applier.state.lock().fail = true;
+        let outcome = log.propose(payload(2, 8)).await.unwrap();
+        assert!(matches!(outcome, Err(ProposeError::Unknown(_))), "{outcome:?}");
+        assert!(fatal.load(Ordering::SeqCst));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_writes_and_takes_them_again_after_a_purge() {
-    let disk = SimulatedDisk::default();
-    let applier = Arc::new(MemoryApplier::default());
-    let fatal = Arc::new(AtomicBool::new(false));
-    let on_fatal = {
-        let fatal = Arc::clone(&fatal);
-        move |_: Arc<LogError>| fatal.store(true, Ordering::SeqCst)
-    };
-    let wide = RaftLogOptions { segment_bytes: 512 << 10, ..options() };
-    let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
-    let log = RaftLog::open_on(Arc::new(disk.clone()), wide, store, on_fatal).await.unwrap();
-    disk.limit_space(Some(4 * (512 << 10)));
-    let refused = loop {
-        if let Err(error) = log.propose(payload(1, 4000)).await.unwrap() {
-            break error;
-        }
-    };
-    assert!(refused.to_string().contains("no space left on device"), "{refused}");
-    let durable = applier.flush();
-    log.purge_to(durable);
-    while log.propose(payload(2, 4000)).await.unwrap().is_err() {
-        tokio::task::yield_now().await;
-    }
-    assert!(!fatal.load(Ordering::SeqCst));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_on_a_disk_that_fills_is_refused_and_stops_nothing() {
-    for segments in 2..6 {
+    for options in both_ways() {
         let disk = SimulatedDisk::default();
+        let applier = Arc::new(MemoryApplier::default());
         let fatal = Arc::new(AtomicBool::new(false));
         let on_fatal = {
             let fatal = Arc::clone(&fatal);
             move |_: Arc<LogError>| fatal.store(true, Ordering::SeqCst)
         };
-        let wide = RaftLogOptions { segment_bytes: 256 << 10, ..options() };
-        let store: Arc<dyn Applier> = Arc::new(MemoryApplier::default());
+        let wide = RaftLogOptions { segment_bytes: 512 << 10, ..options.clone() };
+        let store: Arc<dyn Applier> = Arc::clone(&applier) as _;
         let log = RaftLog::open_on(Arc::new(disk.clone()), wide, store, on_fatal).await.unwrap();
-        disk.limit_space(Some(segments * (256 << 10)));
-        // More at once than the disk holds: some must be refused, and none may be in doubt.
-        let proposals: Vec<_> = (0..600).map(|_| log.propose(payload(1, 4000))).collect();
-        let mut refused = 0;
-        for proposal in proposals {
-            match proposal.await.unwrap() {
-                Ok(_) => {}
-                Err(ProposeError::DiskFull) => refused += 1,
-                Err(error) => panic!("{error}"),
+        disk.limit_space(Some(4 * (512 << 10)));
+        let refused = loop {
+            if let Err(error) = log.propose(payload(1, 4000)).await.unwrap() {
+                break error;
             }
+        };
+        assert!(refused.to_string().contains("no space left on device"), "{refused}");
+        let durable = applier.flush();
+        log.purge_to(durable);
+        while log.propose(payload(2, 4000)).await.unwrap().is_err() {
+            tokio::task::yield_now().await;
         }
-        assert!(refused > 0, "{segments}");
-        assert!(!fatal.load(Ordering::SeqCst), "{segments}");
-        log.shutdown().await.unwrap();
+        assert!(!fatal.load(Ordering::SeqCst));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_on_a_disk_that_fills_is_refused_and_stops_nothing() {
+    for options in both_ways() {
+        for segments in 2..6 {
+            let disk = SimulatedDisk::default();
+            let fatal = Arc::new(AtomicBool::new(false));
+            let on_fatal = {
+                let fatal = Arc::clone(&fatal);
+                move |_: Arc<LogError>| fatal.store(true, Ordering::SeqCst)
+            };
+            let wide = RaftLogOptions { segment_bytes: 256 << 10, ..options.clone() };
+            let store: Arc<dyn Applier> = Arc::new(MemoryApplier::default());
+            let log =
+                RaftLog::open_on(Arc::new(disk.clone()), wide, store, on_fatal).await.unwrap();
+            disk.limit_space(Some(segments * (256 << 10)));
+            // More at once than the disk holds: some must be refused, and none may be in doubt.
+            let proposals: Vec<_> = (0..600).map(|_| log.propose(payload(1, 4000))).collect();
+            let mut refused = 0;
+            for proposal in proposals {
+                match proposal.await.unwrap() {
+                    Ok(_) => {}
+                    Err(ProposeError::DiskFull) => refused += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert!(refused > 0, "{segments}");
+            assert!(!fatal.load(Ordering::SeqCst), "{segments}");
+            log.shutdown().await.unwrap();
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_the_disk_fails_every_proposal_is_answered() {
-    for fails_after in 0..80 {
-        let disk = SimulatedDisk::default();
-        let small = RaftLogOptions { segment_bytes: 16 << 10, ..options() };
-        let applier: Arc<dyn Applier> = Arc::new(MemoryApplier::default());
-        let log = RaftLog::open_on(Arc::new(disk.clone()), small, applier, |_| {}).await.unwrap();
-        disk.fail_after(fails_after);
-        for _ in 0..30 {
-            let outcome = log.propose(payload(1, 4000));
-            // Its limit is what tells a hang from a slow machine.
-            let answered = tokio::time::timeout(Duration::from_secs(60), outcome).await;
-            let _ = answered.unwrap_or_else(|_| panic!("no answer, failing after {fails_after}"));
+    for options in both_ways() {
+        for fails_after in 0..80 {
+            let disk = SimulatedDisk::default();
+            let small = RaftLogOptions { segment_bytes: 16 << 10, ..options.clone() };
+            let applier: Arc<dyn Applier> = Arc::new(MemoryApplier::default());
+            let log =
+                RaftLog::open_on(Arc::new(disk.clone()), small, applier, |_| {}).await.unwrap();
+            disk.fail_after(fails_after);
+            for _ in 0..30 {
+                let outcome = log.propose(payload(1, 4000));
+                // Its limit is what tells a hang from a slow machine.
+                let answered = tokio::time::timeout(Duration::from_secs(60), outcome).await;
+                let _ =
+                    answered.unwrap_or_else(|_| panic!("no answer, failing after {fails_after}"));
+            }
+            log.shutdown().await.unwrap();
         }
-        log.shutdown().await.unwrap();
     }
 }
 
@@ -477,12 +521,13 @@ mod openraft_suite {
 async fn a_snapshot_is_the_durable_checkpoint_and_installing_one_is_unsupported() {
     let disk = SimulatedDisk::default();
     let applier = Arc::new(MemoryApplier::default());
-    let log = open(&disk, &applier).await;
+    let log = open_with(by_openraft(), &disk, &applier).await;
+    let core = log.core.as_ref().unwrap();
     log.propose(payload(1, 8)).await.unwrap().unwrap();
-    assert!(log.raft.get_snapshot().await.unwrap().is_none(), "nothing is durable yet");
+    assert!(core.get_snapshot().await.unwrap().is_none(), "nothing is durable yet");
     let durable = applier.flush();
     log.propose(payload(2, 8)).await.unwrap().unwrap();
-    let snapshot = log.raft.get_snapshot().await.unwrap().unwrap();
+    let snapshot = core.get_snapshot().await.unwrap().unwrap();
     let last = snapshot.meta.last_log_id.unwrap();
     assert_eq!(state_machine::seam_index(last.index), durable);
     let voters: Vec<u64> = snapshot.meta.last_membership.voter_ids().collect();
@@ -495,19 +540,72 @@ async fn a_snapshot_is_the_durable_checkpoint_and_installing_one_is_unsupported(
 
 #[tokio::test]
 async fn proposals_that_come_together_share_a_sync_and_a_batch() {
+    for options in both_ways() {
+        let disk = SimulatedDisk::default();
+        let applier = Arc::new(MemoryApplier::default());
+        let options = RaftLogOptions { in_place: || false, ..options };
+        let log = open_with(options, &disk, &applier).await;
+        // The store is busy until all of them are queued.
+        let receivers: Vec<_> = {
+            let mut state = applier.state.lock();
+            state.batches = 0;
+            (0..500).map(|number| log.propose(payload(number, 20))).collect()
+        };
+        let syncs = disk.sync_count();
+        for receiver in receivers {
+            receiver.await.unwrap().unwrap();
+        }
+        assert_eq!(applier.numbers(), (0..500).collect::<Vec<_>>());
+        // A segment of 64 KiB takes them all; a few batches are openraft's choice.
+        assert!(disk.sync_count() - syncs <= 10, "{} syncs", disk.sync_count() - syncs);
+        assert!(applier.state.lock().batches <= 10);
+    }
+}
+
+/// One voter goes on where the other way of leading stopped, on the same log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_led_alone_is_openrafts_log_and_the_other_way_round() {
     let disk = SimulatedDisk::default();
     let applier = Arc::new(MemoryApplier::default());
-    let log = open(&disk, &applier).await;
-    let (syncs, batches) = (disk.sync_count(), applier.state.lock().batches);
-    // One thread: openraft's core runs only once all of them are queued.
-    let receivers: Vec<_> = (0..500).map(|number| log.propose(payload(number, 20))).collect();
-    for receiver in receivers {
-        receiver.await.unwrap().unwrap();
+    for (life, options) in (0_u64..).zip([both_ways(), both_ways()].concat()) {
+        let log = open_with(options.clone(), &disk, &applier.restarted()).await;
+        assert_eq!(log.core.is_none(), options.leads_alone);
+        for number in life * 100..(life + 1) * 100 {
+            log.propose(payload(number, 900)).await.unwrap().unwrap();
+        }
+        log.shutdown().await.unwrap();
+        drop(log);
+        let again = Arc::new(MemoryApplier::default());
+        let log = open_with(by_openraft(), &disk.copy(), &again).await;
+        assert_eq!(again.numbers(), (0..(life + 1) * 100).collect::<Vec<_>>());
+        let indexes = again.indexes();
+        assert_eq!(indexes, (1..=indexes.len() as u64).collect::<Vec<_>>());
+        log.shutdown().await.unwrap();
     }
-    assert_eq!(applier.numbers(), (0..500).collect::<Vec<_>>());
-    // A segment of 64 KiB takes them all; a few batches are openraft's choice.
-    assert!(disk.sync_count() - syncs <= 10, "{} syncs", disk.sync_count() - syncs);
-    assert!(applier.state.lock().batches - batches <= 10);
+}
+
+/// What is queued behind a batch that the store fails to apply must not be applied after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_applied_behind_a_batch_that_failed() {
+    for in_place in [(|| false) as fn() -> bool, || true] {
+        for options in both_ways() {
+            let disk = SimulatedDisk::default();
+            let applier = Arc::new(MemoryApplier::default());
+            let options = RaftLogOptions { in_place, ..options };
+            let log = open_with(options, &disk, &applier).await;
+            log.propose(payload(1, 8)).await.unwrap().unwrap();
+            applier.state.lock().fail = true;
+            let proposals: Vec<_> = (2..40).map(|number| log.propose(payload(number, 8))).collect();
+            let mut outcomes = Vec::new();
+            for proposal in proposals {
+                outcomes.push(proposal.await.unwrap());
+                applier.state.lock().fail = false;
+            }
+            assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
+            assert_eq!(applier.numbers(), [1]);
+            log.shutdown().await.unwrap();
+        }
+    }
 }
 
 #[test]
