@@ -524,6 +524,13 @@ pub struct SessionSettings {
     pub is_superuser: bool,
 }
 
+/// What was set at a savepoint.
+#[derive(Clone, Debug)]
+pub struct SettingsMark {
+    current: Values,
+    local: BTreeMap<String, Option<String>>,
+}
+
 /// Values by name, shared with whoever has seen them until one changes.
 type Values = Arc<BTreeMap<String, String>>;
 
@@ -709,6 +716,20 @@ impl SessionSettings {
     /// Remembers the values for a rollback.
     pub fn begin(&mut self) {
         self.at_begin = Some(self.current.clone());
+    }
+
+    /// Remembers the values for a way back to a savepoint. To release one takes nothing: what was set
+    /// after it then belongs to the transaction around.
+    #[must_use]
+    pub fn mark(&self) -> SettingsMark {
+        SettingsMark { current: self.current.clone(), local: self.local.clone() }
+    }
+
+    /// Returns to the values at a savepoint.
+    pub fn roll_back_to(&mut self, mark: SettingsMark) {
+        self.current = mark.current;
+        self.local = mark.local;
+        self.note_change();
     }
 
     /// Ends a transaction: a rollback restores every value, a commit those that were set locally.

@@ -8,6 +8,7 @@ use aegis_sql::ast::{self, TransactionMode, TransactionModeKind, TransactionStmt
 use aegis_sql::ddl::DdlChange;
 use aegis_sql::dml::{DeferredChecks, DeferredMark, LookAt};
 use aegis_sql::query_engine::StatementContext;
+use aegis_sql::settings::SettingsMark;
 use aegis_storage::{AdvisoryMark, IsolationLevel, Savepoint, Transaction, TxnOptions};
 use aegis_types::{Datum, Oid, SqlError, SqlResult, SqlState};
 use tokio::sync::Mutex;
@@ -51,6 +52,9 @@ pub(super) struct Block {
 struct NamedSavepoint {
     name: String,
     mark: Savepoint,
+    /// What holds in the transaction around it.
+    read_only: bool,
+    settings: SettingsMark,
     ddl_count: usize,
     failed_before: bool,
     advisory: AdvisoryMark,
@@ -464,10 +468,22 @@ impl Session {
                             "SET TRANSACTION ISOLATION LEVEL must be called before any query",
                         ));
                     }
+                    if !block.savepoints.is_empty() {
+                        return Err(SqlError::new(
+                            SqlState::ActiveSqlTransaction,
+                            "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+                        ));
+                    }
                     txn.set_isolation(stored(level))?;
                     block.isolation = level;
                 }
                 TransactionModeKind::ReadOnly(read_only) => {
+                    if block.read_only && !read_only && !block.savepoints.is_empty() {
+                        return Err(SqlError::new(
+                            SqlState::ActiveSqlTransaction,
+                            "cannot set transaction read-write mode inside a read-only transaction",
+                        ));
+                    }
                     if block.read_only && !read_only && block.has_snapshot {
                         return Err(SqlError::new(
                             SqlState::ActiveSqlTransaction,
@@ -476,6 +492,12 @@ impl Session {
                     }
                     txn.set_read_only(read_only);
                     block.read_only = read_only;
+                }
+                TransactionModeKind::Deferrable(_) if !block.savepoints.is_empty() => {
+                    return Err(SqlError::new(
+                        SqlState::ActiveSqlTransaction,
+                        "SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction",
+                    ));
                 }
                 // Snapshots here wait for nobody, so that there is nothing to defer.
                 TransactionModeKind::Deferrable(_) if !block.has_snapshot => {}
@@ -552,6 +574,7 @@ impl Session {
     async fn savepoint(&mut self, name: &str) -> SqlResult<&'static str> {
         let identity = self.host.identity();
         let (advisory, notify) = (identity.advisory.mark(), identity.channels.mark());
+        let settings = self.settings.mark();
         let block = self.block_for_savepoint("SAVEPOINT")?;
         if block.failed {
             return Err(in_failed_block());
@@ -562,6 +585,8 @@ impl Session {
         block.savepoints.push(NamedSavepoint {
             name: name.to_owned(),
             mark,
+            read_only: block.read_only,
+            settings,
             ddl_count: block.ddl.len(),
             failed_before: false,
             advisory,
@@ -581,7 +606,9 @@ impl Session {
         block.savepoints.truncate(at);
         if let Some(txn) = block.txn.lock().await.as_mut() {
             txn.release(found.mark)?;
+            txn.set_read_only(found.read_only);
         }
+        block.read_only = found.read_only;
         self.portals.lock().release(at);
         Ok("RELEASE")
     }
@@ -595,13 +622,18 @@ impl Session {
         let found = &block.savepoints[at];
         if let Some(txn) = block.txn.lock().await.as_mut() {
             txn.rollback_to(found.mark)?;
+            txn.set_read_only(found.read_only);
         }
+        block.read_only = found.read_only;
+        let settings = found.settings.clone();
         host.identity().advisory.roll_back_to(found.advisory);
         host.identity().channels.roll_back_to(found.notify);
         block.deferred.roll_back_to(&found.deferred);
         block.ddl.truncate(found.ddl_count);
         block.successor = None;
         block.failed = found.failed_before;
+        self.settings.roll_back_to(settings);
+        self.current_catalog();
         Ok("ROLLBACK")
     }
 }
