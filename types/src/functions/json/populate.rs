@@ -16,6 +16,7 @@ use crate::jsonb::{Jsonb, Node, Value};
 use crate::oid::{Oid, TypeRef};
 use crate::sqlstate::SqlState;
 use crate::type_oid as t;
+use crate::user_type::UserType;
 
 type Fields = Arc<[(Arc<str>, TypeRef)]>;
 type Rows = Box<dyn Iterator<Item = SqlResult<Datum>> + Send>;
@@ -241,19 +242,24 @@ fn row(
     }
     let mut values = Vec::with_capacity(fields.len());
     for (at, (name, ty)) in fields.iter().enumerate() {
-        values.push(match (document.field(name), base) {
-            (Some(field), _) => value(eval, *ty, field, name, depth)?,
-            (None, Some(Datum::Record(base))) => base.get(at).cloned().unwrap_or(Datum::Null),
-            (None, _) => Datum::Null,
+        let base = match base {
+            Some(Datum::Record(base)) => base.get(at),
+            _ => None,
+        };
+        values.push(match document.field(name) {
+            Some(field) => value(eval, *ty, base, field, name, depth)?,
+            None => base.cloned().unwrap_or(Datum::Null),
         });
     }
     Ok(Datum::record(values))
 }
 
-/// A part of the document as a value of a type; `key` is the field that it is in.
+/// A part of the document as a value of a type; `key` is the field that it is in. The fields that a
+/// row's object does not have are those of `base`.
 fn value(
     eval: &EvalContext<'_>,
     ty: TypeRef,
+    base: Option<&Datum>,
     document: Document<'_>,
     key: &str,
     depth: usize,
@@ -276,12 +282,16 @@ fn value(
         _ => {}
     }
     if kind != Kind::String {
-        if let Some(element) = io::element_type(ty.oid) {
+        let element = io::element_type(ty.oid).or_else(|| match eval.host.user_type(ty.oid) {
+            Some(UserType::Array(element)) => Some(element),
+            _ => None,
+        });
+        if let Some(element) = element {
             let element = TypeRef::with_typmod(element, ty.typmod);
             return array(eval, element, document, key, depth);
         }
         if let Some(fields) = eval.host.record_fields(ty) {
-            return row(eval, &fields, None, document, depth + 1);
+            return row(eval, &fields, base, document, depth + 1);
         }
     }
     io::text_in(ty, &document.text(), eval)
@@ -353,7 +363,7 @@ impl Reading<'_> {
                 }
                 self.level(inner, place)?;
             } else {
-                let read = value(self.eval, self.element, inner, self.key, self.depth + 1)?;
+                let read = value(self.eval, self.element, None, inner, self.key, self.depth + 1)?;
                 self.values.push(read);
             }
             place.pop();
