@@ -1,5 +1,7 @@
 //! Functions of no family: pg_typeof, counting NULLs, records, encodings, randomness.
 
+mod column_size;
+
 use std::cmp::Ordering;
 
 use super::ScalarTable;
@@ -36,7 +38,7 @@ pub(super) static SCALARS: ScalarTable = &[
     ("record_le", compare_records!(is_le)),
     ("record_gt", compare_records!(is_gt)),
     ("record_ge", compare_records!(is_ge)),
-    ("pg_column_size", column_size),
+    ("pg_column_size", column_size::column_size),
     ("pg_trigger_depth", |_, _| Ok(Datum::Int4(0))),
     ("pg_client_encoding", |_, _| Ok(Datum::text("UTF8"))),
     ("getdatabaseencoding", |_, _| Ok(Datum::text("UTF8"))),
@@ -118,23 +120,6 @@ fn sql_name(oid: crate::Oid) -> &'static str {
         t::TIMESTAMPTZ => "timestamp with time zone",
         _ => builtins().type_row(oid).map_or("???", |row| row.name),
     }
-}
-
-/// The bytes that a value takes as PostgreSQL holds it, of types whose form is the same here.
-fn column_size(context: &CallContext<'_>, a: &[Datum]) -> SqlResult<Datum> {
-    let ty = context.argument_types.first().map_or(t::UNKNOWN, |type_ref| type_ref.oid);
-    let length = builtins().type_row(ty).map_or(0, |row| row.length);
-    if length > 0 {
-        return Ok(Datum::Int4(length.into()));
-    }
-    // A header of four bytes and the value's own.
-    let bytes = match &a[0] {
-        Datum::Text(text) => text.len() + usize::from(length == -2),
-        Datum::Bytea(bytes) if ty == t::BYTEA => bytes.len(),
-        _ => return Err(SqlError::unsupported("pg_column_size of this type")),
-    };
-    let header = if length == -2 { 0 } else { 4 };
-    Ok(Datum::Int4(i32::try_from(bytes + header).unwrap_or(i32::MAX)))
 }
 
 fn count_nulls(_: &CallContext<'_>, a: &[Datum], nulls: bool) -> Datum {
