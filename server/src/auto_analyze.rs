@@ -194,6 +194,11 @@ async fn analyze(
         }
         // Somebody defines it anew just now: it is looked at in the next turn.
         Ok(None) => instance.table_activity.look_again(),
+        // Who stopped it wanted to go first; the table is as due as before.
+        Err(error) if is_stopped(&error) => {
+            instance.table_activity.look_again();
+            debug!(table_oid = due.table.0, %error, "a table is analyzed later");
+        }
         Err(error) => {
             // Another try is worth while once as much has changed again.
             let again = due.changes.saturating_mul(2).max(u64::from(options.threshold));
@@ -207,6 +212,11 @@ async fn analyze(
 /// 57014
 fn stopped() -> SqlError {
     SqlError::new(SqlState::QueryCanceled, "canceling autovacuum task")
+}
+
+/// Whether somebody stopped it, or holds a lock that it does not wait for.
+fn is_stopped(error: &SqlError) -> bool {
+    matches!(error.code(), SqlState::QueryCanceled | SqlState::LockNotAvailable)
 }
 
 /// Which database a table of is being analyzed, so that who drops the database can end that.
@@ -237,6 +247,12 @@ impl Analyzing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_stops_it_is_no_reason_to_warn() {
+        assert!(is_stopped(&stopped()));
+        assert!(!is_stopped(&SqlError::new(SqlState::DiskFull, "no space left")));
+    }
 
     #[test]
     fn a_table_is_due_by_its_own_options_before_those_of_the_server() {
